@@ -1,0 +1,75 @@
+/**
+ * The contract: what a producer may say about the bucket, and what the log holds.
+ * Nothing here depends on a broker, a database or the network.
+ */
+
+/** The five facts a producer can state about the bucket. */
+export type BucketEventType = 'create' | 'delete' | 'rename' | 'move' | 'change_permission';
+
+/**
+ * One decoded fact about the bucket, in the service's own vocabulary.
+ *
+ * A `path` that ends in `/` is a folder. `rename`, `move`, `delete` and `change_permission` of a folder hold for all
+ * beneath it; `create` makes the folder itself.
+ */
+export type BucketEvent = {
+  /** The producer's semantic id: the same fact always carries the same id, however often and wherever it is delivered. */
+  readonly id: string;
+  readonly type: BucketEventType;
+  /** When it happened at the producer, RFC 3339 in UTC (`Z`). */
+  readonly time: string;
+  readonly path: string;
+  /** Full new path; `rename` and `move` only. */
+  readonly to?: string;
+  /** Content length in bytes. */
+  readonly size?: number;
+  readonly etag?: string;
+  /** POSIX octal such as `0644`, or an opaque string that the file manager understands. */
+  readonly permissions?: string;
+  /** Order token in normal form, `scheme:value` (see order.ts); comparable only within its scheme. */
+  readonly version?: string;
+  /** Bucket key, only where it differs from `path`. */
+  readonly key?: string;
+  /** RFC 3339 in UTC. Defaults to `time` where the file table needs one. */
+  readonly modifiedAt?: string;
+  /** `marker`: the event concerns only the folder marker object, never what lies beneath (an S3 key that ends in `/`). */
+  readonly scope?: 'marker';
+  /** Which decoder or part of the service produced it: `native`, `s3`, `gcs`, `eventbridge`, `scan`, … */
+  readonly source: string;
+};
+
+/** What the file manager was asked to do. The names are the operation kinds of the file-manager contract. */
+export type OperationKind = 'save' | 'delete' | 'rename' | 'move' | 'update_permissions';
+
+/**
+ * The file manager confirmed an operation. An outcome is a fact like any other: it is appended to the same log, and the
+ * mirror (what the file manager has) is folded from outcomes alone.
+ */
+export type OutcomeEvent = {
+  /** `outcome:<op_id>`. An operation that is repeated after a crash yields the same outcome id: one event, one effect. */
+  readonly id: string;
+  readonly type: 'outcome';
+  /** When the file manager answered, RFC 3339 in UTC. */
+  readonly time: string;
+  readonly path: string;
+  readonly to?: string;
+  readonly size?: number;
+  readonly etag?: string;
+  readonly permissions?: string;
+  readonly key?: string;
+  readonly modifiedAt?: string;
+  readonly source: 'file-manager';
+  readonly operation: OperationKind;
+  /** `file_id` of the row that the operation carried over. */
+  readonly fileId: number;
+  /** `offset` of the file row that the mirror now holds (0 after a delete). */
+  readonly fileOffset: number;
+};
+
+export type LogEvent = BucketEvent | OutcomeEvent;
+
+/** An event with its place in the log. Offsets are 1, 2, 3, … without a hole. */
+export type Recorded<E extends LogEvent = LogEvent> = E & { readonly offset: number };
+
+/** Whether a path names a folder. */
+export const isFolder = (path: string): boolean => path.endsWith('/');

@@ -1,0 +1,46 @@
+import type { Readable } from 'node:stream';
+
+/** One object of a listing. */
+export type ListedObject = {
+  readonly key: string;
+  readonly size: number;
+  /** Without the quotes that HTTP puts around it. */
+  readonly etag: string;
+  /** RFC 3339, UTC. */
+  readonly modifiedAt: string;
+};
+
+/** One page of a listing, with the server's own clock (the `Date` header): what the listing observed, and when. */
+export type ListingPage = {
+  readonly objects: readonly ListedObject[];
+  /** RFC 3339, UTC, whole seconds: the listing holds every change the bucket had taken before this moment. */
+  readonly observedAt: string;
+  readonly last: boolean;
+};
+
+/** What a HEAD tells. `permissions` comes from the object's user metadata as s3fs, rclone, DataSync and FSx write it. */
+export type ObjectFacts = ListedObject & {
+  readonly permissions?: string;
+  readonly versionId?: string;
+  readonly observedAt: string;
+};
+
+export type ObjectContent = {
+  readonly facts: ObjectFacts;
+  /** Verified while it streams: it errors when length or checksum does not hold. */
+  readonly body: Readable;
+};
+
+/** The customer's bucket, read only. Errors are ConfigError, RetryableError, FatalError or SupersededError. */
+export type Bucket = {
+  readonly name: string;
+  list(options?: { prefix?: string; startAfter?: string; signal?: AbortSignal }): AsyncIterable<ListingPage>;
+  /** Undefined when there is no such object. */
+  head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectFacts | undefined>;
+  /** Permissions from the object's ACL through the configured mapping; undefined when the ACL maps to none. */
+  aclPermissions(key: string, options?: { signal?: AbortSignal }): Promise<string | undefined>;
+  /** Reads with `If-Match` where an etag is given. SupersededError when it no longer matches or is gone. */
+  get(key: string, options?: { ifMatch?: string; signal?: AbortSignal }): Promise<ObjectContent>;
+  /** One cheap request that proves endpoint, credentials and bucket. */
+  check(options?: { signal?: AbortSignal }): Promise<void>;
+};

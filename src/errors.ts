@@ -1,0 +1,45 @@
+/**
+ * Errors are told apart by what the caller must do. They are thrown upwards and logged once, where the decision is made.
+ * Each message says what was wrong, where, and what to do.
+ */
+
+/** Exit codes of every command. */
+export const exitCode = { done: 0, failed: 1, usage: 2, held: 3 } as const;
+
+/** The user must change the configuration or the command line. Exit 2. */
+export class ConfigError extends Error {
+  override readonly name = 'ConfigError';
+}
+
+/** The same call may succeed later. `retryAfterMs` is what the other side asked for, if it did. */
+export class RetryableError extends Error {
+  override readonly name = 'RetryableError';
+  readonly retryAfterMs: number | undefined;
+  constructor(message: string, options: ErrorOptions & { retryAfterMs?: number | undefined } = {}) {
+    super(message, options);
+    this.retryAfterMs = options.retryAfterMs;
+  }
+}
+
+/** Repeating the call is of no use. Exit 1. */
+export class FatalError extends Error {
+  override readonly name = 'FatalError';
+}
+
+/** The object changed or vanished while it was carried over: not a failure, a later event supersedes this one. */
+export class SupersededError extends Error {
+  override readonly name = 'SupersededError';
+}
+
+/** The safety gate holds a plan until a person releases it by its id. Exit 3. */
+export class SafetyStop extends Error {
+  override readonly name = 'SafetyStop';
+  readonly planId: string;
+  constructor(message: string, planId: string, options: ErrorOptions = {}) {
+    super(message, options);
+    this.planId = planId;
+  }
+}
+
+/** The text of anything thrown. */
+export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));

@@ -1,0 +1,36 @@
+import type { Message } from '../../events/message.ts';
+
+/** One message as a broker handed it over. */
+export type Delivery = {
+  readonly message: Message;
+  /** Broker's own id, for logs and quarantine only; never for dedupe. */
+  readonly deliveryId: string;
+};
+
+/** How large a batch may grow, and how long it may wait for its first and its last message. */
+export type BatchLimits = {
+  readonly messagesMax: number;
+  readonly bytesMax: number;
+  /** Once a first message is there, wait at most this long for more. */
+  readonly lingerMs: number;
+};
+
+/**
+ * Where messages come from. One of the service's two ports (the other is the file manager).
+ *
+ * Contract, held by one conformance suite that runs against every adapter's real server:
+ * - `receive` resolves with at least one delivery, or with none when `signal` is aborted, the source is closed, or (with
+ *   `idleMs`) nothing came for that long. It never holds more than `messagesMax` messages or `bytesMax` bytes beyond
+ *   what the broker's own flow control allows.
+ * - `ack` is called only after the commit that holds the deliveries' events. It resolves when the broker has confirmed,
+ *   as far as the broker confirms. A failed ack is not an error of the batch: the broker delivers again, dedupe absorbs.
+ * - `nack` gives deliveries back after a failed commit; they come again later, after the broker's own delay.
+ * - `close` stops receiving, gives back what was never handed out, and lets pending acks finish.
+ */
+export type Source = {
+  readonly name: string;
+  receive(limits: BatchLimits, options: { signal: AbortSignal; idleMs?: number }): Promise<readonly Delivery[]>;
+  ack(deliveries: readonly Delivery[]): Promise<void>;
+  nack(deliveries: readonly Delivery[]): Promise<void>;
+  close(): Promise<void>;
+};

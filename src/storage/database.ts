@@ -1,0 +1,140 @@
+import { open } from 'sqlite';
+import sqlite3 from 'sqlite3';
+import { FatalError, messageOf, RetryableError } from '../errors.ts';
+
+/**
+ * The one door to SQLite.
+ *
+ * Two async flows on one connection would share a transaction: an insert that has resolved in one vanishes in the other's
+ * rollback. So each connection has one queue: a call waits for the transaction before it, and a transaction's own calls
+ * go through the handle that it is given.
+ *
+ * Bulk values go through `json_each(?)` over an array of arrays: integers stay integers, and one statement carries a batch.
+ * The driver binds numbers beyond int32 as REAL, BigInt and undefined as NULL; `checked` refuses what would be changed.
+ */
+export type SqlValue = string | number | Buffer | null;
+
+export type Queries = {
+  all<T>(sql: string, parameters?: readonly SqlValue[]): Promise<T[]>;
+  get<T>(sql: string, parameters?: readonly SqlValue[]): Promise<T | undefined>;
+  /** Runs one statement; resolves with the number of rows it changed. */
+  run(sql: string, parameters?: readonly SqlValue[]): Promise<number>;
+  /** Runs a script of several statements, without parameters. */
+  exec(sql: string): Promise<void>;
+};
+
+export type Database = Queries & {
+  readonly path: string;
+  /** Runs `work` between BEGIN IMMEDIATE and COMMIT; anything thrown rolls back and is thrown on. */
+  transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  close(): Promise<void>;
+};
+
+export type OpenOptions = {
+  readonly path: string;
+  /** `read` never creates a file and never takes a write lock. */
+  readonly mode: 'write' | 'read';
+  /** FULL: a commit survives power loss. NORMAL: it may be lost, the file stays sound. */
+  readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
+  /** Page cache of the connection in KiB. */
+  readonly cacheKib?: number;
+  /** How long a statement waits for another process's lock. */
+  readonly busyTimeoutMs?: number;
+};
+
+const checked = (parameters: readonly SqlValue[] = []): SqlValue[] =>
+  parameters.map((value, index) => {
+    if (value === undefined || typeof value === 'bigint' || (typeof value === 'number' && !Number.isFinite(value))) {
+      throw new TypeError(`SQL parameter ${index + 1} is ${String(value)}: the driver would bind it as NULL`);
+    }
+    return value;
+  });
+
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
+/** What SQLite's error code asks of the caller. `path` names the file in the message. */
+const asServiceError = (error: unknown, path: string): unknown => {
+  const text = messageOf(error).replace(/^SQLITE_\w+: /, '');
+  switch (codeOf(error)) {
+    case 'SQLITE_BUSY':
+    case 'SQLITE_LOCKED':
+      return new RetryableError(`${path} is locked by another process: ${text}`, { cause: error });
+    case 'SQLITE_FULL':
+      return new FatalError(`no space left for ${path}: free disk space, nothing was lost`, { cause: error });
+    case 'SQLITE_NOTADB':
+      return new FatalError(`${path} is no SQLite database: move it away, or name another file`, { cause: error });
+    case 'SQLITE_CORRUPT':
+      return new FatalError(`${path} is damaged (${text}): restore it from a backup`, { cause: error });
+    case 'SQLITE_CANTOPEN':
+      return new FatalError(`cannot open ${path}: check that the folder exists and may be written`, { cause: error });
+    case 'SQLITE_READONLY':
+      return new FatalError(`${path} is read-only: check its permissions and the folder's`, { cause: error });
+    case 'SQLITE_IOERR':
+      return new FatalError(`the disk failed while using ${path}: ${text}`, { cause: error });
+    default:
+      return error;
+  }
+};
+
+/** Opens a database file. Throws FatalError when it is no database, damaged, or cannot be opened. */
+export const openDatabase = async (options: OpenOptions): Promise<Database> => {
+  const { path, mode, synchronous = 'FULL', cacheKib = 16_384, busyTimeoutMs = 5_000 } = options;
+  const flags = mode === 'read' ? sqlite3.OPEN_READONLY : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+  const guarded = async <T>(call: () => Promise<T>): Promise<T> => {
+    try {
+      return await call();
+    } catch (error) {
+      throw asServiceError(error, path);
+    }
+  };
+  const connection = await guarded(() => open({ filename: path, driver: sqlite3.Database, mode: flags }));
+
+  const direct: Queries = {
+    all: (sql, parameters) => guarded(() => connection.all(sql, checked(parameters))),
+    get: (sql, parameters) => guarded(() => connection.get(sql, checked(parameters))),
+    run: (sql, parameters) => guarded(async () => (await connection.run(sql, checked(parameters))).changes ?? 0),
+    exec: (sql) => guarded(() => connection.exec(sql)),
+  };
+
+  let tail: Promise<unknown> = Promise.resolve();
+  const queued = <T>(work: () => Promise<T>): Promise<T> => {
+    const result = tail.then(work);
+    tail = result.catch(() => undefined);
+    return result;
+  };
+
+  try {
+    await direct.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA cache_size = -${cacheKib};`);
+    if (mode === 'write') {
+      await direct.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON;`);
+    } else {
+      await direct.get('SELECT 1 FROM sqlite_schema LIMIT 1');
+    }
+  } catch (error) {
+    await connection.close();
+    throw error;
+  }
+
+  return {
+    path,
+    all: (sql, parameters) => queued(() => direct.all(sql, parameters)),
+    get: (sql, parameters) => queued(() => direct.get(sql, parameters)),
+    run: (sql, parameters) => queued(() => direct.run(sql, parameters)),
+    exec: (sql) => queued(() => direct.exec(sql)),
+    transaction: (work) =>
+      queued(async () => {
+        await direct.exec('BEGIN IMMEDIATE');
+        try {
+          const result = await work(direct);
+          await direct.exec('COMMIT');
+          return result;
+        } catch (error) {
+          // SQLITE_FULL and a few others have rolled back already; then there is no transaction left to end.
+          await direct.exec('ROLLBACK').catch(() => undefined);
+          throw error;
+        }
+      }),
+    close: () => queued(() => guarded(() => connection.close())),
+  };
+};
