@@ -1,0 +1,172 @@
+import type { LogEvent, Recorded } from '../../events/event.ts';
+import { FatalError } from '../errors.ts';
+import { type Database, openDatabase, type Queries } from '../storage/database.ts';
+import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
+import { chain, type EventRow, eventOf, payloadOf, payloadOfRow } from './rows.ts';
+import { eventColumnList, eventColumns, prepareLog, readLogMeta } from './schema.ts';
+
+/** What became of a batch: every event and every poison message is in exactly one of the counts. */
+export type Appended = {
+  /** New events, with their offsets. */
+  readonly events: readonly Recorded[];
+  /** Events whose id and payload the log already holds: one event, one effect. */
+  readonly duplicates: number;
+  /** Events whose id the log holds with another payload: quarantined, never applied. */
+  readonly conflicts: readonly LogEvent[];
+  /** Messages newly put into quarantine, conflicts not counted. */
+  readonly quarantined: number;
+  /** Messages for which quarantine has no room: they must not be acked. */
+  readonly refused: readonly Poison[];
+};
+
+export type Log = {
+  readonly database: Database;
+  readonly logId: string;
+  /** Offset of the newest event; 0 while the log is empty. */
+  last(): Promise<number>;
+  /** One page of events from `from` (inclusive) up to `to`, in offset order. */
+  read(from: number, to: number, limit: number): Promise<readonly Recorded[]>;
+  close(): Promise<void>;
+};
+
+export type WritableLog = Log & {
+  /**
+   * Appends a batch in one durable transaction. When it resolves, the events may be acked; when it throws, nothing of
+   * the batch is in the log. Offsets stay contiguous: only new events take one.
+   */
+  append(events: readonly LogEvent[], poison?: readonly Poison[]): Promise<Appended>;
+};
+
+/** A fact that the bucket was asked about may be answered differently on redelivery; its id alone decides. */
+const wasAsked = (source: string): boolean => source.endsWith('+head') || source.endsWith('+acl');
+
+/** Whether two payloads of one id say the same. Outcomes differ in time when an operation was repeated after a crash. */
+const samePayload = (event: LogEvent, row: EventRow): boolean => {
+  if (event.type === 'outcome' || wasAsked(event.source) || wasAsked(row.source))
+    return event.type === row.type || row.type !== 'outcome';
+  const sourceAt = eventColumns.indexOf('source') - 1;
+  const ours = payloadOf(event);
+  return payloadOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
+};
+
+const insertRows = `
+INSERT INTO event (${eventColumnList})
+SELECT ${eventColumns.map((_, index) => `value->>${index}`).join(', ')} FROM json_each(?)`;
+
+const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {
+  const rows = await database.all<EventRow>(
+    `SELECT ${eventColumnList} FROM event WHERE "offset" BETWEEN ? AND ? ORDER BY "offset" LIMIT ?`,
+    [from, to, limit],
+  );
+  return rows.map(eventOf);
+};
+
+const lastRow = async (database: Queries): Promise<{ offset: number; checksum: number }> =>
+  (await database.get<{ offset: number; checksum: number }>(
+    'SELECT "offset", checksum FROM event ORDER BY "offset" DESC LIMIT 1',
+  )) ?? { offset: 0, checksum: 0 };
+
+const reading = (database: Database, logId: string): Log => ({
+  database,
+  logId,
+  last: async () => (await lastRow(database)).offset,
+  read: (from, to, limit) => readPage(database, from, to, limit),
+  close: () => database.close(),
+});
+
+/** Opens an existing log for reading beside a running writer. Throws FatalError when there is none. */
+export const openLogForReading = async (path: string): Promise<Log> => {
+  const database = await openDatabase({ path, mode: 'read' });
+  try {
+    const { logId } = await readLogMeta(database);
+    return reading(database, logId);
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+};
+
+/** Opens the log for its one writer, and creates it when missing. */
+export const openLog = async (path: string, limits: QuarantineLimits = quarantineLimits): Promise<WritableLog> => {
+  const database = await openDatabase({ path, mode: 'write', synchronous: 'FULL' });
+  try {
+    // Random ids under a UNIQUE index touch pages all over: fewer checkpoints write each of them fewer times.
+    await database.exec('PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -65536;');
+    const { logId } = await prepareLog(database);
+    return {
+      ...reading(database, logId),
+      append: (events, poison = []) => database.transaction((queries) => appendBatch(queries, events, poison, limits)),
+    };
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+};
+
+const appendBatch = async (
+  queries: Queries,
+  events: readonly LogEvent[],
+  poison: readonly Poison[],
+  limits: QuarantineLimits,
+): Promise<Appended> => {
+  const known = await knownIds(queries, events);
+  const fresh = new Map<string, LogEvent>();
+  const conflicts: LogEvent[] = [];
+  let duplicates = 0;
+  for (const event of events) {
+    const row = known.get(event.id);
+    const twin = fresh.get(event.id);
+    if (row ? samePayload(event, row) : twin && samePayload(event, asRow(twin))) duplicates++;
+    else if (row || twin) conflicts.push(event);
+    else fresh.set(event.id, event);
+  }
+  const recorded = await insertEvents(queries, [...fresh.values()]);
+  const conflictPoison = conflicts.map((event): Poison => conflictOf(event, known.get(event.id)?.offset));
+  const stored = await storePoison(queries, [...poison, ...conflictPoison], limits);
+  return {
+    events: recorded,
+    duplicates,
+    conflicts,
+    quarantined: stored.stored - conflicts.length < 0 ? 0 : stored.stored - conflicts.length,
+    refused: stored.refused,
+  };
+};
+
+const knownIds = async (queries: Queries, events: readonly LogEvent[]): Promise<Map<string, EventRow>> => {
+  if (events.length === 0) return new Map();
+  const rows = await queries.all<EventRow>(
+    `SELECT ${eventColumnList} FROM event WHERE id IN (SELECT value FROM json_each(?))`,
+    [JSON.stringify(events.map((event) => event.id))],
+  );
+  return new Map(rows.map((row) => [row.id, row]));
+};
+
+const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Promise<Recorded[]> => {
+  if (events.length === 0) return [];
+  let { offset, checksum } = await lastRow(queries);
+  const rows = events.map((event) => {
+    const payload = payloadOf(event);
+    offset += 1;
+    checksum = chain(checksum, offset, payload);
+    return [offset, ...payload, checksum];
+  });
+  const inserted = await queries.run(insertRows, [JSON.stringify(rows)]);
+  if (inserted !== events.length) {
+    throw new FatalError(`the log took ${inserted} of ${events.length} events: the batch is rolled back`);
+  }
+  const first = offset - events.length + 1;
+  return events.map((event, index) => ({ ...event, offset: first + index }));
+};
+
+const asRow = (event: LogEvent): EventRow => {
+  const cells = [0, ...payloadOf(event), 0];
+  return Object.fromEntries(eventColumns.map((name, index) => [name, cells[index]])) as EventRow;
+};
+
+const conflictOf = (event: LogEvent, offset: number | undefined): Poison => ({
+  source: event.source,
+  deliveryId: event.id,
+  reason: `id ${JSON.stringify(event.id)} was already used ${offset ? `at offset ${offset} ` : ''}with another payload: the producer must give every fact an id of its own`,
+  attributes: {},
+  body: Buffer.from(JSON.stringify(event)),
+});

@@ -1,0 +1,102 @@
+import { createHash } from 'node:crypto';
+import { FatalError } from '../errors.ts';
+import type { Queries } from '../storage/database.ts';
+
+/** A message that could not be understood, with its raw bytes and the reason. */
+export type Poison = {
+  readonly source: string;
+  readonly deliveryId: string;
+  readonly reason: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly body: Buffer;
+};
+
+/** A message in quarantine. The same bytes delivered again are counted, not stored again. */
+export type Quarantined = {
+  readonly id: number;
+  readonly source: string;
+  readonly delivery_id: string;
+  readonly reason: string;
+  readonly received_at: string;
+  readonly last_received_at: string;
+  readonly times: number;
+  /** JSON object of broker attributes. */
+  readonly attributes: string;
+  readonly body: Buffer;
+};
+
+/** Quarantine is bounded. Past the bound a message is refused, and so stays with its broker: nothing is lost. */
+export type QuarantineLimits = { readonly entriesMax: number; readonly bytesMax: number };
+export const quarantineLimits: QuarantineLimits = { entriesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
+
+export const digestOf = (poison: Pick<Poison, 'body' | 'attributes'>): string =>
+  createHash('sha256')
+    .update(JSON.stringify(Object.entries(poison.attributes).sort()))
+    .update(poison.body)
+    .digest('hex');
+
+/** Stores messages within the caller's transaction. `stored` counts new entries, `refused` those without room. */
+export const storePoison = async (
+  queries: Queries,
+  poison: readonly Poison[],
+  limits: QuarantineLimits,
+): Promise<{ stored: number; refused: Poison[] }> => {
+  const refused: Poison[] = [];
+  let stored = 0;
+  if (poison.length === 0) return { stored, refused };
+  let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(
+    'SELECT count(*) AS entries, coalesce(sum(length(body)), 0) AS bytes FROM quarantine',
+  )) ?? { entries: 0, bytes: 0 };
+  for (const message of poison) {
+    const digest = digestOf(message);
+    const now = new Date().toISOString();
+    const again = await queries.run('UPDATE quarantine SET times = times + 1, last_received_at = ? WHERE digest = ?', [
+      now,
+      digest,
+    ]);
+    if (again > 0) continue;
+    if (entries + 1 > limits.entriesMax || bytes + message.body.length > limits.bytesMax) {
+      refused.push(message);
+      continue;
+    }
+    await queries.run(
+      `INSERT INTO quarantine (digest, source, delivery_id, reason, received_at, last_received_at, times, attributes, body)
+       VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)`,
+      [
+        digest,
+        message.source,
+        message.deliveryId,
+        message.reason,
+        now,
+        now,
+        JSON.stringify(message.attributes),
+        message.body,
+      ],
+    );
+    entries += 1;
+    bytes += message.body.length;
+    stored += 1;
+  }
+  return { stored, refused };
+};
+
+export const countQuarantined = async (queries: Queries): Promise<number> =>
+  (await queries.get<{ entries: number }>('SELECT count(*) AS entries FROM quarantine'))?.entries ?? 0;
+
+/** One page of the quarantine, oldest first, after the given id. */
+export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promise<Quarantined[]> =>
+  queries.all<Quarantined>('SELECT * FROM quarantine WHERE id > ? ORDER BY id LIMIT ?', [after, limit]);
+
+/** Throws FatalError when there is no such entry. */
+export const readQuarantined = async (queries: Queries, id: number): Promise<Quarantined> => {
+  const entry = await queries.get<Quarantined>('SELECT * FROM quarantine WHERE id = ?', [id]);
+  if (!entry)
+    throw new FatalError(`there is no quarantined message ${id}: 's3-sync quarantine list' shows what there is`);
+  return entry;
+};
+
+/** Removes an entry for good; the decision is a person's. */
+export const dropQuarantined = async (queries: Queries, id: number): Promise<void> => {
+  await readQuarantined(queries, id);
+  await queries.run('DELETE FROM quarantine WHERE id = ?', [id]);
+};
