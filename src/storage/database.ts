@@ -1,3 +1,5 @@
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { open } from 'sqlite';
 import sqlite3 from 'sqlite3';
 import { FatalError, messageOf, RetryableError } from '../errors.ts';
@@ -38,6 +40,8 @@ export type OpenOptions = {
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
   /** Page cache of the connection in KiB. */
   readonly cacheKib?: number;
+  /** Further databases, opened read-only under a schema name each. */
+  readonly attach?: Readonly<Record<string, string>>;
   /** How long a statement waits for another process's lock. */
   readonly busyTimeoutMs?: number;
 };
@@ -81,6 +85,7 @@ const asServiceError = (error: unknown, path: string): unknown => {
 export const openDatabase = async (options: OpenOptions): Promise<Database> => {
   const { path, mode, synchronous = 'FULL', cacheKib = 16_384, busyTimeoutMs = 5_000 } = options;
   const flags = mode === 'read' ? sqlite3.OPEN_READONLY : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
+  const uri = sqlite3.OPEN_URI;
   const guarded = async <T>(call: () => Promise<T>): Promise<T> => {
     try {
       return await call();
@@ -88,7 +93,7 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
       throw asServiceError(error, path);
     }
   };
-  const connection = await guarded(() => open({ filename: path, driver: sqlite3.Database, mode: flags }));
+  const connection = await guarded(() => open({ filename: path, driver: sqlite3.Database, mode: flags | uri }));
 
   const direct: Queries = {
     all: (sql, parameters) => guarded(() => connection.all(sql, checked(parameters))),
@@ -110,6 +115,9 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
       await direct.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON;`);
     } else {
       await direct.get('SELECT 1 FROM sqlite_schema LIMIT 1');
+    }
+    for (const [schema, file] of Object.entries(options.attach ?? {})) {
+      await direct.run(`ATTACH ? AS ${schema}`, [`${pathToFileURL(resolve(file))}?mode=ro`]);
     }
   } catch (error) {
     await connection.close();

@@ -1,0 +1,22 @@
+import type { Store } from './store.ts';
+
+/**
+ * Keeps `dirty` equal to the set of paths on which file and mirror differ, for the paths in `touched`. The comparison is
+ * `sameContent` and `samePermissions` of rows.ts, said in SQL.
+ */
+const differs = `
+  (f.path IS NULL) <> (m.path IS NULL)
+  OR f.size IS NOT m.size
+  OR f.etag IS NOT m.etag
+  OR (f.etag IS NULL AND f.modified_at IS NOT m.modified_at)
+  OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions)`;
+
+export const refreshDirty = async (store: Store): Promise<void> => {
+  await store.run(`DELETE FROM dirty WHERE path IN (SELECT path FROM touched)`);
+  await store.run(
+    `INSERT INTO dirty
+     SELECT t.path FROM touched AS t LEFT JOIN file AS f USING (path) LEFT JOIN mirror AS m USING (path)
+     WHERE (f.path IS NOT NULL OR m.path IS NOT NULL) AND (${differs})`,
+  );
+  await store.run('DELETE FROM touched');
+};

@@ -1,0 +1,54 @@
+import type { BucketEvent, Recorded } from '../../events/event.ts';
+import type { FileRow } from '../rows.ts';
+
+/** The part of a working set that one point event needs. */
+export type Rows = {
+  get(path: string): FileRow | undefined;
+  set(row: FileRow): void;
+  remove(path: string): void;
+};
+
+/** The row after a create: new content, the same identity, and permissions kept where the event has none. */
+export const created = (event: Recorded<BucketEvent>, before: FileRow | undefined): FileRow => ({
+  path: event.path,
+  file_id: before?.file_id ?? event.offset,
+  key: event.key ?? null,
+  size: event.size ?? null,
+  etag: event.etag ?? null,
+  permissions: event.permissions ?? before?.permissions ?? null,
+  modified_at: event.modifiedAt ?? event.time,
+  offset: event.offset,
+});
+
+/** The row after a rename or move to `path`. */
+export const carriedRow = (row: FileRow, path: string, event: Recorded<BucketEvent>): FileRow => ({
+  ...row,
+  path,
+  key: event.key ?? row.key,
+  offset: event.offset,
+});
+
+/** Applies one point event that comes after every other event that touched its paths. */
+export const evolve = (rows: Rows, event: Recorded<BucketEvent>): void => {
+  const before = rows.get(event.path);
+  switch (event.type) {
+    case 'create':
+      rows.set(created(event, before));
+      break;
+    case 'delete':
+      if (before) rows.remove(event.path);
+      break;
+    case 'change_permission':
+      if (before && event.permissions !== undefined) {
+        rows.set({ ...before, permissions: event.permissions, offset: event.offset });
+      }
+      break;
+    case 'rename':
+    case 'move':
+      if (before && event.to !== undefined) {
+        rows.remove(event.path);
+        rows.set(carriedRow(before, event.to, event));
+      }
+      break;
+  }
+};

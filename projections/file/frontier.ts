@@ -1,0 +1,33 @@
+import type { BucketEvent, Recorded } from '../../events/event.ts';
+import { schemeOf, timeKey } from '../../events/order.ts';
+
+/**
+ * How far the folded events reach, for each token scheme (the empty scheme: events without a token). An event beyond the
+ * whole frontier comes after everything folded so far, whatever it touches: the fast path, without a look at the history.
+ */
+export type Frontier = Record<string, { version: string; time: string }>;
+
+/** Whether the event comes after every event that the frontier has seen. */
+export const isBeyond = (frontier: Frontier, event: Recorded<BucketEvent>): boolean => {
+  const own = schemeOf(event.version);
+  const time = timeKey(event.time);
+  for (const [scheme, reach] of Object.entries(frontier)) {
+    if (scheme === own && own !== '') {
+      if ((event.version as string) <= reach.version) return false;
+    } else if (time < reach.time) return false;
+  }
+  return true;
+};
+
+/** Extends the frontier by an event. */
+export const extend = (frontier: Frontier, event: Recorded<BucketEvent>): void => {
+  const scheme = schemeOf(event.version);
+  const time = timeKey(event.time);
+  const version = event.version ?? '';
+  const reach = frontier[scheme];
+  if (!reach) frontier[scheme] = { version, time };
+  else {
+    if (version > reach.version) reach.version = version;
+    if (time > reach.time) reach.time = time;
+  }
+};

@@ -1,0 +1,70 @@
+import type { LogEvent, OperationKind } from '../../events/event.ts';
+import type { FileFoldState } from '../../projections/file/fold.ts';
+import { projectionsVersion } from '../../projections/schema.ts';
+import type { Queries } from '../storage/database.ts';
+
+/** Totals that `status` shows: a projection like the others, folded from the log. */
+export type Stats = {
+  files: number;
+  bytes: number;
+  mirrorFiles: number;
+  mirrorBytes: number;
+  /** Events by type; outcomes are counted in `operations`. */
+  readonly events: Partial<Record<LogEvent['type'], number>>;
+  readonly operations: Partial<Record<OperationKind, number>>;
+  /** Producer's time of the newest bucket event in the log's order; null before the first. */
+  lastEventAt: string | null;
+  lastOutcomeAt: string | null;
+};
+
+/** What the projector commits together with the rows. */
+export type ProjectionMeta = {
+  readonly version: number;
+  /** The log that the views were folded from. */
+  readonly logId: string;
+  /** Offset of the last folded event. */
+  checkpoint: number;
+  readonly fileFold: FileFoldState;
+  readonly stats: Stats;
+};
+
+export const emptyMeta = (logId: string): ProjectionMeta => ({
+  version: projectionsVersion,
+  logId,
+  checkpoint: 0,
+  fileFold: { frontier: {}, keepsHistory: false },
+  stats: {
+    files: 0,
+    bytes: 0,
+    mirrorFiles: 0,
+    mirrorBytes: 0,
+    events: {},
+    operations: {},
+    lastEventAt: null,
+    lastOutcomeAt: null,
+  },
+});
+
+/** Undefined when nothing has been folded yet, or by another version of the folds. */
+export const readMeta = async (queries: Pick<Queries, 'get'>): Promise<ProjectionMeta | undefined> => {
+  const table = await queries.get(`SELECT 1 FROM sqlite_schema WHERE name = 'meta'`);
+  if (!table) return undefined;
+  const row = await queries.get<{ value: string }>(`SELECT value FROM meta WHERE name = 'projector'`);
+  if (!row) return undefined;
+  const meta = JSON.parse(row.value) as ProjectionMeta;
+  return meta.version === projectionsVersion ? meta : undefined;
+};
+
+export const writeMeta = (queries: Pick<Queries, 'run'>, meta: ProjectionMeta): Promise<number> =>
+  queries.run(`INSERT OR REPLACE INTO meta VALUES ('projector', ?)`, [JSON.stringify(meta)]);
+
+/** Counts a window of events. */
+export const countEvents = (stats: Stats, events: readonly LogEvent[]): void => {
+  for (const event of events) {
+    stats.events[event.type] = (stats.events[event.type] ?? 0) + 1;
+    if (event.type === 'outcome') {
+      stats.operations[event.operation] = (stats.operations[event.operation] ?? 0) + 1;
+      stats.lastOutcomeAt = event.time;
+    } else stats.lastEventAt = event.time;
+  }
+};
