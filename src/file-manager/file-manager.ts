@@ -24,8 +24,11 @@ export type FileManager = {
   saveToDisk(path: string, content: Content, options: CallOptions): Promise<void>;
   /** Sets permissions of a file, or of one that is about to be saved: they are kept until its content arrives. */
   updatePermissions(path: string, permissions: string, options: CallOptions): Promise<void>;
-  /** Deletes a file, or a folder with all beneath it. Deleting what is not there succeeds. */
-  delete(path: string, options: CallOptions): Promise<void>;
+  /**
+   * Deletes a file, or a folder with all beneath it. Deleting what is not there succeeds. With `recursive` false a folder
+   * only stops being one of its own: what is in it stays, and it goes when it is empty.
+   */
+  delete(path: string, options: CallOptions & { readonly recursive?: boolean }): Promise<void>;
   /** Renames within a folder; replaces what is at `to`. */
   rename(path: string, to: string, options: CallOptions): Promise<void>;
   /** Moves to another folder; replaces what is at `to`. */

@@ -1,0 +1,104 @@
+import { FatalError, messageOf, RetryableError } from '../errors.ts';
+
+/**
+ * A failure that every further call would meet as well: wrong token, not a file manager, a redirect. `stop` tells the
+ * caller to end the cycle; the operation itself is not at fault.
+ */
+export class StopError extends FatalError {
+  readonly stop = true;
+  readonly reason: 'unauthorized' | 'not-a-file-manager' | 'redirect';
+  constructor(reason: StopError['reason'], message: string, options: ErrorOptions = {}) {
+    super(message, options);
+    this.reason = reason;
+  }
+}
+
+/** A refusal with an HTTP status: the problem of one operation, such as a conflict. */
+export class RefusedError extends FatalError {
+  readonly status: number;
+  constructor(status: number, message: string) {
+    super(message);
+    this.status = status;
+  }
+}
+
+const retryableStatus = new Set([408, 425, 429]);
+const textMax = 500;
+
+/** Printable and short, so that an answer can neither flood nor forge a log line. */
+const clean = (text: unknown): string =>
+  typeof text === 'string' ? text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, textMax) : '';
+
+/** Milliseconds that a Retry-After asks for, in either form, never above `capMs`; undefined when it says nothing. */
+export const retryAfterMs = (header: string | null, nowMs: number, capMs: number): number | undefined => {
+  const text = header?.trim() ?? '';
+  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
+  // Date.parse takes far more than an HTTP-date: only the form with a weekday and GMT counts.
+  if (!/^\d+$/.test(text) && !/^[A-Z][a-z]+, .* GMT$/.test(text)) return undefined;
+  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), capMs);
+};
+
+/** What an answer that is no success means. `what` names the request, `body` is its bounded text. */
+export const errorOfAnswer = (
+  what: string,
+  response: Response,
+  body: string,
+  options: { nowMs: number; retryAfterCapMs: number },
+): Error => {
+  const { status } = response;
+  const problem = problemIn(body);
+  const said =
+    problem === undefined ? '' : `: ${[clean(problem.title), clean(problem.detail)].filter(Boolean).join(': ')}`;
+  if (status === 401 || status === 403) {
+    // A refusal of one path is a problem of that path; anything else is about who asks.
+    if (status === 403 && problem?.type === 'urn:s3-sync:problem:outside-root') {
+      return new RefusedError(status, `${what} was refused${said}`);
+    }
+    return new StopError('unauthorized', `${what} answered ${status}: check FILE_MANAGER_TOKEN${said}`);
+  }
+  if (status >= 300 && status < 400) return redirectError(what);
+  if (status >= 500 || retryableStatus.has(status)) {
+    const wait = retryAfterMs(response.headers.get('retry-after'), options.nowMs, options.retryAfterCapMs);
+    return new RetryableError(`${what} answered ${status}${said}`, { retryAfterMs: wait });
+  }
+  if (problem === undefined) return notAFileManager(`${what} answered ${status} without a problem description`);
+  return new RefusedError(status, `${what} was refused with ${status}${said}`);
+};
+
+type ProblemText = { readonly type?: unknown; readonly title?: unknown; readonly detail?: unknown };
+
+const problemIn = (body: string): ProblemText | undefined => {
+  try {
+    const value: unknown = JSON.parse(body);
+    return typeof value === 'object' && value !== null && ('title' in value || 'detail' in value) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+};
+
+export const notAFileManager = (said: string): StopError =>
+  new StopError('not-a-file-manager', `${said}: is FILE_MANAGER_API_URL a file manager?`);
+
+const redirectError = (what: string, cause?: unknown): StopError =>
+  new StopError('redirect', `${what} answered with a redirect, which is never followed: correct FILE_MANAGER_API_URL`, {
+    cause,
+  });
+
+/** The innermost cause: fetch and ky wrap what happened on the socket. */
+const causeOf = (error: unknown, depth = 0): unknown =>
+  error instanceof Error && error.cause !== undefined && depth < 8 ? causeOf(error.cause, depth + 1) : error;
+
+/** What a request that got no whole answer means. */
+export const errorOfFailure = (what: string, error: unknown): Error => {
+  if (error instanceof RetryableError || error instanceof FatalError) return error;
+  const cause = causeOf(error);
+  const text = messageOf(cause);
+  if (/redirect/i.test(text)) return redirectError(what, error);
+  const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
+    return new FatalError(`${what} failed: the certificate of the file manager is not trusted (${code})`, {
+      cause: error,
+    });
+  }
+  return new RetryableError(`${what} failed: ${clean(text) || code || 'the connection broke'}`, { cause: error });
+};

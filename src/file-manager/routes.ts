@@ -1,0 +1,168 @@
+import { constants, createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
+import { Readable } from 'node:stream';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { answerFor, recall } from './idempotency.ts';
+import { relocate, remove, updatePermissions } from './operations.ts';
+import { isFolder, look, onDisk } from './paths.ts';
+import { Problem } from './problem.ts';
+import {
+  effectOf,
+  type Fields,
+  fieldsOf,
+  limitOf,
+  pathOf,
+  permissionsOf,
+  queryOf,
+  recursiveOf,
+  undoOf,
+} from './requests.ts';
+import { addToInbox, attributeOf, stateLimits } from './state.ts';
+import type { Answer, Effect, Store } from './store.ts';
+import { undo } from './trash.ts';
+import { entriesOf } from './tree.ts';
+
+export const product = { name: 's3-sync-file-manager', version: '1.0.0' } as const;
+
+type Once = (effect: Effect, work: () => Promise<Answer>) => Promise<unknown>;
+type Queue = <T>(key: string, work: () => Promise<T>) => Promise<T>;
+
+/** Runs an effect once per key; a repeat waits for the first attempt and gets its answer. */
+const onceWith =
+  (store: Store, queue: Queue): Once =>
+  (effect, work) =>
+    queue(`${effect.endpoint} ${effect.key}`, async () => {
+      const remembered = await recall(store.db, effect.endpoint, effect.key);
+      return remembered === undefined ? work() : answerFor(remembered, effect.fingerprint);
+    });
+
+/** The endpoints that change something and take a JSON body. */
+export const addChangeRoutes = (app: FastifyInstance, store: Store, queue: Queue): void => {
+  const once = onceWith(store, queue);
+  const change = (
+    endpoint: string,
+    prepare: (fields: Fields) => { asked: unknown; work: (effect: Effect) => Promise<Answer> },
+  ) =>
+    app.post(`/${endpoint}`, async (request) => {
+      const { asked, work } = prepare(fieldsOf(request.body));
+      const effect = effectOf(request, endpoint, asked);
+      return once(effect, () => work(effect));
+    });
+
+  change('updatePermissions', (fields) => {
+    const path = pathOf(fields);
+    const permissions = permissionsOf(fields);
+    return { asked: [path, permissions], work: (effect) => updatePermissions(store, effect, path, permissions) };
+  });
+  change('delete', (fields) => {
+    const path = pathOf(fields);
+    const recursive = recursiveOf(fields);
+    return { asked: [path, recursive], work: (effect) => remove(store, effect, path, recursive) };
+  });
+  for (const endpoint of ['rename', 'move']) {
+    change(endpoint, (fields) => {
+      const path = pathOf(fields);
+      const to = pathOf(fields, 'to');
+      return { asked: [path, to], work: (effect) => relocate(store, effect, path, to) };
+    });
+  }
+  change('undo', (fields) => {
+    const asked = undoOf(fields);
+    return { asked, work: (effect) => undo(store, effect, asked) };
+  });
+  change('report', (fields) => {
+    const body = JSON.stringify(fields);
+    return {
+      asked: body,
+      work: (effect) =>
+        store.commit(effect, { ok: true }, (db) => addToInbox(db, 'report', new Date().toISOString(), [body])),
+    };
+  });
+};
+
+/** Events need no key: a repeat only adds to a list that people look at. With a key they are taken once. */
+export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue): void => {
+  const once = onceWith(store, queue);
+  app.post('/events', async (request) => {
+    const events: unknown[] = Array.isArray(request.body) ? request.body : [request.body];
+    if (events.length > stateLimits.inboxMax || !events.every((event) => typeof event === 'object' && event !== null)) {
+      throw new Problem('bad-request', `send one JSON object, or a list of at most ${stateLimits.inboxMax}`);
+    }
+    const bodies = events.map((event) => JSON.stringify(event));
+    const at = new Date().toISOString();
+    const answer: Answer = { ok: true, accepted: bodies.length };
+    if (request.headers['idempotency-key'] === undefined) {
+      await store.db.transaction((db) => addToInbox(db, 'event', at, bodies));
+      return answer;
+    }
+    const effect = effectOf(request, 'events', bodies);
+    return once(effect, () => store.commit(effect, answer, (db) => addToInbox(db, 'event', at, bodies)));
+  });
+  const list = (kind: string) => async (request: FastifyRequest) => {
+    const rows = await store.db.all<{ id: number; at: string; body: string }>(
+      'SELECT id, at, body FROM inbox WHERE kind = ? ORDER BY id DESC LIMIT ?',
+      [kind, limitOf(queryOf(request))],
+    );
+    return { [`${kind}s`]: rows.map(({ id, at, body }) => ({ id, at, [kind]: JSON.parse(body) as unknown })) };
+  };
+  app.get('/events', list('event'));
+  app.get('/reports', list('report'));
+};
+
+/** The endpoints that only read. */
+export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
+  const capabilities = ['folders', 'listing', 'content', ...(store.trashRetentionMs > 0 ? ['trash'] : [])];
+  app.get('/', async () => ({ ...product, capabilities }));
+  app.get('/health', async () => {
+    await store.db.get('SELECT 1');
+    return { ok: true, backup_pending: (await store.backup?.pending()) ?? 0 };
+  });
+  app.get('/files', async (request, reply) => {
+    const query = queryOf(request);
+    const after = query['after'] === undefined ? '' : pathOf(query, 'after');
+    if (request.headers.accept?.includes('application/x-ndjson')) {
+      return reply.type('application/x-ndjson').send(Readable.from(lines(store, after), { objectMode: false }));
+    }
+    const limit = limitOf(query);
+    const entries = [];
+    for await (const entry of entriesOf(store.root, store.db, after)) {
+      if (entries.push(entry) > limit) break;
+    }
+    const page = entries.slice(0, limit);
+    return { entries: page, next: entries.length > limit ? (page.at(-1)?.path ?? null) : null };
+  });
+  app.get('/content', (request, reply) => sendContent(store, pathOf(queryOf(request)), reply));
+};
+
+/** One JSON object a line; the last line tells how many there were, so that a cut answer is never taken for a whole one. */
+async function* lines(store: Store, after: string): AsyncGenerator<string> {
+  let text = '';
+  let count = 0;
+  for await (const entry of entriesOf(store.root, store.db, after)) {
+    text += `${JSON.stringify(entry)}\n`;
+    count += 1;
+    if (text.length < 65_536) continue;
+    yield text;
+    text = '';
+  }
+  yield `${text}${JSON.stringify({ end: true, count })}\n`;
+}
+
+const sendContent = async (store: Store, path: string, reply: FastifyReply): Promise<FastifyReply> => {
+  const found = await look(store.root, path, { lenient: true });
+  if (found.kind !== 'file' || isFolder(path)) throw new Problem('not-found', `there is no file "${path}"`);
+  const handle = await open(onDisk(store.root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const { size } = await handle.stat();
+    const permissions = (await attributeOf(store.db, path))?.permissions;
+    // Stored bytes are never a page of this origin, whatever they hold.
+    reply.headers({ 'content-length': size, 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff' });
+    if (permissions && /^[\x20-\x7e]+$/.test(permissions)) reply.header('x-permissions', permissions);
+    const stream = size === 0 ? Readable.from([]) : createReadStream('', { fd: handle, start: 0, end: size - 1 });
+    if (size === 0) await handle.close();
+    return reply.type('application/octet-stream').send(stream);
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+};

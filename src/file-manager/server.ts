@@ -1,0 +1,159 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { mkdir, realpath } from 'node:fs/promises';
+import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { messageOf } from '../errors.ts';
+import type { BackupStorage } from './backup.ts';
+import { createKeyedQueue, forgetOld } from './idempotency.ts';
+import { recover } from './intents.ts';
+import { type Log, silentLog } from './log.ts';
+import { asProblem, Problem, problemBody } from './problem.ts';
+import { addChangeRoutes, addInboxRoutes, addReadRoutes } from './routes.ts';
+import { addSaveRoute } from './save-route.ts';
+import { openStore, type Store } from './store.ts';
+import { sweepTrash } from './trash.ts';
+
+/** Sizes in bytes, times in milliseconds. */
+const defaults = {
+  trashRetentionMs: 7 * 24 * 3_600_000,
+  answerRetentionMs: 30 * 24 * 3_600_000,
+  headerBytesMax: 32_768,
+  jsonBytesMax: 8_388_608,
+  headersTimeoutMs: 20_000,
+  /** Longest pause between two pieces of a body. */
+  stallMs: 30_000,
+  /** A JSON body must have arrived by then. */
+  jsonBodyTimeoutMs: 30_000,
+  /** A whole upload must have arrived by then. */
+  requestTimeoutMs: 6 * 3_600_000,
+  connectionsMax: 512,
+  sweepEveryMs: 600_000,
+} as const;
+
+export type FileManagerOptions = {
+  /** The folder to keep the files in; created when it is missing. */
+  readonly root: string;
+  readonly host: string;
+  /** 0 takes a free one. */
+  readonly port: number;
+  /** When given, every request but `/health` must carry it as a bearer token. */
+  readonly token?: string | undefined;
+  /** How long deleted files can be brought back; 0 keeps none. */
+  readonly trashRetentionMs?: number;
+  readonly backup?: BackupStorage;
+  readonly logger?: Log;
+  readonly stallMs?: number;
+  readonly jsonBodyTimeoutMs?: number;
+};
+
+export type RunningFileManager = {
+  readonly url: string;
+  /** Changes that the backup storage has not taken yet. */
+  backupPending(): Promise<number>;
+  /** Ends open connections, lets the change that runs finish, and closes the state. */
+  close(): Promise<void>;
+};
+
+/** Starts the reference file manager. It holds its root alone: RetryableError when another process has it. */
+export const startFileManager = async (options: FileManagerOptions): Promise<RunningFileManager> => {
+  const { trashRetentionMs = defaults.trashRetentionMs, logger: log = silentLog } = options;
+  await mkdir(options.root, { recursive: true });
+  const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup: options.backup });
+  const app = createApp(options, store, log);
+  const sweep = async (): Promise<void> => {
+    await sweepTrash(store, Date.now());
+    await forgetOld(store.db, Date.now(), defaults.answerRetentionMs);
+  };
+  let sweeping: Promise<void> = Promise.resolve();
+  try {
+    await recover(store);
+    await sweep();
+    await app.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await app.close();
+    await store.db.close();
+    throw error;
+  }
+  store.backup?.wake();
+  const timer = setInterval(() => {
+    sweeping = sweep().catch((error: unknown) => log.error({ error: messageOf(error) }, 'emptying the trash failed'));
+  }, defaults.sweepEveryMs).unref();
+  const address = app.server.address();
+  const port = typeof address === 'object' && address !== null ? address.port : options.port;
+  const host = options.host.includes(':') ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${host}:${port}`,
+    backupPending: async () => (await store.backup?.pending()) ?? 0,
+    close: async () => {
+      clearInterval(timer);
+      await app.close();
+      await sweeping;
+      await store.exclusive(async () => undefined);
+      await store.backup?.stop();
+      await store.db.close();
+    },
+  };
+};
+
+const createApp = (options: FileManagerOptions, store: Store, log: Log): FastifyInstance => {
+  const app = fastify({
+    logger: false,
+    bodyLimit: defaults.jsonBytesMax,
+    requestTimeout: defaults.requestTimeoutMs,
+    forceCloseConnections: true,
+    http: { maxHeaderSize: defaults.headerBytesMax, headersTimeout: defaults.headersTimeoutMs },
+    routerOptions: { caseSensitive: true },
+    exposeHeadRoutes: false,
+    onProtoPoisoning: 'error',
+    frameworkErrors: (error, _request, reply) => {
+      sendProblem(reply as unknown as FastifyReply, asProblem(error));
+    },
+  });
+  app.server.maxConnections = defaults.connectionsMax;
+  if (options.token !== undefined) requireToken(app, options.token);
+  boundJsonBodies(app, options.jsonBodyTimeoutMs ?? defaults.jsonBodyTimeoutMs);
+  app.setErrorHandler(async (error, request, reply) => {
+    const problem = asProblem(error);
+    if (problem.status >= 500) log.error({ error: messageOf(error), url: request.url }, 'request failed');
+    return sendProblem(reply, problem);
+  });
+  app.setNotFoundHandler(() => {
+    throw new Problem('not-found', 'there is no such endpoint: openapi.yaml lists them');
+  });
+  const queue = createKeyedQueue();
+  addSaveRoute(app, store, queue, options.stallMs ?? defaults.stallMs);
+  addChangeRoutes(app, store, queue);
+  addInboxRoutes(app, store, queue);
+  addReadRoutes(app, store);
+  return app;
+};
+
+const sendProblem = (reply: FastifyReply, problem: Problem): FastifyReply =>
+  reply
+    .code(problem.status)
+    .headers({ ...problem.headers })
+    .type('application/problem+json')
+    .send(problemBody(problem));
+
+const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
+
+/** Compares digests in constant time, so neither the length nor the content of the token can be measured. */
+const requireToken = (app: FastifyInstance, token: string): void => {
+  const expected = digest(`Bearer ${token}`);
+  app.addHook('onRequest', async (request) => {
+    if (request.url === '/health') return;
+    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
+    throw new Problem('unauthorized', 'send "Authorization: Bearer <token>" with the token of this file manager', {
+      'www-authenticate': 'Bearer',
+    });
+  });
+};
+
+/** A JSON body that trickles in is cut off: uploads have their own limit, per pause. */
+const boundJsonBodies = (app: FastifyInstance, timeoutMs: number): void => {
+  app.addHook('onRequest', async (request) => {
+    if (request.method !== 'POST') return;
+    const timer = setTimeout(() => request.raw.destroy(), timeoutMs);
+    const clear = (): void => clearTimeout(timer);
+    request.raw.once('end', clear).once('close', clear);
+  });
+};

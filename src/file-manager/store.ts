@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto';
+import { mkdir } from 'node:fs/promises';
+import type { Database, Queries } from '../storage/database.ts';
+import type { BackupStorage } from './backup.ts';
+import { type BackupWorker, createBackupWorker, enqueueBackup } from './backup-worker.ts';
+import { removeTree } from './disk.ts';
+import { createKeyedQueue, remember } from './idempotency.ts';
+import type { Log } from './log.ts';
+import { stateFolder } from './paths.ts';
+import { openState } from './state.ts';
+
+/** Everything that an operation on the files works with. */
+export type Store = {
+  readonly root: string;
+  readonly db: Database;
+  readonly log: Log;
+  readonly trashRetentionMs: number;
+  readonly temporaryFile: () => string;
+  readonly trashed: (name: string) => string;
+  /** One change of the tree at a time; bodies arrive beside it. */
+  readonly exclusive: <T>(work: () => Promise<T>) => Promise<T>;
+  /** Commits the rows of an effect together with its remembered answer. */
+  readonly commit: (effect: Effect, answer: Answer, rows: (db: Queries) => Promise<void>) => Promise<Answer>;
+  readonly backup: BackupWorker | undefined;
+};
+
+/** The request that an effect belongs to. */
+export type Effect = { readonly endpoint: string; readonly key: string; readonly fingerprint: string };
+
+/** What a confirmed change answers; always `ok: true`, with the path that was changed. */
+export type Answer = { readonly ok: true } & Readonly<Record<string, unknown>>;
+
+/** Opens the state in `root`. `root` must be the real path of an existing folder. Temporary files of a crash go. */
+export const openStore = async (options: {
+  root: string;
+  log: Log;
+  trashRetentionMs: number;
+  backup: BackupStorage | undefined;
+}): Promise<Store> => {
+  const { root, log, trashRetentionMs } = options;
+  const own = `${root}/${stateFolder}`;
+  await mkdir(`${own}/trash`, { recursive: true, mode: 0o700 });
+  const db = await openState(`${own}/state.db`);
+  await removeTree(`${own}/tmp`);
+  await mkdir(`${own}/tmp`, { mode: 0o700 });
+  const queue = createKeyedQueue();
+  const backup = options.backup && createBackupWorker({ root, db, log, storage: options.backup });
+  return {
+    root,
+    db,
+    log,
+    trashRetentionMs,
+    backup,
+    temporaryFile: () => `${own}/tmp/${randomUUID()}`,
+    trashed: (name) => `${own}/trash/${name}`,
+    exclusive: (work) => queue('tree', work),
+    commit: async (effect, answer, rows) => {
+      await db.transaction(async (queries) => {
+        await rows(queries);
+        await remember(queries, { ...effect, answer, atMs: Date.now() });
+      });
+      backup?.wake();
+      return answer;
+    },
+  };
+};
+
+/** Adds work for the backup storage, inside the transaction of the effect; nothing without a backup storage. */
+export const noteBackup = async (
+  store: Store,
+  db: Queries,
+  kind: 'put' | 'remove' | 'rename',
+  path: string,
+  to?: string,
+): Promise<void> => {
+  if (store.backup !== undefined) await enqueueBackup(db, kind, path, to);
+};
