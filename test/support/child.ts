@@ -129,7 +129,8 @@ export const startServer = async (
   describe: (place: { port: number; folder: string }) => ServerCommand,
 ): Promise<RunningServer & { port: number }> => {
   const folder = await mkdtemp(join(tmpdir(), 's3-sync-server-'));
-  const removeFolder = (): Promise<void> => rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
+  const removeFolder = (): Promise<void> =>
+    rm(folder, { recursive: true, force: true, maxRetries: 5, retryDelay: 100 });
   let failure: unknown;
   for (let start = 0; start < startsMax; start++) {
     const port = await freePort();

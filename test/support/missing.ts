@@ -5,7 +5,7 @@ import type { ServerName } from './installed.ts';
 const advice: Readonly<Record<ServerName, string>> = {
   minio: 'MinIO is not installed (scripts/install-tools builds it where Go is there)',
   pubsub: 'the Pub/Sub emulator is not installed (Google Cloud SDK with its pubsub-emulator component, and Java)',
-  localstack: 'LocalStack is not installed (scripts/install-tools installs it where Python 3.12 or 3.13 is there)',
+  localstack: 'LocalStack is not installed (scripts/install-tools installs it where Python 3.13 is there)',
   chromium: 'Chromium is not installed (package chromium)',
   fauxqs: 'the npm packages are not installed (npm ci)',
 };
