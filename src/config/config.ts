@@ -1,0 +1,108 @@
+import { resolve } from 'node:path';
+import { ConfigError } from '../errors.ts';
+import { type Setting, type SettingName, settings } from './settings.ts';
+
+/** The configuration of one run: flags over environment over defaults, checked, frozen. */
+export type Config = {
+  /** The setting's text; throws ConfigError when it is empty. */
+  text(name: SettingName): string;
+  /** The setting's text; undefined when it is empty. */
+  optional(name: SettingName): string | undefined;
+  number(name: SettingName): number;
+  flag(name: SettingName): boolean;
+  urls(name: SettingName): readonly string[];
+  /** Throws one ConfigError that names everything missing at once. */
+  require(names: readonly SettingName[], purpose: string): void;
+  /** Files of this run, absolute. */
+  readonly paths: { readonly data: string; readonly log: string; readonly projections: string };
+};
+
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+const problemOf = (setting: Setting, value: string): string | undefined => {
+  const bad = (expected: string): string =>
+    `${setting.env}: expected ${expected}${setting.secret ? '' : `, found ${JSON.stringify(value)}`}`;
+  switch (setting.kind) {
+    case 'url':
+      return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
+    case 'urls':
+      return value.split(',').every((part) => isHttpUrl(part.trim()))
+        ? undefined
+        : bad('addresses separated by commas');
+    case 'count':
+    case 'milliseconds':
+      return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : bad('a whole number above 0');
+    case 'seconds':
+      return /^\d{1,8}(\.\d+)?$/.test(value) && Number(value) > 0 ? undefined : bad('a number of seconds above 0');
+    case 'share':
+      return Number(value) >= 0 && Number(value) <= 1 ? undefined : bad('a share between 0 and 1');
+    case 'flag':
+      return /^(true|false|1|0|yes|no)$/i.test(value) ? undefined : bad('true or false');
+    case 'choice':
+      return setting.choices?.includes(value) ? undefined : bad(`one of ${setting.choices?.join(', ')}`);
+    default:
+      return undefined;
+  }
+};
+
+const isHttpUrl = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
+
+/** Reads and checks the configuration. Throws one ConfigError with every mistake, a line each. */
+export const loadConfig = (environment: Environment, flags: Partial<Record<SettingName, string>> = {}): Config => {
+  const values = new Map<string, string>();
+  const problems: string[] = [];
+  for (const setting of settings as readonly Setting[]) {
+    const value = (flags[setting.env as SettingName] ?? environment[setting.env] ?? '').trim();
+    const problem = value === '' ? undefined : problemOf(setting, value);
+    if (problem) problems.push(problem);
+    values.set(setting.env, value === '' ? setting.fallback : value);
+  }
+  if (problems.length > 0) throw new ConfigError(`the configuration has mistakes:\n  ${problems.join('\n  ')}`);
+
+  const optional = (name: SettingName): string | undefined => values.get(name) || undefined;
+  const require = (names: readonly SettingName[], purpose: string): void => {
+    const missing = names.filter((name) => !optional(name));
+    if (missing.length === 0) return;
+    const lines = missing.map((name) => `${name}: ${settings.find((setting) => setting.env === name)?.meaning}`);
+    throw new ConfigError(
+      `${purpose} needs settings that are not set:\n  ${lines.join('\n  ')}\n.env.example lists them all`,
+    );
+  };
+  const text = (name: SettingName): string => {
+    require([name], 'this command');
+    return optional(name) as string;
+  };
+  const data = resolve(text('DATA_DIR'));
+  return Object.freeze({
+    text,
+    optional,
+    require,
+    number: (name: SettingName) => Number(text(name)),
+    flag: (name: SettingName) => /^(true|1|yes)$/i.test(optional(name) ?? ''),
+    urls: (name: SettingName) => (optional(name)?.split(',') ?? []).map((part) => part.trim()),
+    paths: Object.freeze({
+      data,
+      log: resolve(optional('EVENT_LOG_PATH') ?? `${data}/events.db`),
+      projections: resolve(optional('DATABASE_PATH') ?? `${data}/projections.db`),
+    }),
+  });
+};
+
+/** Values that must never be printed, for the logger's redaction. */
+export const secretsOf = (environment: Environment): string[] =>
+  (settings as readonly Setting[])
+    .filter((setting) => setting.secret)
+    .map((setting) => environment[setting.env] ?? '')
+    .filter((value) => value !== '');
+
+/** `.env.example`, made from the settings. */
+export const envExample = (): string =>
+  `# Every setting with its meaning and default. Copy to .env and fill in what you need.\n${(
+    settings as readonly Setting[]
+  )
+    .map((setting) => {
+      const unit = setting.kind === 'seconds' || setting.kind === 'milliseconds' ? ` (${setting.kind})` : '';
+      const choices = setting.choices ? ` (${setting.choices.join(' | ')})` : '';
+      return `\n# ${setting.meaning}${unit}${choices}\n${setting.env}=${setting.fallback}\n`;
+    })
+    .join('')}`;

@@ -1,0 +1,136 @@
+/**
+ * Every setting, as data: `.env.example`, the README's table, the help texts and the checks are all made from this list.
+ */
+export type Setting = {
+  readonly env: string;
+  readonly meaning: string;
+  /** Text of the default; empty when there is none. */
+  readonly fallback: string;
+  readonly kind: 'text' | 'url' | 'urls' | 'count' | 'seconds' | 'milliseconds' | 'share' | 'flag' | 'choice' | 'path';
+  readonly choices?: readonly string[];
+  /** Never printed. */
+  readonly secret?: true;
+};
+
+export const settings = [
+  {
+    env: 'CUSTOMER_S3_ENDPOINT',
+    kind: 'url',
+    fallback: '',
+    meaning: "S3 endpoint of the customer's bucket; empty for AWS itself",
+  },
+  {
+    env: 'CUSTOMER_S3_ACCESS_KEY',
+    kind: 'text',
+    fallback: '',
+    meaning: 'access key that may list and read the bucket',
+  },
+  { env: 'CUSTOMER_S3_SECRET_KEY', kind: 'text', fallback: '', meaning: 'secret key that belongs to it', secret: true },
+  { env: 'CUSTOMER_S3_BUCKET', kind: 'text', fallback: '', meaning: 'name of the bucket' },
+  { env: 'CUSTOMER_S3_REGION', kind: 'text', fallback: 'us-east-1', meaning: 'region that requests are signed for' },
+  {
+    env: 'CUSTOMER_S3_METADATA',
+    kind: 'flag',
+    fallback: 'true',
+    meaning: 'ask each object for permissions in its metadata (one HEAD each); false when the bucket keeps none',
+  },
+  { env: 'FILE_MANAGER_API_URL', kind: 'url', fallback: '', meaning: 'base address of the file manager' },
+  { env: 'FILE_MANAGER_TOKEN', kind: 'text', fallback: '', meaning: 'bearer token for the file manager', secret: true },
+  {
+    env: 'MOCK_API_URL',
+    kind: 'url',
+    fallback: '',
+    meaning: 'reference API; its /report is one more endpoint for reports',
+  },
+  { env: 'REPORT_URLS', kind: 'urls', fallback: '', meaning: 'further endpoints for reports, separated by commas' },
+  { env: 'DATA_DIR', kind: 'path', fallback: 'data', meaning: 'folder of everything the service keeps' },
+  {
+    env: 'EVENT_LOG_PATH',
+    kind: 'path',
+    fallback: '',
+    meaning: 'event log, the one file to back up; default DATA_DIR/events.db',
+  },
+  {
+    env: 'DATABASE_PATH',
+    kind: 'path',
+    fallback: '',
+    meaning: 'projections, rebuilt from the log when missing; default DATA_DIR/projections.db',
+  },
+  { env: 'SYNC_INTERVAL', kind: 'seconds', fallback: '300', meaning: 'time between two cycles of the daemon' },
+  { env: 'SYNC_CONCURRENCY', kind: 'count', fallback: '8', meaning: 'operations under way at once' },
+  {
+    env: 'DEFAULT_PERMISSIONS',
+    kind: 'text',
+    fallback: '',
+    meaning: 'permissions of files for which nobody states any, such as 0644; empty leaves them to the file manager',
+  },
+  {
+    env: 'GATE_DELETE_MAX',
+    kind: 'count',
+    fallback: '1000',
+    meaning: 'a cycle that would delete more files than this is held',
+  },
+  {
+    env: 'GATE_DELETE_SHARE_MAX',
+    kind: 'share',
+    fallback: '0.25',
+    meaning: 'a cycle that would delete a larger share of all files is held',
+  },
+  {
+    env: 'SOURCE',
+    kind: 'choice',
+    fallback: '',
+    choices: ['pubsub', 'sqs', 'http'],
+    meaning: 'where events come from; default: whichever of the three is configured',
+  },
+  { env: 'PUBSUB_PROJECT', kind: 'text', fallback: '', meaning: 'Google Cloud project' },
+  { env: 'PUBSUB_SUBSCRIPTION', kind: 'text', fallback: '', meaning: 'subscription to pull from' },
+  { env: 'PUBSUB_TOPIC', kind: 'text', fallback: '', meaning: 'topic that `publish` publishes to' },
+  {
+    env: 'PUBSUB_EMULATOR_HOST',
+    kind: 'text',
+    fallback: '',
+    meaning: 'host:port of the Pub/Sub emulator, in place of Google',
+  },
+  { env: 'SQS_QUEUE_URL', kind: 'url', fallback: '', meaning: 'queue to receive from' },
+  { env: 'SQS_ENDPOINT', kind: 'url', fallback: '', meaning: 'SQS endpoint; empty for AWS itself' },
+  {
+    env: 'HTTP_PORT',
+    kind: 'count',
+    fallback: '',
+    meaning: 'port of the HTTP receiver (Pub/Sub push, MinIO and Ceph webhooks)',
+  },
+  { env: 'HTTP_HOST', kind: 'text', fallback: '127.0.0.1', meaning: 'address that the HTTP receiver listens on' },
+  { env: 'HTTP_TOKEN', kind: 'text', fallback: '', meaning: 'bearer token that webhooks must carry', secret: true },
+  { env: 'PUSH_AUDIENCE', kind: 'text', fallback: '', meaning: 'audience that a Pub/Sub push token must name' },
+  { env: 'PUSH_EMAIL', kind: 'text', fallback: '', meaning: 'service account that a Pub/Sub push token must name' },
+  { env: 'BATCH_MESSAGES', kind: 'count', fallback: '5000', meaning: 'messages in one transaction at most' },
+  { env: 'BATCH_LINGER_MS', kind: 'milliseconds', fallback: '50', meaning: 'how long a batch waits for more messages' },
+  { env: 'CYCLES_KEPT', kind: 'count', fallback: '10', meaning: 'cycle folders (CSVs, operations, report) kept' },
+  {
+    env: 'LOG_LEVEL',
+    kind: 'choice',
+    fallback: 'info',
+    choices: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
+    meaning: 'least severity that is logged, to standard error',
+  },
+  {
+    env: 'LIVE_RELOAD',
+    kind: 'flag',
+    fallback: 'false',
+    meaning: 'restart the container when the source changes (development)',
+  },
+  { env: 'BACKUP_S3_ENDPOINT', kind: 'url', fallback: '', meaning: "the reference file manager's backup storage" },
+  { env: 'BACKUP_S3_ACCESS_KEY', kind: 'text', fallback: '', meaning: 'access key of the backup storage' },
+  {
+    env: 'BACKUP_S3_SECRET_KEY',
+    kind: 'text',
+    fallback: '',
+    meaning: 'secret key of the backup storage',
+    secret: true,
+  },
+  { env: 'BACKUP_S3_BUCKET', kind: 'text', fallback: '', meaning: 'bucket of the backup storage; empty for no backup' },
+  { env: 'BACKUP_S3_REGION', kind: 'text', fallback: 'us-east-1', meaning: 'region of the backup storage' },
+] as const satisfies readonly Setting[];
+
+export type SettingName = (typeof settings)[number]['env'];

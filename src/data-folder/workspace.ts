@@ -1,0 +1,36 @@
+import type { Config } from '../config/config.ts';
+import { openLog, type WritableLog } from '../log/log.ts';
+import { openProjector, type Projector } from '../projector/projector.ts';
+import { lockDataFolder } from './lock.ts';
+
+/** The log and its projections, open for their one writer. */
+export type Workspace = {
+  readonly log: WritableLog;
+  readonly projector: Projector;
+  close(): Promise<void>;
+};
+
+/** Locks the data folder, opens log and projections, and folds what a crash may have left unfolded. */
+export const openWorkspace = async (config: Config, command: string): Promise<Workspace> => {
+  const lock = await lockDataFolder(config.paths.data, command);
+  const opened: { close(): Promise<void> }[] = [];
+  const close = async (): Promise<void> => {
+    for (const part of opened.reverse()) await part.close();
+    await lock.release();
+  };
+  try {
+    const log = await openLog(config.paths.log);
+    opened.push(log);
+    const projector = await openProjector({
+      path: config.paths.projections,
+      logPath: config.paths.log,
+      logId: log.logId,
+    });
+    opened.push(projector);
+    await projector.catchUp();
+    return { log, projector, close };
+  } catch (error) {
+    await close();
+    throw error;
+  }
+};
