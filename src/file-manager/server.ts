@@ -47,6 +47,8 @@ export type FileManagerOptions = {
 
 export type RunningFileManager = {
   readonly url: string;
+  /** `METHOD /path` of every endpoint, as openapi.yaml lists them. */
+  readonly endpoints: readonly string[];
   /** Changes that the backup storage has not taken yet. */
   backupPending(): Promise<number>;
   /** Ends open connections, lets the change that runs finish, and closes the state. */
@@ -58,7 +60,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   const { trashRetentionMs = defaults.trashRetentionMs, logger: log = silentLog } = options;
   await mkdir(options.root, { recursive: true });
   const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup: options.backup });
-  const app = createApp(options, store, log);
+  const { app, endpoints } = createApp(options, store, log);
   const sweep = async (): Promise<void> => {
     await sweepTrash(store, Date.now());
     await forgetOld(store.db, Date.now(), defaults.answerRetentionMs);
@@ -82,6 +84,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
   return {
     url: `http://${host}:${port}`,
+    endpoints,
     backupPending: async () => (await store.backup?.pending()) ?? 0,
     close: async () => {
       clearInterval(timer);
@@ -94,7 +97,11 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   };
 };
 
-const createApp = (options: FileManagerOptions, store: Store, log: Log): FastifyInstance => {
+const createApp = (
+  options: FileManagerOptions,
+  store: Store,
+  log: Log,
+): { app: FastifyInstance; endpoints: string[] } => {
   const app = fastify({
     logger: false,
     bodyLimit: defaults.jsonBytesMax,
@@ -107,6 +114,10 @@ const createApp = (options: FileManagerOptions, store: Store, log: Log): Fastify
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply as unknown as FastifyReply, asProblem(error));
     },
+  });
+  const endpoints: string[] = [];
+  app.addHook('onRoute', (route) => {
+    endpoints.push(...[route.method].flat().map((method) => `${method} ${route.url}`));
   });
   app.server.maxConnections = defaults.connectionsMax;
   if (options.token !== undefined) requireToken(app, options.token);
@@ -124,7 +135,7 @@ const createApp = (options: FileManagerOptions, store: Store, log: Log): Fastify
   addChangeRoutes(app, store, queue);
   addInboxRoutes(app, store, queue);
   addReadRoutes(app, store);
-  return app;
+  return { app, endpoints };
 };
 
 const sendProblem = (reply: FastifyReply, problem: Problem): FastifyReply =>
