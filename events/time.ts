@@ -1,0 +1,17 @@
+const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d\d:\d\d)$/;
+
+/**
+ * An RFC 3339 time in UTC, as given when it is already, otherwise shifted with its fraction kept. Undefined when it is no
+ * such time, or no such day.
+ */
+export const utcTime = (text: unknown): string | undefined => {
+  if (typeof text !== 'string') return undefined;
+  const parts = rfc3339.exec(text);
+  if (!parts) return undefined;
+  const [, date, clock, fraction = '', zone = 'Z'] = parts;
+  const atZone = new Date(`${date}T${clock}Z`);
+  if (Number.isNaN(atZone.getTime()) || !atZone.toISOString().startsWith(`${date}T`)) return undefined;
+  if (/^z$/i.test(zone)) return `${date}T${clock}${fraction}Z`;
+  const shifted = new Date(`${date}T${clock}${zone}`);
+  return Number.isNaN(shifted.getTime()) ? undefined : `${shifted.toISOString().slice(0, 19)}${fraction}Z`;
+};
