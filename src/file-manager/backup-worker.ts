@@ -2,9 +2,10 @@ import { createReadStream } from 'node:fs';
 import { messageOf } from '../errors.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import type { BackupStorage } from './backup.ts';
+import { stampOf } from './disk.ts';
 import type { Log } from './log.ts';
 import { look, onDisk } from './paths.ts';
-import { within } from './state.ts';
+import { isExplicit, within } from './state.ts';
 
 /**
  * Carries changes over to the backup storage. The tasks commit with the change itself, so a crash loses none; they run in
@@ -56,7 +57,7 @@ export const createBackupWorker = (options: {
     while (!stopped) {
       const task = await db.get<Task>('SELECT id, kind, path, target FROM backup_task ORDER BY id LIMIT 1');
       if (task === undefined) return;
-      await carryOver(root, storage, task);
+      await carryOver(root, db, storage, task);
       await db.run('DELETE FROM backup_task WHERE id = ?', [task.id]);
       failures = 0;
     }
@@ -89,14 +90,49 @@ export const createBackupWorker = (options: {
   };
 };
 
-const carryOver = async (root: string, storage: BackupStorage, task: Task): Promise<void> => {
-  if (task.kind === 'remove') return storage.remove(task.path);
-  if (task.kind === 'rename') return storage.rename(task.path, task.target ?? task.path);
-  const found = await look(root, task.path, { lenient: true });
-  // Changed again since: a later task carries that over.
-  if (found.stats === undefined || (found.kind === 'folder') !== task.path.endsWith('/')) return;
-  const length = found.kind === 'file' ? found.stats.size : 0;
-  // One byte too many can't be sent when the file is replaced meanwhile: the read ends at the length that was declared.
-  const end = Math.max(length - 1, 0);
-  return storage.put(task.path, () => createReadStream(onDisk(root, task.path), { end }), length);
+/** What the disk holds at a path now; undefined when the backup storage should hold nothing there. */
+const presentAt = async (root: string, db: Database, path: string): Promise<Present | undefined> => {
+  if (path.endsWith('/')) return (await isExplicit(db, path)) ? { stamp: 'folder', length: 0 } : undefined;
+  const { kind, stats } = await look(root, path, { lenient: true });
+  return kind === 'file' && stats !== undefined ? { stamp: stampOf(stats), length: stats.size } : undefined;
+};
+
+type Present = { readonly stamp: string; readonly length: number };
+
+/**
+ * Brings the backup of one path to what the disk holds now, which may be later than the task: the tasks of the later
+ * changes then find nothing to do. `backed_up` keeps which bytes the backup storage has taken.
+ */
+const bringUpToDate = async (root: string, db: Database, storage: BackupStorage, path: string): Promise<void> => {
+  const present = await presentAt(root, db, path);
+  if (present === undefined) {
+    await storage.remove(path);
+    await db.run('DELETE FROM backed_up WHERE path = ?', [path]);
+    return;
+  }
+  if ((await backedUp(db, path)) === present.stamp) return;
+  // The read ends at the declared length, also when the file is replaced meanwhile; the next task then repeats it.
+  const end = Math.max(present.length - 1, 0);
+  await storage.put(path, () => createReadStream(onDisk(root, path), { end }), present.length);
+  await db.run('INSERT OR REPLACE INTO backed_up (path, stamp) VALUES (?, ?)', [path, present.stamp]);
+};
+
+const backedUp = async (db: Database, path: string): Promise<string | undefined> =>
+  (await db.get<{ stamp: string }>('SELECT stamp FROM backed_up WHERE path = ?', [path]))?.stamp;
+
+/** A rename saves the upload, but only when the backup holds at the old path the very bytes that lie at the new one. */
+const carryOver = async (root: string, db: Database, storage: BackupStorage, task: Task): Promise<void> => {
+  const { kind, path, target } = task;
+  if (kind === 'rename' && target !== null) {
+    const stamp = path.endsWith('/') ? undefined : await backedUp(db, path);
+    if (stamp !== undefined && stamp === (await presentAt(root, db, target))?.stamp) {
+      await storage.rename(path, target);
+      await db.transaction(async (queries) => {
+        await queries.run('INSERT OR REPLACE INTO backed_up (path, stamp) VALUES (?, ?)', [target, stamp]);
+        await queries.run('DELETE FROM backed_up WHERE path = ?', [path]);
+      });
+    }
+    await bringUpToDate(root, db, storage, target);
+  }
+  await bringUpToDate(root, db, storage, path);
 };

@@ -52,7 +52,7 @@ export const errorOfAnswer = (
   if (status === 401 || status === 403) {
     // A refusal of one path is a problem of that path; anything else is about who asks.
     if (status === 403 && problem?.type === 'urn:s3-sync:problem:outside-root') {
-      return new RefusedError(status, `${what} was refused${said}`);
+      return new RefusedError(status, `${what} was refused with ${status}${said}`);
     }
     return new StopError('unauthorized', `${what} answered ${status}: check FILE_MANAGER_TOKEN${said}`);
   }

@@ -27,6 +27,7 @@ const schema = `
     name TEXT NOT NULL, path TEXT NOT NULL, permissions TEXT, md5 TEXT, stamp TEXT, explicit INTEGER NOT NULL,
     PRIMARY KEY (name, path)) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS backup_task (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, path TEXT NOT NULL, target TEXT);
+  CREATE TABLE IF NOT EXISTS backed_up (path TEXT PRIMARY KEY, stamp TEXT NOT NULL) WITHOUT ROWID;
   CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY, kind TEXT NOT NULL, at TEXT NOT NULL, body TEXT NOT NULL);
   CREATE INDEX IF NOT EXISTS inbox_kind ON inbox (kind, id);
   PRAGMA user_version = 1;

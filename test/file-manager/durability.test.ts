@@ -1,0 +1,165 @@
+import { readdir, realpath, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+import test from 'ava';
+import { RetryableError } from '../../src/errors.ts';
+import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { startFileManager } from '../../src/file-manager/server.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+import { serverProcess } from './child.ts';
+import { contentOf, holdings, newKey, save, started } from './support.ts';
+
+const withRoot = async (t: { teardown: (work: () => Promise<void>) => void }): Promise<string> => {
+  const root = await realpath(await freshFolder());
+  t.teardown(() => removeFolder(root));
+  return root;
+};
+
+test('a repeated key has no second effect, also after a restart', async (t) => {
+  const root = await withRoot(t);
+  const first = await started(t, { root });
+  const keys = { save: newKey(), move: newKey(), remove: newKey() };
+  await first.client.saveToDisk('a', contentOf('1'), keys.save);
+  await first.client.move('a', 'b', keys.move);
+  await first.client.delete('b', keys.remove);
+  await save(first.client, 'b', 'later');
+  await first.server.close();
+  const { client } = await started(t, { root });
+  await client.saveToDisk('a', contentOf('1'), keys.save);
+  await client.move('a', 'b', keys.move);
+  await client.delete('b', keys.remove);
+  t.deepEqual(await holdings(client), { b: 'later' });
+});
+
+test('a key that belongs to another request is refused with 422', async (t) => {
+  const { client } = await started(t);
+  const key = newKey();
+  await client.saveToDisk('a', contentOf('1'), key);
+  await t.throwsAsync(client.saveToDisk('b', contentOf('1'), key), { message: /422/ });
+  await t.throwsAsync(client.saveToDisk('a', contentOf('2'), key), { message: /422/ });
+  await client.delete('a', key);
+  await t.throwsAsync(client.delete('b', key), { message: /422/ });
+});
+
+test('a refusal is not remembered: the same key succeeds once the way is free', async (t) => {
+  const { client } = await started(t);
+  const key = newKey();
+  await save(client, 'a/x', '1');
+  await t.throwsAsync(client.saveToDisk('a', contentOf('2'), key), { message: /409/ });
+  await client.delete('a/', newKey());
+  await client.saveToDisk('a', contentOf('2'), key);
+  t.deepEqual(await holdings(client), { a: '2' });
+});
+
+test('two requests at once under one key have one effect and the same answer', async (t) => {
+  const { client } = await started(t);
+  await save(client, 'a', '1');
+  const key = newKey();
+  await Promise.all([client.rename('a', 'b', key), client.rename('a', 'b', key), client.rename('a', 'b', key)]);
+  t.deepEqual(await holdings(client), { b: '1' });
+});
+
+test('kill -9 in the middle of an upload leaves the old content, and everything that was confirmed', async (t) => {
+  const root = await withRoot(t);
+  const server = await serverProcess(t, root);
+  const client = createFileManagerClient({ baseUrl: server.url });
+  await client.updatePermissions('a', 'opaque', newKey());
+  await save(client, 'a', 'old');
+  const key = newKey();
+  const body = new PassThrough();
+  body.write(Buffer.alloc(100_000));
+  const upload = t.throwsAsync(client.saveToDisk('a', { body, length: 200_000 }, key), { instanceOf: RetryableError });
+  while ((await readdir(join(root, '.s3-sync/tmp'))).length === 0) await pause(5);
+  await server.kill();
+  await upload;
+  const again = createFileManagerClient({ baseUrl: (await serverProcess(t, root)).url });
+  t.deepEqual(await holdings(again), { a: 'old (opaque)' });
+  t.deepEqual(await readdir(join(root, '.s3-sync/tmp')), []);
+  await again.saveToDisk('a', contentOf('new'), key);
+  t.deepEqual(await holdings(again), { a: 'new (opaque)' });
+});
+
+const intentCases = [
+  { title: 'before the move on disk', moved: false },
+  { title: 'after the move on disk', moved: true },
+];
+for (const { title, moved } of intentCases) {
+  test(`a folder rename that a crash cut ${title} is finished at start, and its key is remembered`, async (t) => {
+    const root = await withRoot(t);
+    const before = await started(t, { root });
+    await before.client.updatePermissions('a/x', 'opaque', newKey());
+    await save(before.client, 'a/x', '1');
+    await save(before.client, 'b/y', '2');
+    await before.server.close();
+    // What the two commits of a rename leave when the process dies between them.
+    const db = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'write' });
+    const effect = { endpoint: 'rename', key: 'k', fingerprint: 'f' };
+    const intent = { kind: 'relocate', path: 'a/', to: 'b/', name: 'replaced', effect, atMs: Date.now() };
+    await db.run('INSERT INTO intent (body) VALUES (?)', [JSON.stringify(intent)]);
+    await db.close();
+    if (moved) {
+      await rename(join(root, 'b'), join(root, '.s3-sync/trash/replaced'));
+      await rename(join(root, 'a'), join(root, 'b'));
+    }
+    const { client } = await started(t, { root });
+    t.deepEqual(await holdings(client), { 'b/x': '1 (opaque)' });
+    await t.throwsAsync(client.rename('a/', 'b/', { idempotencyKey: 'k' }), { message: /422/ });
+    await client.delete('b/', newKey());
+    t.deepEqual((await client.undo({ keys: ['k'] }, newKey())).restored, ['b/']);
+    t.deepEqual(await holdings(client), { 'b/y': '2' });
+  });
+}
+
+test('a deletion that a crash cut is finished at start and can be undone', async (t) => {
+  const root = await withRoot(t);
+  const before = await started(t, { root });
+  await save(before.client, 'a/x', '1');
+  await before.server.close();
+  const db = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'write' });
+  const effect = { endpoint: 'delete', key: 'k', fingerprint: 'f' };
+  const intent = { kind: 'delete', path: 'a/x', name: 'gone', effect, atMs: Date.now() };
+  await db.run('INSERT INTO intent (body) VALUES (?)', [JSON.stringify(intent)]);
+  await db.close();
+  const { client } = await started(t, { root });
+  t.deepEqual(await holdings(client), {});
+  t.deepEqual((await client.undo({ keys: ['k'] }, newKey())).restored, ['a/x']);
+  t.deepEqual(await holdings(client), { 'a/x': '1' });
+});
+
+test('a second file manager on the same root is refused', async (t) => {
+  const { root } = await started(t);
+  await t.throwsAsync(startFileManager({ root, host: '127.0.0.1', port: 0 }), {
+    instanceOf: RetryableError,
+    message: /locked by another process/,
+  });
+});
+
+test('the backup storage gets every change, in order, and again after it has failed', async (t) => {
+  const stored = new Map<string, string>();
+  let failures = 1;
+  const { client, server } = await started(t, {
+    backup: {
+      put: async (path, file, length) => {
+        if (failures-- > 0) throw new Error('unreachable');
+        let value = '';
+        if (length > 0) for await (const piece of file()) value += String(piece);
+        stored.set(path, value);
+      },
+      remove: async (path) => void stored.delete(path),
+      rename: async (path, to) => {
+        const value = stored.get(path);
+        if (value !== undefined) stored.set(to, value);
+        stored.delete(path);
+      },
+    },
+  });
+  for (const path of ['d/x', 'd/y', 'e', 'f']) await save(client, path, path);
+  await client.rename('d/', 'g/', newKey());
+  await client.delete('e', { idempotencyKey: 'k' });
+  await client.delete('f', newKey());
+  await client.undo({ keys: ['k'] }, newKey());
+  while ((await server.backupPending()) > 0) await pause(20);
+  t.deepEqual(Object.fromEntries(stored), { 'g/x': 'd/x', 'g/y': 'd/y', e: 'e' });
+});

@@ -1,0 +1,119 @@
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { connect } from 'node:net';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import test from 'ava';
+import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { StopError } from '../../src/file-manager/client-errors.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+import { holdings, newKey, save, started } from './support.ts';
+
+const hostile = [
+  '/etc/passwd',
+  '../x',
+  'a/../../x',
+  './x',
+  'a//b',
+  '//x',
+  '..',
+  '.',
+  'a/..',
+  'a/./b',
+  '',
+  '/',
+  'a\0b',
+  'a/\0',
+  '.s3-sync/state.db',
+  '.s3-sync/',
+  '.S3-SYNC/x',
+  'x'.repeat(256),
+  'é'.repeat(128),
+  `${'a/'.repeat(1100)}b`,
+  `${'a/'.repeat(300)}b`,
+];
+
+test('a path that could leave the root, or reach the state, is refused by every endpoint', async (t) => {
+  const { client } = await started(t);
+  await save(client, 'ok', '1');
+  for (const path of hostile) {
+    const refused = { message: /refused with 400: The path is not allowed/ };
+    await t.throwsAsync(save(client, path, path.endsWith('/') ? '' : 'x'), refused, path);
+    await t.throwsAsync(client.updatePermissions(path, '0644', newKey()), refused, path);
+    await t.throwsAsync(client.delete(path, newKey()), refused, path);
+    await t.throwsAsync(client.rename(path, 'x', newKey()), refused, path);
+    await t.throwsAsync(client.move('ok', path, newKey()), refused, path);
+    await t.throwsAsync(client.read(path), refused, path);
+    await t.throwsAsync(client.undo({ paths: [path] }, newKey()), refused, path);
+  }
+  t.deepEqual(await holdings(client), { ok: '1' });
+});
+
+test('a path with line breaks or percent signs is only ever a path', async (t) => {
+  const { client } = await started(t);
+  const paths = ['a\r\nx-evil: 1', '%2e%2e%2fx', 'a?path=b&path=c', 'a#b', ' ', '\\..\\x', '\u202egpj'];
+  for (const path of paths) await save(client, path, '1');
+  t.deepEqual(Object.keys(await holdings(client)).sort(), paths.sort());
+  await t.throwsAsync(save(client, 'a\ud800', '1'), { message: /surrogate/ });
+});
+
+test('symbolic links within the root are never followed, listed or replaced', async (t) => {
+  const { client, root } = await started(t);
+  const outside = await freshFolder();
+  t.teardown(() => removeFolder(outside));
+  await writeFile(join(outside, 'secret'), 'secret');
+  await mkdir(join(root, 'd'));
+  await symlink(outside, join(root, 'd/link'));
+  await symlink(join(outside, 'secret'), join(root, 'file'));
+  const refused = { message: /refused with 403.*symbolic link/ };
+  for (const path of ['d/link/secret', 'd/link/new', 'file']) {
+    await t.throwsAsync(save(client, path, 'x'), refused, path);
+    await t.throwsAsync(client.read(path), refused, path);
+    await t.throwsAsync(client.delete(path, newKey()), refused, path);
+    await t.throwsAsync(client.rename(path, 'y', newKey()), refused, path);
+    await t.throwsAsync(client.updatePermissions(path, '0777', newKey()), refused, path);
+  }
+  await t.throwsAsync(client.delete('d/link/', newKey()), refused);
+  t.deepEqual(await holdings(client), {});
+  await client.delete('d/', newKey());
+  t.is(await readFile(join(outside, 'secret'), 'utf8'), 'secret');
+});
+
+test('without the token every endpoint but /health answers 401, and the client says which variable to check', async (t) => {
+  const { server, client } = await started(t, { token: 'right' });
+  await save(client, 'a', '1');
+  for (const endpoint of server.endpoints) {
+    const [method = '', path = ''] = endpoint.split(' ');
+    const response = await fetch(`${server.url}${path}`, { method, headers: { authorization: 'Bearer righ' } });
+    t.is(response.status, path === '/health' ? 200 : 401, endpoint);
+    t.is(
+      response.headers.get('content-type')?.split(';')[0],
+      path === '/health' ? 'application/json' : 'application/problem+json',
+    );
+  }
+  const wrong = createFileManagerClient({ baseUrl: server.url, token: 'canary-secret' });
+  const error = await t.throwsAsync(wrong.describe(), { instanceOf: StopError, message: /FILE_MANAGER_TOKEN/ });
+  t.false(error?.message.includes('canary-secret'));
+});
+
+/** Sends text as it is and returns all that comes back. */
+const raw = async (url: string, request: string): Promise<string> => {
+  const { hostname, port } = new URL(url);
+  const socket = connect(Number(port), hostname);
+  socket.on('error', () => undefined);
+  socket.write(request);
+  return text(socket).catch(() => '');
+};
+
+test('oversized headers, oversized JSON and a body that trickles in are cut off', async (t) => {
+  const { server, root } = await started(t, { stallMs: 200, jsonBodyTimeoutMs: 200 });
+  const head = 'host: x\r\nidempotency-key: k\r\ncontent-type: application/json\r\n';
+  t.regex(await raw(server.url, `GET / HTTP/1.1\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`), /^HTTP\/1.1 431/);
+  t.regex(
+    await raw(server.url, `POST /report HTTP/1.1\r\n${head}connection: close\r\ncontent-length: 99999999\r\n\r\n`),
+    /^HTTP\/1.1 413/,
+  );
+  t.is(await raw(server.url, `POST /report HTTP/1.1\r\n${head}content-length: 10\r\n\r\n{`), '');
+  const put = `PUT /saveToDisk?path=a HTTP/1.1\r\n${head}connection: close\r\ncontent-length: 10\r\n\r\n12`;
+  t.notRegex(await raw(server.url, put), /^HTTP\/1.1 200/);
+  await t.throwsAsync(readFile(join(root, 'a')), { code: 'ENOENT' });
+});
