@@ -147,6 +147,21 @@ test('a content of another length or checksum than declared is refused and leave
   t.deepEqual(await readdir(join(root, '.s3-sync/tmp')), []);
 });
 
+test('a chunked body is held to the length that X-Content-Length declares', async (t) => {
+  const { client, server } = await started(t);
+  const put = (length: string) =>
+    fetch(`${server.url}/saveToDisk?path=a`, {
+      method: 'PUT',
+      body: new Blob(['new']).stream(),
+      duplex: 'half',
+      headers: { 'idempotency-key': 'k', 'x-content-length': length },
+    } as RequestInit);
+  t.deepEqual([(await put('9')).status, (await put('2')).status, (await put('x')).status], [400, 400, 400]);
+  t.deepEqual(await holdings(client), {});
+  t.is((await put('3')).status, 200);
+  t.deepEqual(await holdings(client), { a: 'new' });
+});
+
 test('reports and events are kept, newest first', async (t) => {
   const { client, server } = await started(t);
   await client.report({ cycle: 1 }, { idempotencyKey: 'r' });
