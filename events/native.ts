@@ -70,7 +70,6 @@ const permissions = (object: unknown): string | undefined => {
     throw new Invalid(`permissions: expected a string such as "0644", found the number ${value}: quote it`);
   }
   const given = text(object, 'permissions', 256);
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what is refused
   if (given !== undefined && /[\u0000-\u001f\u007f]/.test(given)) {
     throw new Invalid(`permissions: expected printable characters, found ${shown(given)}`);
   }
