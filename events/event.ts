@@ -58,6 +58,8 @@ export type OutcomeEvent = {
   readonly permissions?: string;
   readonly key?: string;
   readonly modifiedAt?: string;
+  /** `marker`: only the folder itself was deleted, not what lies beneath. */
+  readonly scope?: 'marker';
   readonly source: 'file-manager';
   readonly operation: OperationKind;
   /** `file_id` of the row that the operation carried over. */

@@ -49,7 +49,8 @@ const renamed = (event: Recorded<OutcomeEvent>, to: string): Partial<FileRow> & 
 });
 
 /** A folder operation holds for all beneath, except that `save` makes the folder itself. */
-const isTreeOutcome = (event: OutcomeEvent): boolean => isFolder(event.path) && event.operation !== 'save';
+const isTreeOutcome = (event: OutcomeEvent): boolean =>
+  isFolder(event.path) && event.operation !== 'save' && event.scope !== 'marker';
 
 const applyTreeOutcome = async (store: Store, event: Recorded<OutcomeEvent>): Promise<Totals> => {
   if (event.operation === 'delete') return deleteTree(store, 'mirror', event.path);

@@ -41,7 +41,7 @@ export const payloadOf = (event: LogEvent): Cell[] => {
     bucket?.version ?? null,
     event.key ?? null,
     event.modifiedAt ?? null,
-    bucket?.scope ?? null,
+    event.scope ?? null,
     event.source,
     outcome?.operation ?? null,
     outcome?.fileId ?? null,
@@ -85,6 +85,7 @@ export const eventOf = (row: EventRow): Recorded => {
     ...(row.etag !== null && { etag: row.etag }),
     ...(row.permissions !== null && { permissions: row.permissions }),
     ...(row.key !== null && { key: row.key }),
+    ...(row.scope !== null && { scope: row.scope }),
     ...(row.modified_at !== null && { modifiedAt: row.modified_at }),
   };
   if (row.type === 'outcome') {
@@ -102,6 +103,5 @@ export const eventOf = (row: EventRow): Recorded => {
     type: row.type,
     source: row.source,
     ...(row.version !== null && { version: row.version }),
-    ...(row.scope !== null && { scope: row.scope }),
   };
 };

@@ -40,7 +40,7 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const trees = withFolders
     ? treesOf(lives, { filesUnder: options.filesUnder as TreeFacts['filesUnder'], wantsUnder })
     : [];
-  const drafts = draftsOf(lives, trees, wantsUnder);
+  const drafts = draftsOf(lives, trees);
   const steps = arranged(drafts);
   return { id: planId(steps.map((step) => step.operation)), steps, unplaceable: unplaceable as Unplaceable[] };
 };
@@ -50,7 +50,7 @@ const wantsAmong =
   (folder: string): boolean =>
     changes.some(({ want }) => want?.path.startsWith(folder));
 
-const draftsOf = (lives: readonly Life[], trees: readonly Tree[], wantsUnder: (folder: string) => boolean): Draft[] => {
+const draftsOf = (lives: readonly Life[], trees: readonly Tree[]): Draft[] => {
   const drafts: Draft[] = [];
   const inTree = new Map<FileRow, number>();
   for (const tree of trees) {
@@ -63,15 +63,13 @@ const draftsOf = (lives: readonly Life[], trees: readonly Tree[], wantsUnder: (f
   for (const life of lives) {
     if (life.kind === 'gone') {
       const covered = inTree.has(life.have) || taken.has(life.have.path);
-      // Deleting a folder takes all beneath along: a marker whose folder is still in use stays, until it is empty.
-      if (!covered && !(isFolder(life.have.path) && wantsUnder(life.have.path))) drafts.push(deleteDraft(life.have));
+      if (!covered) drafts.push(deleteDraft(life.have));
     } else if (life.kind === 'new') {
       drafts.push(saveDraft(life.want, life.over));
     } else if (life.kind === 'changed') {
       drafts.push(...contentDrafts(life.have, life.want, undefined));
     } else if (isFolder(life.have.path) && !inTree.has(life.have)) {
-      drafts.push(saveDraft(life.want, undefined));
-      if (!wantsUnder(life.have.path)) drafts.push(deleteDraft(life.have));
+      drafts.push(saveDraft(life.want, undefined), deleteDraft(life.have));
     } else {
       const tree = inTree.get(life.have);
       const follows = tree ?? drafts.push(moveDraft(life.have, life.want)) - 1;
@@ -96,7 +94,14 @@ const treeDraft = (tree: Tree): Draft => {
   const count = `all ${tree.lives.length} files beneath`;
   if (tree.kind === 'gone') {
     return {
-      operation: { kind: 'delete', path: tree.folder, file_id: first.file_id, from_offset, to_offset: 0 },
+      operation: {
+        kind: 'delete',
+        path: tree.folder,
+        recursive: true,
+        file_id: first.file_id,
+        from_offset,
+        to_offset: 0,
+      },
       result: null,
       why: `the bucket holds nothing beneath this folder any more: ${count} go at once`,
       claim: { vacates: tree.folder },

@@ -29,6 +29,8 @@ export type Database = Queries & {
   readonly path: string;
   /** Runs `work` between BEGIN IMMEDIATE and COMMIT; anything thrown rolls back and is thrown on. */
   transaction<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
+  /** Runs `work` on one consistent state of the database, whatever other connections commit meanwhile. */
+  reading<T>(work: (queries: Queries) => Promise<T>): Promise<T>;
   close(): Promise<void>;
 };
 
@@ -130,6 +132,15 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
     get: (sql, parameters) => queued(() => direct.get(sql, parameters)),
     run: (sql, parameters) => queued(() => direct.run(sql, parameters)),
     exec: (sql) => queued(() => direct.exec(sql)),
+    reading: (work) =>
+      queued(async () => {
+        await direct.exec('BEGIN');
+        try {
+          return await work(direct);
+        } finally {
+          await direct.exec('COMMIT');
+        }
+      }),
     transaction: (work) =>
       queued(async () => {
         await direct.exec('BEGIN IMMEDIATE');

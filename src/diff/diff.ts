@@ -1,0 +1,86 @@
+import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
+import { FatalError } from '../errors.ts';
+import type { Change } from '../plan/operation.ts';
+import { rowOf } from '../snapshot/csv.ts';
+import { openRecords, type Records, sharedRecords } from './records.ts';
+
+/** Counts of one diff, by path. */
+export type DiffSummary = { added: number; removed: number; changed: number };
+
+/** Whether a row that is on both sides needs an operation, or may be one end of a rename. */
+const differs = (have: FileRow, want: FileRow): boolean =>
+  have.file_id !== want.file_id || !sameContent(have, want) || !samePermissions(have, want);
+
+/** A side of the merge: the file, and its current record once it had to be parsed. */
+type Side = { readonly records: Records; row: FileRow | undefined; length: number; previous: Buffer | undefined };
+
+/**
+ * Merges two sorted snapshots and reports every path that differs, in path order. Bytes are compared first; only records
+ * that differ are parsed. Memory is two windows, whatever the files' size. Throws FatalError for a file that is no
+ * snapshot, is torn, or is not sorted.
+ */
+export const diffSnapshots = (oldPath: string, newPath: string, onChange: (change: Change) => void): DiffSummary => {
+  const summary: DiffSummary = { added: 0, removed: 0, changed: 0 };
+  const a: Side = { records: openRecords(oldPath), row: undefined, length: 0, previous: undefined };
+  const b: Side = { records: openRecords(newPath), row: undefined, length: 0, previous: undefined };
+  try {
+    for (;;) {
+      if (!a.row && !b.row) skipShared(a.records, b.records);
+      const have = current(a);
+      const want = current(b);
+      if (!have && !want) return summary;
+      const order = !have ? 1 : !want ? -1 : Buffer.compare(Buffer.from(have.path), Buffer.from(want.path));
+      if (order < 0 && have) {
+        summary.removed += 1;
+        onChange({ path: have.path, have, want: null });
+        advance(a);
+      } else if (order > 0 && want) {
+        summary.added += 1;
+        onChange({ path: want.path, have: null, want });
+        advance(b);
+      } else if (have && want) {
+        if (differs(have, want)) {
+          summary.changed += 1;
+          onChange({ path: have.path, have, want });
+        }
+        advance(a);
+        advance(b);
+      }
+    }
+  } finally {
+    a.records.close();
+    b.records.close();
+  }
+};
+
+const skipShared = (a: Records, b: Records): void => {
+  for (;;) {
+    a.fill();
+    b.fill();
+    const shared = sharedRecords(a.rest(), b.rest());
+    if (shared === 0) return;
+    a.skip(shared);
+    b.skip(shared);
+  }
+};
+
+const current = (side: Side): FileRow | undefined => {
+  if (side.row) return side.row;
+  side.length = side.records.length();
+  if (side.length === 0) return undefined;
+  const text = side.records.rest().toString('utf8', 0, side.length - 1);
+  side.row = rowOf(text, `${side.records.name}, record ${JSON.stringify(text.slice(0, 60))}`);
+  const path = Buffer.from(side.row.path);
+  if (side.previous && Buffer.compare(side.previous, path) >= 0) {
+    throw new FatalError(
+      `${side.records.name}: ${JSON.stringify(side.row.path)} stands after ${JSON.stringify(side.previous.toString())}: rows must be sorted by the path's UTF-8 bytes, each path once`,
+    );
+  }
+  side.previous = path;
+  return side.row;
+};
+
+const advance = (side: Side): void => {
+  side.records.skip(side.length);
+  side.row = undefined;
+};
