@@ -1,0 +1,162 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { OperationKind } from '../../events/event.ts';
+import { type ApplyResult, applyPlan } from '../apply/apply.ts';
+import type { Bucket } from '../bucket/bucket.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import { diffSnapshots } from '../diff/diff.ts';
+import type { FileManager } from '../file-manager/file-manager.ts';
+import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
+import type { Change, Plan } from '../plan/operation.ts';
+import { planChanges } from '../plan/plan.ts';
+import { storePlan } from '../plan/store.ts';
+import { deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
+import { isWorthReporting, type Report } from '../report/report.ts';
+import { exportSnapshot } from '../snapshot/export.ts';
+import { publishFile } from '../snapshot/publish.ts';
+import { folderFacts, withoutBlocked } from './placing.ts';
+
+export type CycleOptions = {
+  readonly workspace: Workspace;
+  readonly dataFolder: string;
+  readonly fileManager: FileManager;
+  readonly bucket: Bucket;
+  readonly gate: GateLimits;
+  readonly concurrency: number;
+  readonly defaultPermissions?: string | undefined;
+  readonly reportEndpoints: readonly ReportEndpoint[];
+  readonly cyclesKept: number;
+  /** Export and compare all rows, not only those that changed; the operations are the same. */
+  readonly full?: boolean;
+  readonly dryRun?: boolean;
+  /** A plan that a person has released by its id. */
+  readonly released?: string | undefined;
+  readonly listing?: GateFacts['listing'] | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: (finished: number, planned: number, bytes: number) => void;
+};
+
+export type CycleResult = { readonly report: Report; readonly plan: Plan; readonly folder: string };
+
+const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
+  const counts: Partial<Record<OperationKind, number>> = {};
+  for (const { operation } of plan.steps) counts[operation.kind] = (counts[operation.kind] ?? 0) + 1;
+  return counts;
+};
+
+const nothingApplied: ApplyResult = {
+  done: {},
+  states: { done: 0, superseded: 0, unreadable: 0, failed: 0, skipped: 0, 'not attempted': 0 },
+  bytes: 0,
+  retries: 0,
+  failures: [],
+};
+
+/**
+ * One cycle: old.csv from the mirror and new.csv from the file table at one offset, diff, plan, gate, apply, outcomes into
+ * the log, report. With nothing to do it asks nothing of the file manager.
+ */
+export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
+  const { workspace, fileManager, bucket } = options;
+  const { log, projector } = workspace;
+  const started = new Date();
+  const cycle = started.toISOString().replace(/[:.]/g, '-');
+  const folder = join(options.dataFolder, 'cycles', cycle);
+  await mkdir(folder, { recursive: true });
+  const offset = await projector.catchUp();
+  const { plan, blocked, filesUnder } = await planCycle(options, folder, offset);
+  await publishFile(join(folder, 'operations.jsonl'), (append) =>
+    append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
+  );
+
+  const verdict = judge(
+    plan,
+    {
+      filesBefore: projector.meta().stats.mirrorFiles,
+      filesUnder,
+      ...(options.listing && { listing: options.listing }),
+    },
+    options.gate,
+  );
+  const held = verdict.held && options.released !== plan.id;
+  let applied = nothingApplied;
+  if (held) await storePlan(join(options.dataFolder, 'plans'), plan, verdict.reasons);
+  else if (!options.dryRun && plan.steps.length > 0) {
+    applied = await applyPlan(plan, {
+      fileManager,
+      bucket,
+      defaultPermissions: options.defaultPermissions,
+      concurrency: options.concurrency,
+      onOutcomes: async (outcomes) => {
+        await log.append(outcomes);
+      },
+      ...(options.signal && { signal: options.signal }),
+      onProgress: (finished, bytes) => options.onProgress?.(finished, plan.steps.length, bytes),
+    });
+    await projector.catchUp();
+  }
+  const finished = new Date();
+  const stats = projector.meta().stats;
+  const complete = applied.states.done === plan.steps.length;
+  const report: Report = {
+    format: 1,
+    cycle,
+    status: held
+      ? 'held'
+      : plan.steps.length === 0
+        ? 'idle'
+        : options.dryRun
+          ? 'dry-run'
+          : complete
+            ? 'done'
+            : 'partial',
+    started_at: started.toISOString(),
+    finished_at: finished.toISOString(),
+    duration_ms: finished.getTime() - started.getTime(),
+    offset,
+    plan: plan.steps.length === 0 ? null : plan.id,
+    planned: countKinds(plan),
+    operations: applied.done,
+    states: applied.states,
+    bytes: applied.bytes,
+    retries: applied.retries,
+    failures: applied.failures,
+    unplaceable: [...blocked, ...plan.unplaceable],
+    held: verdict.reasons,
+    stopped: applied.stopped ?? null,
+    records: { files: stats.files, mirror: stats.mirrorFiles },
+  };
+  await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
+  const outbox = join(options.dataFolder, 'outbox');
+  if (isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
+  if (!options.dryRun) await deliverReports(outbox, options.reportEndpoints);
+  await keepNewest(join(options.dataFolder, 'cycles'), options.cyclesKept);
+  return { report, plan, folder };
+};
+
+/** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. */
+const planCycle = async (options: CycleOptions, folder: string, offset: number) => {
+  const { database } = options.workspace.projector;
+  const only = options.full ? {} : ({ only: 'dirty' } as const);
+  const oldPath = join(folder, 'old.csv');
+  const newPath = join(folder, 'new.csv');
+  return database.reading(async (queries) => {
+    await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
+    await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
+    const changes: Change[] = [];
+    diffSnapshots(oldPath, newPath, (change) => changes.push(change));
+    const fitting = await withoutBlocked(queries, changes);
+    const facts = await folderFacts(queries, fitting.changes);
+    const capabilities = fitting.changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;
+    const plan = planChanges(fitting.changes, { ...facts, capabilities });
+    const deleted = plan.steps.filter(({ operation }) => operation.recursive).map(({ operation }) => operation.path);
+    const beneath = new Map(deleted.map((path) => [path, facts.filesUnder(path)]));
+    return { plan, blocked: fitting.unplaceable, filesUnder: (path: string) => beneath.get(path) ?? 1 };
+  });
+};
+
+const keepNewest = async (folder: string, kept: number): Promise<void> => {
+  const cycles = (await readdir(folder)).sort();
+  for (const old of cycles.slice(0, Math.max(0, cycles.length - kept)))
+    await rm(join(folder, old), { recursive: true, force: true });
+};

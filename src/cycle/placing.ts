@@ -1,0 +1,72 @@
+import type { FileRow } from '../../projections/rows.ts';
+import { endOfFolder } from '../../projections/store.ts';
+import type { Change, Unplaceable } from '../plan/operation.ts';
+import { blockedRow } from '../plan/placeable.ts';
+import type { Queries } from '../storage/database.ts';
+
+const foldersAround = (path: string): string[] => {
+  const folders: string[] = [];
+  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
+    folders.push(path.slice(0, slash + 1));
+  return folders;
+};
+
+/**
+ * Files that cannot be placed because the bucket holds others beneath their name, seen against the whole table and not
+ * only against what changed: their rows are wanted no more, and what the file manager has of them gives way.
+ */
+export const withoutBlocked = async (
+  queries: Queries,
+  changes: readonly Change[],
+): Promise<{ changes: Change[]; unplaceable: Unplaceable[] }> => {
+  const names = new Set<string>();
+  for (const { want } of changes) {
+    if (!want) continue;
+    if (!want.path.endsWith('/')) names.add(want.path);
+    for (const folder of foldersAround(want.path)) names.add(folder.slice(0, -1));
+  }
+  const blocked = await queries.all<FileRow & { beneath: string }>(
+    `SELECT f.*, (SELECT c.path FROM file AS c WHERE c.path >= f.path || '/' AND c.path < f.path || '0' LIMIT 1) AS beneath
+     FROM json_each(?) AS name JOIN file AS f ON f.path = name.value WHERE beneath IS NOT NULL`,
+    [JSON.stringify([...names])],
+  );
+  if (blocked.length === 0) return { changes: [...changes], unplaceable: [] };
+  const paths = new Set(blocked.map((row) => row.path));
+  const held = await queries.all<FileRow>(
+    'SELECT m.* FROM json_each(?) AS name JOIN mirror AS m ON m.path = name.value',
+    [JSON.stringify([...paths])],
+  );
+  const removals = held.map((have): Change => ({ path: have.path, have, want: null }));
+  return {
+    changes: [...changes.filter(({ path }) => !paths.has(path)), ...removals],
+    unplaceable: blocked.map((row) => blockedRow(row, row.beneath)),
+  };
+};
+
+/** How many rows each side holds beneath the folders that the changes touch, as far as the planner needs to know. */
+export const folderFacts = async (
+  queries: Queries,
+  changes: readonly Change[],
+): Promise<{ filesUnder: (folder: string) => number; wantsUnder: (folder: string) => boolean }> => {
+  const leaving = new Map<string, number>();
+  const folders = new Set<string>();
+  for (const { have, want } of changes) {
+    for (const folder of have ? foldersAround(have.path) : []) leaving.set(folder, (leaving.get(folder) ?? 0) + 1);
+    for (const folder of want ? foldersAround(want.path) : []) folders.add(folder);
+  }
+  for (const [folder, count] of leaving) if (count > 1) folders.add(folder);
+  const wanted = [...folders].map((folder) => [folder, endOfFolder(folder), (leaving.get(folder) ?? 0) + 1]);
+  const rows = await queries.all<{ folder: string; held: number; wanted: number }>(
+    `SELECT value->>0 AS folder,
+       (SELECT count(*) FROM (SELECT 1 FROM mirror WHERE path >= value->>0 AND path < value->>1 LIMIT value->>2)) AS held,
+       EXISTS (SELECT 1 FROM file WHERE path >= value->>0 AND path < value->>1) AS wanted
+     FROM json_each(?)`,
+    [JSON.stringify(wanted)],
+  );
+  const held = new Map(rows.map((row) => [row.folder, row.held]));
+  const wants = new Map(rows.map((row) => [row.folder, row.wanted === 1]));
+  return {
+    filesUnder: (folder) => held.get(folder) ?? Number.POSITIVE_INFINITY,
+    wantsUnder: (folder) => wants.get(folder) ?? true,
+  };
+};

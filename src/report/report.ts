@@ -1,0 +1,35 @@
+import type { OperationKind } from '../../events/event.ts';
+import type { ApplyResult } from '../apply/apply.ts';
+import type { Unplaceable } from '../plan/operation.ts';
+
+/**
+ * What a cycle did: kept as `report.json` in the cycle's folder and delivered to every configured endpoint.
+ * - `idle`: file and mirror were equal, nothing was asked of the file manager.
+ * - `done`: every operation of the plan was carried out.
+ * - `partial`: some were not; the next cycle's diff shows them again.
+ * - `held`: the gate holds the plan.
+ */
+export type Report = {
+  readonly format: 1;
+  readonly cycle: string;
+  readonly status: 'idle' | 'done' | 'partial' | 'held' | 'dry-run';
+  readonly started_at: string;
+  readonly finished_at: string;
+  readonly duration_ms: number;
+  /** Offset of the log that both CSVs show. */
+  readonly offset: number;
+  readonly plan: string | null;
+  readonly planned: Partial<Record<OperationKind, number>>;
+  readonly operations: Partial<Record<OperationKind, number>>;
+  readonly states: Partial<ApplyResult['states']>;
+  readonly bytes: number;
+  readonly retries: number;
+  readonly failures: ApplyResult['failures'];
+  readonly unplaceable: readonly Unplaceable[];
+  readonly held: readonly string[];
+  readonly stopped: string | null;
+  readonly records: { readonly files: number; readonly mirror: number };
+};
+
+/** Whether anyone needs to hear of it. */
+export const isWorthReporting = (report: Report): boolean => report.status !== 'idle' && report.status !== 'dry-run';
