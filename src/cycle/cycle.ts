@@ -9,7 +9,7 @@ import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
-import { storePlan } from '../plan/store.ts';
+import { dropPlan, isReleased, storePlan } from '../plan/store.ts';
 import { deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
@@ -29,8 +29,6 @@ export type CycleOptions = {
   /** Export and compare all rows, not only those that changed; the operations are the same. */
   readonly full?: boolean;
   readonly dryRun?: boolean;
-  /** A plan that a person has released by its id. */
-  readonly released?: string | undefined;
   readonly listing?: GateFacts['listing'] | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (finished: number, planned: number, bytes: number) => void;
@@ -78,10 +76,11 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     },
     options.gate,
   );
-  const held = verdict.held && options.released !== plan.id;
+  const plans = join(options.dataFolder, 'plans');
+  const held = verdict.held && !(await isReleased(plans, plan.id));
   let applied = nothingApplied;
-  if (held) await storePlan(join(options.dataFolder, 'plans'), plan, verdict.reasons);
-  else if (!options.dryRun && plan.steps.length > 0) {
+  if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
+  if (!held && !options.dryRun && plan.steps.length > 0) {
     applied = await applyPlan(plan, {
       fileManager,
       bucket,
@@ -94,6 +93,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       onProgress: (finished, bytes) => options.onProgress?.(finished, plan.steps.length, bytes),
     });
     await projector.catchUp();
+    await dropPlan(plans, plan.id);
   }
   const finished = new Date();
   const stats = projector.meta().stats;

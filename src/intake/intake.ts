@@ -1,4 +1,4 @@
-import { decode } from '../../events/decode.ts';
+import { decode, type Format } from '../../events/decode.ts';
 import type { BucketEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { WritableLog } from '../log/log.ts';
@@ -24,7 +24,8 @@ export type IntakeOptions = {
   readonly bucketName?: string;
   /** Asked where a message alone cannot decide; without it such messages are quarantined. */
   readonly bucket?: Bucket;
-  readonly format?: Parameters<typeof decode>[1] extends infer O ? O : never;
+  /** What the messages are, where it is said; otherwise each is looked at. */
+  readonly format?: Format;
   readonly signal?: AbortSignal;
 };
 
@@ -51,7 +52,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
   };
   for (const delivery of deliveries) {
     for (const decoded of decode(delivery.message, {
-      ...options.format,
+      ...(options.format !== undefined && { format: options.format }),
       ...(options.bucketName !== undefined && { bucket: options.bucketName }),
     })) {
       if (decoded.kind === 'event') events.push(decoded.event);

@@ -38,4 +38,13 @@ export const findPlan = async (folder: string, id: string): Promise<StoredPlan> 
   );
 };
 
-export const dropPlan = (folder: string, id: string): Promise<void> => rm(join(folder, `${id}.json`), { force: true });
+/** Releases a held plan: a person has named it. The mark holds for this plan alone, and goes once it was carried out. */
+export const releasePlan = (folder: string, id: string): Promise<void> =>
+  publishFile(join(folder, `${id}.released`), (append) => append(new Date().toISOString()));
+
+export const isReleased = async (folder: string, id: string): Promise<boolean> =>
+  (await readdir(folder).catch((): string[] => [])).includes(`${id}.released`);
+
+export const dropPlan = async (folder: string, id: string): Promise<void> => {
+  for (const end of ['json', 'released']) await rm(join(folder, `${id}.${end}`), { force: true });
+};

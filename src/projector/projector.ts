@@ -122,14 +122,21 @@ const projecting = (database: Database, initial: ProjectionMeta): Projector => {
         return true;
       });
 
+  const foldTo = async ({ to, onProgress, signal }: Parameters<Projector['catchUp']>[0] = {}): Promise<number> => {
+    const end = to ?? (await lastOffset(database));
+    while (!signal?.aborted && committed.checkpoint < end && (await foldWindow(end)))
+      onProgress?.(committed.checkpoint);
+    return committed.checkpoint;
+  };
+
+  let folding: Promise<unknown> = Promise.resolve();
   return {
     database,
     meta: () => committed,
-    catchUp: async ({ to, onProgress, signal } = {}) => {
-      const end = to ?? (await lastOffset(database));
-      while (!signal?.aborted && committed.checkpoint < end && (await foldWindow(end)))
-        onProgress?.(committed.checkpoint);
-      return committed.checkpoint;
+    catchUp: (options) => {
+      const folded = folding.catch(() => undefined).then(() => foldTo(options));
+      folding = folded;
+      return folded;
     },
     close: () => database.close(),
   };

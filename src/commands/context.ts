@@ -1,0 +1,79 @@
+import type { Bucket } from '../bucket/bucket.ts';
+import { createBucket } from '../bucket/s3.ts';
+import type { Config } from '../config/config.ts';
+import type { CycleOptions } from '../cycle/cycle.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import { createFileManagerClient } from '../file-manager/client.ts';
+import type { FileManager } from '../file-manager/file-manager.ts';
+import type { Logger } from '../logger.ts';
+import { gateLimits } from '../plan/gate.ts';
+import type { ReportEndpoint } from '../report/outbox.ts';
+import { createProgress } from './progress.ts';
+
+/** What every command is given. Data goes to `print`, logs to standard error. */
+export type Context = {
+  readonly command: string;
+  readonly config: Config;
+  readonly logger: Logger;
+  /** Aborted by the first Ctrl-C: finish what is in hand, then stop. */
+  readonly signal: AbortSignal;
+  readonly print: (text: string) => void;
+};
+
+/** The settings without which nothing can be carried over. */
+export const requireBothSides = ({ config, command }: Context): void =>
+  config.require(['CUSTOMER_S3_BUCKET', 'FILE_MANAGER_API_URL'], `'s3-sync ${command}'`);
+
+export const bucketOf = ({ config }: Context): Bucket & { close(): void } =>
+  createBucket({
+    endpoint: config.optional('CUSTOMER_S3_ENDPOINT'),
+    region: config.text('CUSTOMER_S3_REGION'),
+    accessKey: config.optional('CUSTOMER_S3_ACCESS_KEY'),
+    secretKey: config.optional('CUSTOMER_S3_SECRET_KEY'),
+    bucket: config.text('CUSTOMER_S3_BUCKET'),
+  });
+
+export const fileManagerOf = ({ config }: Context): FileManager => {
+  const token = config.optional('FILE_MANAGER_TOKEN');
+  return createFileManagerClient({
+    baseUrl: config.text('FILE_MANAGER_API_URL'),
+    ...(token !== undefined && { token }),
+  });
+};
+
+/** Every endpoint that hears of a cycle, each once: the file manager, the reference API, and the further ones. */
+export const reportEndpoints = ({ config }: Context): ReportEndpoint[] => {
+  const token = config.optional('FILE_MANAGER_TOKEN');
+  const reportOf = (base: string): string => `${base.replace(/\/+$/, '')}/report`;
+  const fileManager = config.optional('FILE_MANAGER_API_URL');
+  const mock = config.optional('MOCK_API_URL');
+  const endpoints = new Map<string, ReportEndpoint>();
+  for (const url of config.urls('REPORT_URLS')) endpoints.set(url, { url });
+  if (mock) endpoints.set(reportOf(mock), { url: reportOf(mock) });
+  if (fileManager)
+    endpoints.set(reportOf(fileManager), { url: reportOf(fileManager), ...(token !== undefined && { token }) });
+  return [...endpoints.values()];
+};
+
+/** The options of a cycle, as configured. */
+export const cycleOptions = (context: Context, workspace: Workspace, bucket: Bucket): CycleOptions => {
+  const { config, signal, logger } = context;
+  const progress = createProgress(logger, 'carrying over', 'operations');
+  return {
+    workspace,
+    bucket,
+    dataFolder: config.paths.data,
+    fileManager: fileManagerOf(context),
+    gate: {
+      ...gateLimits,
+      deleteMax: config.number('GATE_DELETE_MAX'),
+      deleteShareMax: config.number('GATE_DELETE_SHARE_MAX'),
+    },
+    concurrency: config.number('SYNC_CONCURRENCY'),
+    defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
+    reportEndpoints: reportEndpoints(context),
+    cyclesKept: config.number('CYCLES_KEPT'),
+    signal,
+    onProgress: (finished, planned) => progress(finished, planned),
+  };
+};

@@ -1,0 +1,57 @@
+import { join } from 'node:path';
+import { runCycle } from '../cycle/cycle.ts';
+import { openWorkspace } from '../data-folder/workspace.ts';
+import { exitCode, FatalError } from '../errors.ts';
+import { describePlan } from '../plan/describe.ts';
+import { findPlan, releasePlan } from '../plan/store.ts';
+import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
+import { summaryOf } from './summary.ts';
+import { exitCodeOf } from './sync.ts';
+
+/** Shows what the next cycle would do, and keeps it under its id. */
+export const runPlan = async (context: Context, flags: { json?: boolean }): Promise<number> => {
+  requireBothSides(context);
+  const workspace = await openWorkspace(context.config, context.command);
+  const bucket = bucketOf(context);
+  try {
+    const { plan, report } = await runCycle({ ...cycleOptions(context, workspace, bucket), dryRun: true });
+    context.print(flags.json ? `${JSON.stringify({ ...plan, held: report.held })}\n` : describePlan(plan, report.held));
+    return report.status === 'held' ? exitCode.held : exitCode.done;
+  } finally {
+    bucket.close();
+    await workspace.close();
+  }
+};
+
+/** Carries out a plan that was shown or held; refuses when the state it was made from has moved on. */
+export const runApply = async (context: Context, id: string): Promise<number> => {
+  requireBothSides(context);
+  const folder = join(context.config.paths.data, 'plans');
+  const stored = await findPlan(folder, id);
+  let workspace: Awaited<ReturnType<typeof openWorkspace>>;
+  try {
+    workspace = await openWorkspace(context.config, context.command);
+  } catch (error) {
+    if (!(error instanceof FatalError && /is in use by/.test(error.message))) throw error;
+    await releasePlan(folder, stored.plan.id);
+    context.print(`Plan ${stored.plan.id} is released: the running service carries it out in its next cycle\n`);
+    return exitCode.done;
+  }
+  const bucket = bucketOf(context);
+  try {
+    const options = cycleOptions(context, workspace, bucket);
+    const { plan: now } = await runCycle({ ...options, dryRun: true });
+    if (now.id !== stored.plan.id) {
+      throw new FatalError(
+        `plan ${stored.plan.id} was made from a state that has moved on; the plan is ${now.id} now: look at it with 's3-sync plan'`,
+      );
+    }
+    await releasePlan(folder, stored.plan.id);
+    const result = await runCycle(options);
+    context.print(summaryOf(result.report));
+    return exitCodeOf(result);
+  } finally {
+    bucket.close();
+    await workspace.close();
+  }
+};

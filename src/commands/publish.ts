@@ -1,0 +1,70 @@
+import { createInterface } from 'node:readline';
+import { decode } from '../../events/decode.ts';
+import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import type { Context } from './context.ts';
+import { inputOf } from './ingest.ts';
+import { sqsAccess } from './sources.ts';
+
+type Outgoing = {
+  readonly body: string;
+  readonly attributes: Readonly<Record<string, string>>;
+  readonly orderingKey?: string;
+};
+type Publisher = { publish(messages: readonly Outgoing[]): Promise<unknown>; close(): Promise<void> };
+
+const batch = 100;
+
+const publisherOf = async (context: Context): Promise<Publisher> => {
+  const { config } = context;
+  const topic = config.optional('PUBSUB_TOPIC');
+  if (topic !== undefined) {
+    config.require(['PUBSUB_PROJECT'], 'publishing to Pub/Sub');
+    const { createPubSubPublisher } = await import('../sources/pubsub.ts');
+    const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
+    const publisher = createPubSubPublisher({
+      project: config.text('PUBSUB_PROJECT'),
+      topic,
+      ...(emulatorHost !== undefined && { emulatorHost }),
+    });
+    return {
+      publish: (messages) =>
+        publisher.publish(messages.map((message) => ({ ...message, body: Buffer.from(message.body) }))),
+      close: publisher.close,
+    };
+  }
+  if (config.optional('SQS_QUEUE_URL') !== undefined) {
+    const { createSqsPublisher } = await import('../sources/sqs.ts');
+    const publisher = createSqsPublisher(sqsAccess(context));
+    return {
+      publish: (messages) =>
+        publisher.publish(messages.map((message) => ({ ...message, body: Buffer.from(message.body) }))),
+      close: publisher.close,
+    };
+  }
+  throw new ConfigError("'s3-sync publish' needs PUBSUB_TOPIC or SQS_QUEUE_URL");
+};
+
+/** Publishes native events, a line each. All lines are checked first: a mistake publishes nothing. */
+export const runPublish = async (context: Context, file: string, flags: { ordered?: boolean }): Promise<number> => {
+  const outgoing: Outgoing[] = [];
+  let number = 0;
+  for await (const line of createInterface({ input: await inputOf(file), crlfDelay: Number.POSITIVE_INFINITY })) {
+    number += 1;
+    if (line.trim() === '') continue;
+    const [decoded] = decode({ body: Buffer.from(line), attributes: {} }, { format: 'native' });
+    if (decoded?.kind !== 'event') {
+      throw new FatalError(
+        `${file}, line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : 'no event'}; nothing was published`,
+      );
+    }
+    outgoing.push({ body: line, attributes: {}, ...(flags.ordered && { orderingKey: decoded.event.path }) });
+  }
+  const publisher = await publisherOf(context);
+  try {
+    for (let at = 0; at < outgoing.length; at += batch) await publisher.publish(outgoing.slice(at, at + batch));
+  } finally {
+    await publisher.close();
+  }
+  context.print(`${outgoing.length} events published\n`);
+  return exitCode.done;
+};

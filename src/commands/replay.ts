@@ -1,0 +1,151 @@
+import { existsSync } from 'node:fs';
+import { rename, rm } from 'node:fs/promises';
+import { resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { toNative } from '../../events/native-json.ts';
+import type { Config } from '../config/config.ts';
+import { lockDataFolder } from '../data-folder/lock.ts';
+import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import { type Log, openLogForReading } from '../log/log.ts';
+import { findDamage } from '../log/verify-log.ts';
+import { openProjector } from '../projector/projector.ts';
+import { openDatabase } from '../storage/database.ts';
+import type { Context } from './context.ts';
+import { createProgress } from './progress.ts';
+
+export type ReplayFlags = {
+  readonly from?: string;
+  readonly to?: string;
+  readonly into?: string;
+  readonly print?: boolean;
+  readonly rate?: string;
+};
+
+const pageEvents = 5_000;
+
+export const openExistingLog = async (config: Config): Promise<Log> => {
+  if (!existsSync(config.paths.log)) {
+    throw new FatalError(
+      `there is no event log ${config.paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,
+    );
+  }
+  return openLogForReading(config.paths.log);
+};
+
+const offsetOf = (text: string | undefined, flag: string, fallback: number): number => {
+  if (text === undefined) return fallback;
+  if (!/^\d{1,15}$/.test(text))
+    throw new ConfigError(`${flag}: expected an offset, a whole number, found ${JSON.stringify(text)}`);
+  return Number(text);
+};
+
+/** Prints events as JSON lines, at most `rate` a second. */
+const printEvents = async (context: Context, log: Log, from: number, to: number, rate: number): Promise<void> => {
+  const started = Date.now();
+  let printed = 0;
+  for (let at = from; at <= to && !context.signal.aborted; ) {
+    const events = await log.read(at, to, Math.min(pageEvents, rate));
+    if (events.length === 0) return;
+    const lines = events.map((event) =>
+      JSON.stringify({ offset: event.offset, ...(event.type === 'outcome' ? event : toNative(event)) }),
+    );
+    context.print(`${lines.join('\n')}\n`);
+    at = (events.at(-1)?.offset ?? to) + 1;
+    printed += events.length;
+    const ahead = (printed / rate) * 1000 - (Date.now() - started);
+    if (ahead > 0 && Number.isFinite(ahead)) await sleep(ahead);
+  }
+};
+
+/** Folds events up to `to` into the file `into`, from nothing. */
+const foldInto = async (
+  context: Context,
+  log: Log,
+  into: string,
+  from: number,
+  to: number,
+  rate: number,
+): Promise<number> => {
+  const projector = await openProjector({
+    path: into,
+    logPath: context.config.paths.log,
+    logId: log.logId,
+    throwaway: true,
+  });
+  try {
+    // The state just before `from` is itself a fold; from there on the events are replayed at the pace that was asked for.
+    await projector.catchUp({ to: Math.min(from - 1, to), signal: context.signal });
+    const progress = createProgress(context.logger, 'replaying', 'events');
+    if (!Number.isFinite(rate)) {
+      await projector.catchUp({ to, signal: context.signal, onProgress: (done) => progress(done, to) });
+    } else {
+      for (let next = from - 1 + rate; projector.meta().checkpoint < to && !context.signal.aborted; next += rate) {
+        progress(await projector.catchUp({ to: Math.min(next, to) }), to);
+        await sleep(1000, undefined, { signal: context.signal }).catch(() => undefined);
+      }
+    }
+    const { checkpoint } = projector.meta();
+    if (context.signal.aborted) throw new FatalError(`stopped at offset ${checkpoint}: nothing was changed`);
+    // One file, without a journal beside it, so that a rename moves all of it.
+    await projector.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    return checkpoint;
+  } finally {
+    await projector.close();
+  }
+};
+
+/** Folds the log again: everything, up to an offset, into another file, or prints it. */
+export const runReplay = async (context: Context, flags: ReplayFlags): Promise<number> => {
+  const { config } = context;
+  const log = await openExistingLog(config);
+  try {
+    const last = await log.last();
+    const from = Math.max(1, offsetOf(flags.from, '--from', 1));
+    const to = Math.min(last, offsetOf(flags.to, '--to', last));
+    const rate = flags.rate === undefined ? Number.POSITIVE_INFINITY : offsetOf(flags.rate, '--rate', 1);
+    if (from > to + 1) throw new ConfigError(`--from ${from} lies behind ${to}, the last offset to replay`);
+    if (rate < 1) throw new ConfigError('--rate: expected at least 1 event a second');
+    if (flags.print) {
+      await printEvents(context, log, from, to, rate);
+      return exitCode.done;
+    }
+    const damage = await findDamage(log.database);
+    if (damage)
+      throw new FatalError(
+        `the event log is damaged at offset ${damage.offset}: ${damage.problem}; restore ${config.paths.log} from a backup, or replay --to ${damage.offset - 1}`,
+      );
+    if (flags.into !== undefined) {
+      const into = resolve(flags.into);
+      if (existsSync(into)) throw new ConfigError(`--into: ${into} is there already`);
+      context.print(`Folded up to offset ${await foldInto(context, log, into, from, to, rate)} into ${into}\n`);
+      return exitCode.done;
+    }
+    const lock = await lockDataFolder(config.paths.data, context.command);
+    try {
+      const fresh = `${config.paths.projections}.rebuild`;
+      for (const suffix of ['', '-wal', '-shm']) await rm(fresh + suffix, { force: true });
+      const checkpoint = await foldInto(context, log, fresh, from, to, rate);
+      await retire(config.paths.projections);
+      await rename(fresh, config.paths.projections);
+      context.print(`Folded up to offset ${checkpoint}; the projections are swapped\n`);
+    } finally {
+      await lock.release();
+    }
+    return exitCode.done;
+  } finally {
+    await log.close();
+  }
+};
+
+/** Empties the journal of the old projections, so that none is left beside the new file. */
+const retire = async (path: string): Promise<void> => {
+  if (!existsSync(path)) return;
+  try {
+    const database = await openDatabase({ path, mode: 'write' });
+    await database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+    await database.close();
+  } catch {
+    // It cannot be read: it is replaced by what is folded from the log.
+  }
+  for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
+};

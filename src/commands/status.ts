@@ -1,0 +1,45 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { exitCode } from '../errors.ts';
+import { readStatus, type Status } from '../status/status.ts';
+import type { Context } from './context.ts';
+import { bytesText } from './summary.ts';
+
+const watchEveryMs = 2_000;
+
+const counted = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
+    .join(', ') || 'none yet';
+
+export const statusText = (status: Status): string => {
+  const { log, projections, records, last_cycle: cycle, gate } = status;
+  const lines = [
+    `Data folder  ${status.data_dir}`,
+    `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
+    `Events       ${counted(status.events)}`,
+    `Projections  offset ${projections.checkpoint}, ${projections.lag_events} events behind`,
+    `Bucket       ${records.files} files, ${bytesText(records.bytes)}`,
+    `File manager ${records.mirror_files} files, ${bytesText(records.mirror_bytes)}; ${records.dirty} paths differ`,
+    `Operations   ${counted(status.operations)}`,
+    cycle
+      ? `Last cycle   ${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`
+      : 'Last cycle   none yet',
+    `Quarantine   ${log.quarantine} messages`,
+    `Reports      ${status.reports_waiting} waiting to be delivered`,
+  ];
+  for (const { id, reasons } of gate.held_plans) lines.push(`Gate         HOLDS plan ${id}: ${reasons.join('; ')}`);
+  if (gate.held_plans.length === 0) lines.push('Gate         open');
+  return `${lines.join('\n')}\n`;
+};
+
+/** Shows the status once, or again and again until it is stopped. */
+export const runStatus = async (context: Context, flags: { json?: boolean; watch?: boolean }): Promise<number> => {
+  for (;;) {
+    const status = await readStatus(context.config);
+    const clear = flags.watch && process.stdout.isTTY ? '\x1b[2J\x1b[H' : '';
+    context.print(clear + (flags.json ? `${JSON.stringify(status)}\n` : statusText(status)));
+    if (!flags.watch || context.signal.aborted) return exitCode.done;
+    await sleep(watchEveryMs, undefined, { signal: context.signal }).catch(() => undefined);
+    if (context.signal.aborted) return exitCode.done;
+  }
+};

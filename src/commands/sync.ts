@@ -1,0 +1,126 @@
+import { join } from 'node:path';
+import { type CycleResult, runCycle } from '../cycle/cycle.ts';
+import { openWorkspace, type Workspace } from '../data-folder/workspace.ts';
+import { exitCode, SafetyStop } from '../errors.ts';
+import { scanBucket } from '../scan/scan.ts';
+import { exportSnapshot } from '../snapshot/export.ts';
+import { type Consumed, consumeInto } from './consuming.ts';
+import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
+import { createProgress } from './progress.ts';
+import { openSource, sourceNameOf } from './sources.ts';
+import { summaryOf } from './summary.ts';
+
+/** A subscription that has been silent for this long is drained. */
+const drainedAfterMs = 1_500;
+
+export type SyncFlags = {
+  readonly full?: boolean;
+  readonly dryRun?: boolean;
+  readonly drain?: boolean;
+  readonly prefix?: string;
+  readonly source?: string;
+  readonly json?: boolean;
+};
+
+/** Lists the bucket, appends what is missing, carries every file over, exports the CSV. Resumes where it was stopped. */
+export const initialSync = async (
+  context: Context,
+  workspace: Workspace,
+  flags: SyncFlags,
+): Promise<CycleResult | undefined> => {
+  const { config, logger, signal } = context;
+  const bucket = bucketOf(context);
+  try {
+    const listing = createProgress(logger, 'listing the bucket', 'objects');
+    const scanned = await scanBucket({
+      workspace,
+      bucket,
+      metadata: config.flag('CUSTOMER_S3_METADATA'),
+      signal,
+      onProgress: listing,
+      ...(flags.prefix !== undefined && { prefix: flags.prefix }),
+      ...(flags.dryRun && { dryRun: true }),
+    });
+    logger.info(scanned, 'bucket listed');
+    if (flags.dryRun) {
+      context.print(
+        `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone\n`,
+      );
+      return undefined;
+    }
+    const listed = { objects: scanned.listed, complete: scanned.complete };
+    const result = await runCycle({
+      ...cycleOptions(context, workspace, bucket),
+      ...(flags.prefix === undefined && { listing: listed }),
+    });
+    const { checkpoint } = workspace.projector.meta();
+    await workspace.projector.database.reading((queries) =>
+      exportSnapshot(queries, join(config.paths.data, 'snapshot.csv'), { table: 'file', offset: checkpoint }),
+    );
+    return result;
+  } finally {
+    bucket.close();
+  }
+};
+
+/** One cycle: drain the subscription first, then export, diff, plan, gate, apply, report. */
+export const incrementalSync = async (
+  context: Context,
+  workspace: Workspace,
+  flags: SyncFlags,
+): Promise<CycleResult & { consumed?: Consumed }> => {
+  const bucket = bucketOf(context);
+  try {
+    let consumed: Consumed | undefined;
+    const name = flags.drain === false ? undefined : sourceNameOf(context, flags.source);
+    if (name === 'pubsub' || name === 'sqs') {
+      const source = await openSource(context, name);
+      consumed = await consumeInto(context, workspace, source, { idleMs: drainedAfterMs, bucket });
+      context.logger.info(consumed, 'subscription drained');
+    }
+    const result = await runCycle({
+      ...cycleOptions(context, workspace, bucket),
+      ...(flags.full && { full: true }),
+      ...(flags.dryRun && { dryRun: true }),
+    });
+    return { ...result, ...(consumed && { consumed }) };
+  } finally {
+    bucket.close();
+  }
+};
+
+/** The exit code of a cycle; throws SafetyStop when the gate holds it. */
+export const exitCodeOf = ({ report, plan }: CycleResult): number => {
+  if (report.status === 'held') {
+    throw new SafetyStop(
+      `the safety gate holds this cycle:\n  ${report.held.join('\n  ')}\nlook at it with 's3-sync plan', carry it out with 's3-sync apply ${plan.id}'`,
+      plan.id,
+    );
+  }
+  return report.status === 'partial' ? exitCode.failed : exitCode.done;
+};
+
+export const runInitialSync = async (context: Context, flags: SyncFlags): Promise<number> => {
+  requireBothSides(context);
+  const workspace = await openWorkspace(context.config, context.command);
+  try {
+    const result = await initialSync(context, workspace, flags);
+    if (!result) return exitCode.done;
+    context.print(flags.json ? `${JSON.stringify(result.report)}\n` : summaryOf(result.report));
+    return exitCodeOf(result);
+  } finally {
+    await workspace.close();
+  }
+};
+
+export const runIncrementalSync = async (context: Context, flags: SyncFlags): Promise<number> => {
+  requireBothSides(context);
+  const workspace = await openWorkspace(context.config, context.command);
+  try {
+    const result = await incrementalSync(context, workspace, flags);
+    context.print(flags.json ? `${JSON.stringify(result.report)}\n` : summaryOf(result.report));
+    return exitCodeOf(result);
+  } finally {
+    await workspace.close();
+  }
+};

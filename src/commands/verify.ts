@@ -1,0 +1,67 @@
+import { exitCode, FatalError } from '../errors.ts';
+import { openProjections } from '../status/projections.ts';
+import { verify } from '../verify/verify.ts';
+import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
+import { harmless } from './quarantine.ts';
+import { openExistingLog } from './replay.ts';
+
+export type VerifyCounts = {
+  same: number;
+  missing: number;
+  extra: number;
+  different: number;
+  unreadable: number;
+  projection: number;
+};
+
+/** Compares the three sides and hands each path to `each`; resolves with the counts. */
+export const verifySides = async (
+  context: Context,
+  checksum: boolean,
+  each: (line: Awaited<ReturnType<ReturnType<typeof verify>['next']>>['value']) => void,
+): Promise<VerifyCounts> => {
+  const counts: VerifyCounts = { same: 0, missing: 0, extra: 0, different: 0, unreadable: 0, projection: 0 };
+  const log = await openExistingLog(context.config);
+  const live = await openProjections(context.config.paths.projections, log.logId);
+  await log.close();
+  if (!live) throw new FatalError("there are no projections of this log yet: 's3-sync replay' builds them");
+  const bucket = bucketOf(context);
+  try {
+    for await (const line of verify({
+      bucket,
+      database: live.database,
+      fileManager: fileManagerOf(context),
+      checksum,
+    })) {
+      each(line);
+      if (line.projection !== '=') counts.projection += 1;
+      if (line.sign === '=') counts.same += 1;
+      else if (line.sign === '-') counts.missing += 1;
+      else if (line.sign === '+') counts.extra += 1;
+      else if (line.sign === '*') counts.different += 1;
+      else counts.unreadable += 1;
+    }
+  } finally {
+    bucket.close();
+    await live.database.close();
+  }
+  return counts;
+};
+
+export const isEqual = (counts: VerifyCounts): boolean =>
+  counts.missing + counts.extra + counts.different + counts.unreadable + counts.projection === 0;
+
+/** Prints the check file: one line a path. Exit 0 only when all three sides are equal. */
+export const runVerify = async (context: Context, flags: { checksum?: boolean; json?: boolean }): Promise<number> => {
+  requireBothSides(context);
+  const counts = await verifySides(context, flags.checksum === true, (line) => {
+    if (!line) return;
+    context.print(
+      flags.json
+        ? `${JSON.stringify(line)}\n`
+        : `${line.sign} ${harmless(line.path)}${line.detail ? `\t${line.detail}` : ''}\n`,
+    );
+  });
+  context.logger.info(counts, isEqual(counts) ? 'bucket, projection and file manager are equal' : 'the sides differ');
+  return isEqual(counts) ? exitCode.done : exitCode.failed;
+};

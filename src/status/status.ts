@@ -1,0 +1,92 @@
+import { existsSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
+import { openLogForReading } from '../log/log.ts';
+import { countQuarantined } from '../log/quarantine.ts';
+import { listPlans } from '../plan/store.ts';
+import type { Report } from '../report/report.ts';
+import { openProjections } from './projections.ts';
+
+/** Everything that an operator asks first. Numbers count from the beginning of the log unless said otherwise. */
+export type Status = {
+  readonly data_dir: string;
+  readonly log: { readonly last_offset: number; readonly last_event_at: string | null; readonly quarantine: number };
+  readonly projections: { readonly checkpoint: number; readonly lag_events: number };
+  readonly records: {
+    readonly files: number;
+    readonly bytes: number;
+    readonly mirror_files: number;
+    readonly mirror_bytes: number;
+    readonly dirty: number;
+  };
+  readonly events: Readonly<Record<string, number>>;
+  readonly operations: Readonly<Record<string, number>>;
+  readonly last_cycle: Report | null;
+  readonly errors: { readonly last_cycle: number };
+  readonly gate: {
+    readonly held_plans: readonly {
+      readonly id: string;
+      readonly reasons: readonly string[];
+      readonly since: string;
+    }[];
+  };
+  readonly reports_waiting: number;
+};
+
+const latestReport = async (folder: string): Promise<Report | null> => {
+  const cycles = (await readdir(folder).catch((): string[] => [])).sort().reverse();
+  for (const cycle of cycles) {
+    const text = await readFile(join(folder, cycle, 'report.json'), 'utf8').catch(() => undefined);
+    if (text !== undefined) return JSON.parse(text) as Report;
+  }
+  return null;
+};
+
+const countWaiting = async (outbox: string): Promise<number> =>
+  (await readdir(outbox, { recursive: true }).catch((): string[] => [])).filter((name) => name.endsWith('.json'))
+    .length;
+
+/** Reads the status beside a running writer; takes no lock and asks no server. */
+export const readStatus = async (config: Config): Promise<Status> => {
+  const { data, log: logPath, projections: projectionsPath } = config.paths;
+  const log = existsSync(logPath) ? await openLogForReading(logPath) : undefined;
+  try {
+    const last = (await log?.last()) ?? 0;
+    const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log.logId) : undefined;
+    const stats = live?.meta.stats;
+    const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;
+    await live?.database.close();
+    const report = await latestReport(join(data, 'cycles'));
+    const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
+    const checkpoint = live?.meta.checkpoint ?? 0;
+    return {
+      data_dir: data,
+      log: {
+        last_offset: last,
+        last_event_at: stats?.lastEventAt ?? null,
+        quarantine: log ? await countQuarantined(log.database) : 0,
+      },
+      projections: { checkpoint, lag_events: last - checkpoint },
+      records: {
+        files: stats?.files ?? 0,
+        bytes: stats?.bytes ?? 0,
+        mirror_files: stats?.mirrorFiles ?? 0,
+        mirror_bytes: stats?.mirrorBytes ?? 0,
+        dirty,
+      },
+      events: { ...stats?.events },
+      operations: { ...stats?.operations },
+      last_cycle: report,
+      errors: { last_cycle: report ? (report.states.failed ?? 0) + (report.states.unreadable ?? 0) : 0 },
+      gate: {
+        held_plans: held
+          .filter(({ plan }) => report?.status === 'held' && report.plan === plan.id)
+          .map(({ plan, held: reasons, stored_at }) => ({ id: plan.id, reasons, since: stored_at })),
+      },
+      reports_waiting: await countWaiting(join(data, 'outbox')),
+    };
+  } finally {
+    await log?.close();
+  }
+};

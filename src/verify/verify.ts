@@ -1,0 +1,146 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { FileRow } from '../../projections/rows.ts';
+import type { Bucket, ListedObject } from '../bucket/bucket.ts';
+import { FatalError, messageOf } from '../errors.ts';
+import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
+import type { Database } from '../storage/database.ts';
+
+/** `=` same, `-` missing there, `+` only there, `*` differs, `!` could not be read. There: the file manager, or the projection. */
+export type Sign = '=' | '-' | '+' | '*' | '!';
+
+export type Verified = {
+  readonly path: string;
+  /** The file manager against the bucket. */
+  readonly sign: Sign;
+  /** The projection against the bucket. */
+  readonly projection: Sign;
+  readonly detail: string;
+};
+
+const pageRows = 2_000;
+
+async function* rowsOf(database: Database): AsyncGenerator<{ path: string; row: FileRow }> {
+  for (let after = ''; ; ) {
+    const rows = await database.all<FileRow>(`SELECT * FROM file WHERE path > ? ORDER BY path LIMIT ${pageRows}`, [
+      after,
+    ]);
+    for (const row of rows) yield { path: row.path, row };
+    if (rows.length < pageRows) return;
+    after = rows.at(-1)?.path ?? after;
+  }
+}
+
+async function* objectsOf(bucket: Bucket): AsyncGenerator<{ path: string; object: ListedObject }> {
+  for await (const page of bucket.list()) for (const object of page.objects) yield { path: object.key, object };
+}
+
+async function* entriesOf(fileManager: FileManager): AsyncGenerator<{ path: string; entry: FileManagerEntry }> {
+  for await (const entry of fileManager.list()) yield { path: entry.path, entry };
+}
+
+/** One side of the merge; insists on the order that the merge relies on. */
+const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, side: string) => {
+  let head: T | undefined;
+  let previous: Buffer | undefined;
+  const next = async (): Promise<void> => {
+    const { value, done } = await items.next();
+    head = done ? undefined : value;
+    if (!head) return;
+    const path = Buffer.from(head.path);
+    if (previous && Buffer.compare(previous, path) >= 0)
+      throw new FatalError(`the ${side} lists ${JSON.stringify(head.path)} out of order: it cannot be compared`);
+    previous = path;
+  };
+  return { next, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
+};
+
+/**
+ * Compares bucket, projection and file manager, path by path, in constant memory. `checksum` reads the bytes of every file
+ * whose MD5 is not known on both sides.
+ */
+export async function* verify(sides: {
+  bucket: Bucket;
+  database: Database;
+  fileManager: FileManager;
+  checksum?: boolean;
+}): AsyncGenerator<Verified> {
+  const bucket = cursor(objectsOf(sides.bucket), 'bucket');
+  const projection = cursor(rowsOf(sides.database), 'projection');
+  const manager = cursor(entriesOf(sides.fileManager), 'file manager');
+  await Promise.all([bucket.next(), projection.next(), manager.next()]);
+  for (;;) {
+    const paths = [bucket.head()?.path, projection.head()?.path, manager.head()?.path].filter(
+      (path) => path !== undefined,
+    );
+    if (paths.length === 0) return;
+    const path = paths.reduce((least, other) =>
+      Buffer.compare(Buffer.from(other), Buffer.from(least)) < 0 ? other : least,
+    );
+    const object = bucket.at(path)?.object;
+    const row = projection.at(path)?.row;
+    const entry = manager.at(path)?.entry;
+    yield await compare(sides, path, object, row, entry);
+    if (object) await bucket.next();
+    if (row) await projection.next();
+    if (entry) await manager.next();
+  }
+}
+
+const compare = async (
+  sides: Parameters<typeof verify>[0],
+  path: string,
+  object: ListedObject | undefined,
+  row: FileRow | undefined,
+  entry: FileManagerEntry | undefined,
+): Promise<Verified> => {
+  const details: string[] = [];
+  const presence = (there: unknown): Sign => (object && !there ? '-' : !object && there ? '+' : '=');
+  let sign = presence(entry);
+  let projection = presence(row);
+  if (object && entry) {
+    if (object.size !== entry.size)
+      details.push(`size ${object.size} in the bucket, ${entry.size} in the file manager`);
+    if (row?.permissions != null && row.permissions !== entry.permissions)
+      details.push(`permissions ${row.permissions} expected, ${entry.permissions}`);
+    const bytes = await differentBytes(sides, object, entry);
+    if (bytes) details.push(bytes);
+    if (details.length > 0) sign = bytes?.startsWith('could not') ? '!' : '*';
+  }
+  if (object && row && (object.size !== (row.size ?? object.size) || (row.etag !== null && row.etag !== object.etag))) {
+    projection = '*';
+    details.push('the projection has another content');
+  } else if (projection !== '=')
+    details.push(projection === '-' ? 'the projection lacks it' : 'only the projection has it');
+  return { path, sign, projection, detail: details.join('; ') };
+};
+
+const md5Shaped = (etag: string): boolean => /^[0-9a-f]{32}$/i.test(etag);
+
+const differentBytes = async (
+  { bucket, fileManager, checksum }: Parameters<typeof verify>[0],
+  object: ListedObject,
+  entry: FileManagerEntry,
+): Promise<string | undefined> => {
+  if (object.key.endsWith('/')) return undefined;
+  if (!checksum) {
+    return md5Shaped(object.etag) && entry.md5 !== undefined && entry.md5 !== object.etag.toLowerCase()
+      ? 'the MD5 differs'
+      : undefined;
+  }
+  try {
+    const [ours, theirs] = await Promise.all([
+      fileManager.read(entry.path).then(digest),
+      bucket.get(object.key, { ifMatch: object.etag }).then(({ body }) => digest(body)),
+    ]);
+    return ours === theirs ? undefined : 'the bytes differ';
+  } catch (error) {
+    return `could not be read: ${messageOf(error)}`;
+  }
+};
+
+const digest = async (body: Readable): Promise<string> => {
+  const hash = createHash('sha256');
+  for await (const chunk of body) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+};
