@@ -1,0 +1,112 @@
+#!/usr/bin/env node
+import { existsSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { type CommandEntry, catalogue, type Flags } from './commands/catalogue.ts';
+import type { Context } from './commands/context.ts';
+import { loadConfig } from './config/config.ts';
+import type { SettingName } from './config/settings.ts';
+import { ConfigError, exitCode, messageOf, SafetyStop } from './errors.ts';
+import { createLogger } from './logger.ts';
+
+/** The one entry point: words to a command, errors to an exit code. */
+
+/** The first signal asks for a graceful stop, the second one ends the process at once. */
+const stopSignal = (): AbortSignal => {
+  const controller = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    process.stderr.write(`\n${signal}: stopping after what is in hand; once more to stop at once\n`);
+    controller.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  return controller.signal;
+};
+
+const exitCodeOf = (error: unknown): number =>
+  error instanceof ConfigError ? exitCode.usage : error instanceof SafetyStop ? exitCode.held : exitCode.failed;
+
+const execute = async (
+  entry: CommandEntry,
+  words: readonly string[],
+  flags: Flags & { dataDir?: string; logLevel?: string },
+): Promise<void> => {
+  const command = entry.group ? `${entry.group} ${entry.name}` : entry.name;
+  try {
+    const given: Partial<Record<SettingName, string>> = {};
+    for (const [flag, setting] of Object.entries({
+      ...entry.settings,
+      dataDir: 'DATA_DIR',
+      logLevel: 'LOG_LEVEL',
+    } as const)) {
+      const value: unknown = flags[flag];
+      if (typeof value === 'string') given[setting as SettingName] = value;
+    }
+    if (existsSync('.env')) process.loadEnvFile('.env');
+    const config = loadConfig(process.env, given);
+    const context: Context = {
+      command,
+      config,
+      logger: createLogger(config.text('LOG_LEVEL')),
+      signal: stopSignal(),
+      print: (text) => process.stdout.write(text),
+    };
+    process.exitCode = await entry.run(context, words, flags);
+  } catch (error) {
+    process.stderr.write(`s3-sync ${command}: ${messageOf(error)}\n`);
+    if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.exitCode = exitCodeOf(error);
+  }
+};
+
+const addCommand = (parent: Command, entry: CommandEntry): void => {
+  const command = parent
+    .command([entry.name, entry.arguments].filter(Boolean).join(' '))
+    .summary(entry.summary)
+    .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`);
+  for (const [flags, meaning] of entry.options ?? []) command.option(flags, meaning);
+  command
+    .option('--data-dir DIR', 'folder of log and projections (DATA_DIR)')
+    .option('--log-level LEVEL', 'least severity that is logged (LOG_LEVEL)')
+    .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
+    .action(async (...parsed: unknown[]) => {
+      const words = parsed
+        .slice(0, -2)
+        .flat()
+        .filter((word): word is string => typeof word === 'string');
+      await execute(entry, words, parsed.at(-2) as Flags);
+    });
+};
+
+const program = new Command('s3-sync')
+  .description('Keeps a file manager equal to an S3-compatible bucket.')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 held by the safety gate.\nEvery command has --help with an example.',
+  )
+  .showHelpAfterError('(s3-sync help shows the commands)')
+  .configureHelp({ sortSubcommands: false })
+  .exitOverride();
+
+const groups = new Map<string, Command>();
+for (const entry of catalogue) {
+  if (entry.group && !groups.has(entry.group)) {
+    groups.set(
+      entry.group,
+      program.command(entry.group).description('messages that could not be understood').exitOverride(),
+    );
+  }
+  addCommand(entry.group ? (groups.get(entry.group) as Command) : program, entry);
+}
+
+// A reader that has seen enough (`| head`) closes the pipe: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCode.done);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 || error.code === 'commander.helpDisplayed' ? exitCode.done : exitCode.usage;
+}

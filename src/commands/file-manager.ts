@@ -1,0 +1,50 @@
+import { once } from 'node:events';
+import { resolve } from 'node:path';
+import { createBucketWriter } from '../bucket/s3.ts';
+import { ConfigError, exitCode } from '../errors.ts';
+import { createBucketBackup } from '../file-manager/backup.ts';
+import { startFileManager } from '../file-manager/server.ts';
+import type { Context } from './context.ts';
+
+const defaultPort = 8001;
+
+const backupOf = async ({ config }: Context) => {
+  const bucket = config.optional('BACKUP_S3_BUCKET');
+  if (bucket === undefined) return undefined;
+  const writer = createBucketWriter({
+    endpoint: config.optional('BACKUP_S3_ENDPOINT'),
+    region: config.text('BACKUP_S3_REGION'),
+    accessKey: config.optional('BACKUP_S3_ACCESS_KEY'),
+    secretKey: config.optional('BACKUP_S3_SECRET_KEY'),
+    bucket,
+  });
+  await writer.create();
+  return createBucketBackup({
+    putObject: (key, body, length) => writer.put(key, body, { length }),
+    copyObject: writer.copy,
+    deleteObject: writer.delete,
+  });
+};
+
+/** Runs the reference file manager until it is stopped. */
+export const runFileManager = async (
+  context: Context,
+  flags: { root?: string; port?: string; host?: string },
+): Promise<number> => {
+  const port = Number(flags.port ?? defaultPort);
+  if (!Number.isInteger(port) || port < 0 || port > 65_535)
+    throw new ConfigError(`--port: expected a port number, found ${JSON.stringify(flags.port)}`);
+  const backup = await backupOf(context);
+  const server = await startFileManager({
+    root: resolve(flags.root ?? `${context.config.paths.data}/files`),
+    host: flags.host ?? '127.0.0.1',
+    port,
+    token: context.config.optional('FILE_MANAGER_TOKEN'),
+    logger: context.logger,
+    ...(backup && { backup }),
+  });
+  context.logger.info({ url: server.url, root: flags.root }, 'file manager is listening');
+  if (!context.signal.aborted) await once(context.signal, 'abort');
+  await server.close();
+  return exitCode.done;
+};
