@@ -1,0 +1,78 @@
+/**
+ * Runs the linter, the type check and every test, and ends with `N passed, N failed` from the real counts. A failing
+ * lint or type check, a crashed test file and an AVA that fails without naming a test each count as one failure.
+ * Arguments are passed on to AVA. Exit code 0 only when nothing failed and something passed.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { addTapLine, type Counts, readTapLine } from './tap.ts';
+
+const root = join(import.meta.dirname, '..');
+const bin = join(root, 'node_modules', '.bin');
+const folder = mkdtempSync(join(tmpdir(), 's3-sync-run-'));
+const missingFile = join(folder, 'missing');
+writeFileSync(missingFile, '');
+
+const options = {
+  cwd: root,
+  env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, MISSING_FILE: missingFile },
+};
+
+/** 0 when the check passed, 1 when it failed or could not be started. */
+const check = async (name: string, args: readonly string[]): Promise<number> => {
+  console.log(`# ${name} ${args.join(' ')}`);
+  const child = spawn(join(bin, name), args, { ...options, stdio: 'inherit' });
+  const code = await once(child, 'close').then(
+    ([status]) => status as number | null,
+    () => 1,
+  );
+  if (code === 0) return 0;
+  console.log(`✘ ${name} failed`);
+  return 1;
+};
+
+const runAva = async (): Promise<Counts> => {
+  console.log('# ava');
+  const child = spawn(join(bin, 'ava'), ['--tap', ...process.argv.slice(2)], {
+    ...options,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const closed = once(child, 'close').then(
+    ([status]) => status as number | null,
+    () => 1,
+  );
+  let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
+  let showing = false;
+  for await (const line of createInterface({ input: child.stdout })) {
+    const read = readTapLine(line);
+    counts = addTapLine(counts, read);
+    if (read) {
+      showing = read.kind === 'failed' || read.kind === 'unfinished';
+      console.log(`  ${showing ? '✘' : read.kind === 'skipped' ? '-' : '✔'} ${read.title}`);
+    } else if (showing && line.startsWith(' ')) {
+      console.log(`  ${line}`);
+    }
+  }
+  const code = await closed;
+  const silentFailure = (code !== 0 && counts.failed === 0) || counts.passed === 0;
+  if (silentFailure) console.log(`✘ ava ended with code ${code} after ${counts.passed} tests passed`);
+  return silentFailure ? { ...counts, failed: counts.failed + 1 } : counts;
+};
+
+const lint = await check('biome', ['check', '.']);
+const types = await check('tsc', ['--noEmit']);
+const tests = await runAva();
+const missing = [...new Set(readFileSync(missingFile, 'utf8').split('\n'))].filter((line) => line !== '').sort();
+rmSync(folder, { recursive: true, force: true });
+
+if (missing.length > 0) {
+  console.log(`\n!!! ${tests.skipped} tests did NOT run, because a server that they need is not installed here:`);
+  for (const line of missing) console.log(`!!! ${line}`);
+}
+const failed = lint + types + tests.failed;
+process.exitCode = failed === 0 ? 0 : 1;
+console.log(`\n${tests.passed} passed, ${failed} failed`);

@@ -1,0 +1,18 @@
+#!/usr/bin/env bash
+# s3-sync: in the container when the compose stack is up, on this machine otherwise. Arguments, standard input and the
+# exit code stay as they are.
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+
+stack_is_up() {
+  command -v docker >/dev/null 2>&1 || return 1
+  [ -n "$(docker compose --project-directory "$here" ps --quiet --status running sync-service 2>/dev/null </dev/null)" ]
+}
+
+if stack_is_up; then
+  terminal=--no-TTY
+  [ -t 0 ] && [ -t 1 ] && terminal=
+  # shellcheck disable=SC2086 # no terminal option means no argument
+  exec docker compose --project-directory "$here" exec $terminal sync-service s3-sync "$@"
+fi
+# The packages bring the Node that the service needs, whatever this machine has.
+PATH="$here/node_modules/.bin:$PATH" exec node "$here/src/cli.ts" "$@"

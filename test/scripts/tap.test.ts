@@ -1,0 +1,80 @@
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import test from 'ava';
+import { addTapLine, readTapLine } from '../../scripts/tap.ts';
+
+const root = join(import.meta.dirname, '..', '..');
+
+const count = (tap: string) =>
+  tap.split('\n').map(readTapLine).reduce(addTapLine, { passed: 0, failed: 0, skipped: 0 });
+
+test('skipped tests count neither as passed nor as failed, and tests that never ended count as failed', (t) => {
+  const tap = [
+    'TAP version 13',
+    'ok 1 - fine',
+    'ok 2 - not here # SKIP',
+    'not ok 3 - wrong',
+    '  ---',
+    '    message: ok 4 - a message is no result',
+    '# 2 tests remaining in test/a.test.ts',
+    '1..5',
+    '# pass 9',
+  ].join('\n');
+  t.deepEqual(count(tap), { passed: 1, failed: 3, skipped: 1 });
+});
+
+/** Runs the real runner over a project of its own, with these test files. */
+const runIn = (t: { teardown(run: () => void): void }, files: Record<string, string>) => {
+  const project = mkdtempSync(join(tmpdir(), 's3-sync-runner-'));
+  t.teardown(() => rmSync(project, { recursive: true, force: true }));
+  mkdirSync(join(project, 'scripts'));
+  for (const name of ['run-tests.ts', 'tap.ts']) {
+    writeFileSync(join(project, 'scripts', name), readFileSync(join(root, 'scripts', name)));
+  }
+  symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
+  const base = {
+    'package.json': JSON.stringify({ type: 'module', ava: { files: ['*.test.js'] } }),
+    'tsconfig.json': JSON.stringify({ compilerOptions: { strict: true, types: [] }, files: ['a.ts'] }),
+    'biome.json': '{
+  "files": { "includes": ["a.ts"] }
+}
+',
+    'a.ts': 'export const a: number = 1;\n',
+  };
+  for (const [name, text] of Object.entries({ ...base, ...files })) writeFileSync(join(project, name), text);
+  const env = { ...process.env, NODE_OPTIONS: '' };
+  const { stdout, status } = spawnSync(process.execPath, [join(project, 'scripts', 'run-tests.ts')], {
+    encoding: 'utf8',
+    cwd: project,
+    env,
+    timeout: 120_000,
+  });
+  return { status, last: stdout.trimEnd().split('\n').at(-1), stdout };
+};
+
+const passing = "import test from 'ava';\ntest('one', (t) => t.pass());\ntest('two', (t) => t.pass());\n";
+
+test('the runner ends with the real counts and exit code 0', (t) => {
+  const run = runIn(t, { 'a.test.js': passing });
+  t.deepEqual([run.status, run.last], [0, '2 passed, 0 failed'], run.stdout);
+});
+
+test('a crashed test file, a failing test, a lint and a type error each count as failed', (t) => {
+  const run = runIn(t, {
+    'a.test.js': passing,
+    'b.test.js': "import test from 'ava';\ntest('three', (t) => t.fail());\n",
+    'c.test.js': "throw new Error('crash');\n",
+    'a.ts': "export const a: number = 'text'\n",
+  });
+  t.is(run.status, 1);
+  t.regex(run.last ?? '', /^2 passed, [45] failed$/, run.stdout);
+});
+
+test('what is not installed is said just before the counts', (t) => {
+  const run = runIn(t, {
+    'a.test.js': `${passing}import { appendFileSync } from 'node:fs';\nappendFileSync(process.env.MISSING_FILE, 'NOT RUN here\\n');\n`,
+  });
+  t.regex(run.stdout, /!!! NOT RUN here\n\n2 passed, 0 failed\n$/);
+});
