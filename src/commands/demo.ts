@@ -8,6 +8,7 @@ import { demoKeys, type Running, startEmbedded, startPubSubEmulator } from '../d
 import { changeTheBucket } from '../demo/story.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { startFileManager } from '../file-manager/server.ts';
+import { createLogger } from '../logger.ts';
 import type { Context } from './context.ts';
 import { runPublish } from './publish.ts';
 import { summaryOf } from './summary.ts';
@@ -102,7 +103,7 @@ export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: 
       LOG_LEVEL: 'warn',
       ...broker.environment,
     };
-    const context: Context = { ...outer, config: loadConfig(environment) };
+    const context: Context = { ...outer, config: loadConfig(environment), logger: createLogger('warn') };
     print(
       `S3 Sync Service: the whole job on this machine\n\n  1. Started an S3 server, ${broker.name === 'embedded SQS queue' ? 'an' : 'the'} ${broker.name} and the reference file manager\n`,
     );

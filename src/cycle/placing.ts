@@ -55,16 +55,19 @@ export const folderFacts = async (
     for (const folder of want ? foldersAround(want.path) : []) folders.add(folder);
   }
   for (const [folder, count] of leaving) if (count > 1) folders.add(folder);
-  const wanted = [...folders].map((folder) => [folder, endOfFolder(folder), (leaving.get(folder) ?? 0) + 1]);
-  const rows = await queries.all<{ folder: string; held: number; wanted: number }>(
-    `SELECT value->>0 AS folder,
-       (SELECT count(*) FROM (SELECT 1 FROM mirror WHERE path >= value->>0 AND path < value->>1 LIMIT value->>2)) AS held,
-       EXISTS (SELECT 1 FROM file WHERE path >= value->>0 AND path < value->>1) AS wanted
-     FROM json_each(?)`,
-    [JSON.stringify(wanted)],
-  );
-  const held = new Map(rows.map((row) => [row.folder, row.held]));
-  const wants = new Map(rows.map((row) => [row.folder, row.wanted === 1]));
+  const held = new Map<string, number>();
+  const wants = new Map<string, boolean>();
+  for (const folder of folders) {
+    const range = [folder, endOfFolder(folder)];
+    const beneath = await queries.get<{ rows: number }>(
+      'SELECT count(*) AS rows FROM (SELECT 1 FROM mirror WHERE path >= ? AND path < ? LIMIT ?)',
+      // One more than leave is enough to know that not all of them do.
+      [...range, (leaving.get(folder) ?? 0) + 1],
+    );
+    const wanted = await queries.get('SELECT 1 FROM file WHERE path >= ? AND path < ? LIMIT 1', range);
+    held.set(folder, beneath?.rows ?? 0);
+    wants.set(folder, wanted !== undefined);
+  }
   return {
     filesUnder: (folder) => held.get(folder) ?? Number.POSITIVE_INFINITY,
     wantsUnder: (folder) => wants.get(folder) ?? true,

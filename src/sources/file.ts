@@ -13,7 +13,12 @@ export type FileSourceOptions = {
 const lineBytesMaxDefault = 16 * 1024 * 1024;
 
 /** Messages from a file or standard input, one a line. A file is delivered once, so ack and nack have nothing to do. */
-export const createFileSource = ({ stream, name, toMessage, lineBytesMax = lineBytesMaxDefault }: FileSourceOptions): Source => {
+export const createFileSource = ({
+  stream,
+  name,
+  toMessage,
+  lineBytesMax = lineBytesMaxDefault,
+}: FileSourceOptions): Source => {
   const lines = createInterface({ input: stream, crlfDelay: Number.POSITIVE_INFINITY });
   const iterator = lines[Symbol.asyncIterator]();
   let number = 0;
