@@ -37,10 +37,7 @@ const runIn = (t: { teardown(run: () => void): void }, files: Record<string, str
   const base = {
     'package.json': JSON.stringify({ type: 'module', ava: { files: ['*.test.js'] } }),
     'tsconfig.json': JSON.stringify({ compilerOptions: { strict: true, types: [] }, files: ['a.ts'] }),
-    'biome.json': '{
-  "files": { "includes": ["a.ts"] }
-}
-',
+    'biome.json': '{ "files": { "includes": ["a.ts"] } }\n',
     'a.ts': 'export const a: number = 1;\n',
   };
   for (const [name, text] of Object.entries({ ...base, ...files })) writeFileSync(join(project, name), text);
