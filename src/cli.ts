@@ -65,8 +65,8 @@ const addCommand = (parent: Command, entry: CommandEntry): void => {
     .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`);
   for (const [flags, meaning] of entry.options ?? []) command.option(flags, meaning);
   command
-    .option('--data-dir DIR', 'folder of log and projections (DATA_DIR)')
-    .option('--log-level LEVEL', 'least severity that is logged (LOG_LEVEL)')
+    .option('--data-dir <dir>', 'folder of log and projections (DATA_DIR)')
+    .option('--log-level <level>', 'least severity that is logged (LOG_LEVEL)')
     .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
     .action(async (...parsed: unknown[]) => {
       const words = parsed

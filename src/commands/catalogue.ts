@@ -23,10 +23,10 @@ export type CommandEntry = {
 
 const json = ['--json', 'print JSON'] as const;
 const dryRun = ['--dry-run', 'only show what would be done'] as const;
-const prefix = ['--prefix PREFIX', 'only keys that begin with PREFIX'] as const;
-const concurrency = ['--concurrency N', 'operations under way at once (SYNC_CONCURRENCY)'] as const;
+const prefix = ['--prefix <prefix>', 'only keys that begin with PREFIX'] as const;
+const concurrency = ['--concurrency <n>', 'operations under way at once (SYNC_CONCURRENCY)'] as const;
 const all = ['--all', 'every message'] as const;
-const source = ['--source NAME', 'pubsub, sqs or http (SOURCE)'] as const;
+const source = ['--source <name>', 'pubsub, sqs or http (SOURCE)'] as const;
 
 export const catalogue: readonly CommandEntry[] = [
   {
@@ -65,7 +65,7 @@ export const catalogue: readonly CommandEntry[] = [
   {
     name: 'daemon',
     summary: 'initial sync if needed, then subscribe and run a cycle every interval',
-    options: [['--interval SECONDS', 'time between two cycles (SYNC_INTERVAL)'], concurrency, source],
+    options: [['--interval <seconds>', 'time between two cycles (SYNC_INTERVAL)'], concurrency, source],
     example: 's3-sync daemon --interval 60',
     settings: { interval: 'SYNC_INTERVAL', concurrency: 'SYNC_CONCURRENCY' },
     run: async (context, _, flags) => (await import('./subscribe.ts')).runDaemon(context, flags),
@@ -81,7 +81,7 @@ export const catalogue: readonly CommandEntry[] = [
     name: 'ingest',
     arguments: '<file>',
     summary: 'read events, one a line, from a file (or - for standard input) into the log',
-    options: [['--format NAME', 'auto, native, cloudevents, s3, minio, ceph, eventbridge or gcs'], json],
+    options: [['--format <name>', 'auto, native, cloudevents, s3, minio, ceph, eventbridge or gcs'], json],
     example: 's3-sync ingest events.jsonl',
     run: async (context, [file = '-'], flags) => (await import('./ingest.ts')).runIngest(context, file, flags),
   },
@@ -97,11 +97,11 @@ export const catalogue: readonly CommandEntry[] = [
     name: 'replay',
     summary: 'fold the log again: without flags everything, swapped in at once',
     options: [
-      ['--from OFFSET', 'begin with the state just before OFFSET'],
-      ['--to OFFSET', 'end with OFFSET'],
-      ['--into FILE', 'into another database, which must not exist'],
+      ['--from <offset>', 'begin with the state just before OFFSET'],
+      ['--to <offset>', 'end with OFFSET'],
+      ['--into <file>', 'into another database, which must not exist'],
       ['--print', 'print the events as JSON lines in place of folding'],
-      ['--rate N', 'events a second at most'],
+      ['--rate <n>', 'events a second at most'],
     ],
     example: 's3-sync replay --from 1000 --to 2000 --print',
     run: async (context, _, flags) => (await import('./replay.ts')).runReplay(context, flags),
@@ -110,9 +110,9 @@ export const catalogue: readonly CommandEntry[] = [
     name: 'snapshot',
     summary: 'export a projection as CSV, with its manifest',
     options: [
-      ['--out FILE', 'where to; - is standard output (the default)'],
-      ['--at OFFSET', 'the state at that offset of the log'],
-      ['--projection NAME', 'file (what the bucket holds) or mirror (what the file manager has)'],
+      ['--out <file>', 'where to; - is standard output (the default)'],
+      ['--at <offset>', 'the state at that offset of the log'],
+      ['--projection <name>', 'file (what the bucket holds) or mirror (what the file manager has)'],
     ],
     example: 's3-sync snapshot --out today.csv',
     run: async (context, _, flags) => (await import('./snapshot.ts')).runSnapshot(context, flags),
@@ -208,9 +208,9 @@ export const catalogue: readonly CommandEntry[] = [
     name: 'file-manager',
     summary: 'run the reference file manager',
     options: [
-      ['--root DIR', 'folder to keep the files in; default DATA_DIR/files'],
-      ['--port PORT', 'port to listen on; default 8001, 0 takes a free one'],
-      ['--host HOST', 'address to listen on; default 127.0.0.1'],
+      ['--root <dir>', 'folder to keep the files in; default DATA_DIR/files'],
+      ['--port <port>', 'port to listen on; default 8001, 0 takes a free one'],
+      ['--host <host>', 'address to listen on; default 127.0.0.1'],
     ],
     example: 's3-sync file-manager --root ./files --port 8001',
     run: async (context, _, flags) => (await import('./file-manager.ts')).runFileManager(context, flags),

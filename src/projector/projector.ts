@@ -49,7 +49,9 @@ export const openProjector = async (options: ProjectorOptions): Promise<Projecto
     meta = undefined;
   }
   await database.exec(projectionsSchema);
-  return projecting(database, meta ?? emptyMeta(options.logId));
+  const current = meta ?? emptyMeta(options.logId);
+  if (!meta) await writeMeta(database, current);
+  return projecting(database, current);
 };
 
 const openFor = async (options: ProjectorOptions): Promise<Database> => {
