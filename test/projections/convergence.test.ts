@@ -20,7 +20,13 @@ const within = (namespace: string, event: BucketEvent): BucketEvent => ({
   ...(event.to !== undefined && { to: namespace + event.to }),
 });
 
-const visible = ({ key, size, etag, permissions, modified_at }: FileRow) => ({ key, size, etag, permissions, modified_at });
+const visible = ({ key, size, etag, permissions, modified_at }: FileRow) => ({
+  key,
+  size,
+  etag,
+  permissions,
+  modified_at,
+});
 
 const histories = Number(process.env.HISTORIES ?? 10_000);
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
@@ -46,7 +52,8 @@ for (const tokens of [true, false]) {
       const group = streams.slice(start, start + 100);
       const longest = Math.max(...group.map((stream) => stream.length));
       const batch: BucketEvent[] = [];
-      for (let at = 0; at < longest; at++) for (const stream of group) if (stream[at]) batch.push(stream[at] as BucketEvent);
+      for (let at = 0; at < longest; at++)
+        for (const stream of group) if (stream[at]) batch.push(stream[at] as BucketEvent);
       await log.append(batch);
       await projector.catchUp();
     }
@@ -68,7 +75,10 @@ for (const tokens of [true, false]) {
         t.deepEqual(new Map([...actual].sort()), new Map([...expected].sort()), `SEED=${seed}, history ${index}`);
       }
     });
-    t.is((await projector.database.get<{ files: number }>('SELECT count(*) AS files FROM file'))?.files, projector.meta().stats.files);
+    t.is(
+      (await projector.database.get<{ files: number }>('SELECT count(*) AS files FROM file'))?.files,
+      projector.meta().stats.files,
+    );
     await projector.close();
     await log.close();
     await removeFolder(folder);

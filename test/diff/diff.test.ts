@@ -1,0 +1,153 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { stringify } from 'csv-stringify/sync';
+import fc from 'fast-check';
+import { columns, type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
+import { diffSnapshots } from '../../src/diff/diff.ts';
+import type { Change } from '../../src/plan/operation.ts';
+import { writeSnapshot } from '../../src/snapshot/export.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import { freshFolder } from '../support/folder.ts';
+
+const path = fc.oneof(
+  fc.string({
+    unit: fc.constantFrom('a', 'b', ',', '"', '\n', '\r', ' ', 'é', '\u{1f600}', '\uffee', '/'),
+    minLength: 1,
+    maxLength: 6,
+  }),
+  fc.constantFrom('x', 'y', 'z'),
+);
+
+const table = fc.uniqueArray(
+  fc.record({
+    path,
+    file_id: fc.integer({ min: 1, max: 9 }),
+    key: fc.constant(null),
+    size: fc.option(fc.integer({ min: 0, max: 3 })),
+    etag: fc.option(fc.constantFrom('e1', 'e2')),
+    permissions: fc.option(fc.constantFrom('0644', 'a,b"c')),
+    modified_at: fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'),
+    offset: fc.integer({ min: 1, max: 9 }),
+  }),
+  { selector: (row) => row.path, maxLength: 12 },
+);
+
+const bytewise = (a: { path: string }, b: { path: string }): number =>
+  Buffer.compare(Buffer.from(a.path), Buffer.from(b.path));
+
+const csv = (rows: readonly FileRow[]): string =>
+  stringify([...rows].sort(bytewise), {
+    header: true,
+    columns: [...columns],
+    record_delimiter: '\n',
+    quoted_match: /\r/,
+  });
+
+/** The slow obvious diff: the oracle. */
+const oracle = (old: readonly FileRow[], now: readonly FileRow[]): Change[] => {
+  const before = new Map(old.map((row) => [row.path, row]));
+  const after = new Map(now.map((row) => [row.path, row]));
+  return [...new Map([...before, ...after]).keys()]
+    .map((name) => ({ path: name }))
+    .sort(bytewise)
+    .flatMap(({ path: name }): Change[] => {
+      const have = before.get(name) ?? null;
+      const want = after.get(name) ?? null;
+      const same =
+        have && want && have.file_id === want.file_id && sameContent(have, want) && samePermissions(have, want);
+      return same ? [] : [{ path: name, have, want } as Change];
+    });
+};
+
+test('the byte-wise merge finds exactly what the slow obvious diff finds', async (t) => {
+  const folder = await freshFolder();
+  const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
+  await fc.assert(
+    fc.asyncProperty(table, table, fc.boolean(), async (old, other, related) => {
+      // Half of the runs compare a table with a changed copy of itself, where runs of equal bytes are long.
+      const now = related ? old.map((row, index) => (index % 4 === 1 ? { ...row, etag: 'changed' } : row)) : other;
+      await writeFile(a, csv(old));
+      await writeFile(b, csv(now));
+      const changes: Change[] = [];
+      diffSnapshots(a, b, (change) => changes.push(change));
+      t.deepEqual(changes, oracle(old, now));
+    }),
+    { numRuns: 400 },
+  );
+});
+
+test('a difference far into large files is found, and the windows slide', async (t) => {
+  const folder = await freshFolder();
+  const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
+  const rows = Array.from(
+    { length: 60_000 },
+    (_, index): FileRow => ({
+      path: `f/${String(index).padStart(6, '0')}`,
+      file_id: index + 1,
+      key: null,
+      size: index,
+      etag: `etag-${index}`,
+      permissions: '0644',
+      modified_at: '2026-01-01T00:00:00Z',
+      offset: index + 1,
+    }),
+  );
+  const now = rows.map((row, index) => (index === 59_990 || index === 17 ? { ...row, etag: 'changed' } : row));
+  await writeFile(a, csv(rows));
+  await writeFile(b, csv(now));
+  const changed: string[] = [];
+  diffSnapshots(a, b, (change) => changed.push(change.path));
+  t.deepEqual(changed, ['f/000017', 'f/059990']);
+});
+
+test('what SQLite writes is what csv-stringify writes', async (t) => {
+  const database = await openDatabase({ path: join(await freshFolder(), 'x.db'), mode: 'write' });
+  await database.exec(
+    'CREATE TABLE file (path TEXT PRIMARY KEY, file_id INTEGER, key TEXT, size INTEGER, etag TEXT, permissions TEXT, modified_at TEXT, "offset" INTEGER) WITHOUT ROWID',
+  );
+  await fc.assert(
+    fc.asyncProperty(table, async (rows) => {
+      await database.exec('DELETE FROM file');
+      for (const row of rows)
+        await database.run(
+          'INSERT INTO file VALUES (?,?,?,?,?,?,?,?)',
+          columns.map((name) => row[name]),
+        );
+      let text = '';
+      const manifest = await database.reading((queries) =>
+        writeSnapshot(queries, { table: 'file', offset: 1 }, async (part) => {
+          text += part;
+        }),
+      );
+      t.is(text, csv(rows));
+      t.is(manifest.rows, rows.length);
+    }),
+    { numRuns: 200 },
+  );
+  await database.close();
+});
+
+const header = `${columns.join(',')}\n`;
+for (const [title, text, message] of [
+  ['a missing column', 'path,file_id,key,size,etag,permissions,offset\n', /line 1: the column modified_at is missing/],
+  ['a torn last line', `${header}a,1,,1,e,0644,2026-01-01T00:00:00Z`, /last line is torn/],
+  ['a missing field', `${header}a,1,,1,e,0644,1\n`, /expected 8 fields .* found 7/],
+  [
+    'a size that is no number',
+    `${header}a,1,,big,e,0644,2026-01-01T00:00:00Z,1\n`,
+    /size must be a whole number, found "big"/,
+  ],
+  [
+    'rows out of order',
+    `${header}b,1,,1,e,,2026-01-01T00:00:00Z,1\na,2,,1,e,,2026-01-01T00:00:00Z,1\n`,
+    /rows must be sorted/,
+  ],
+] as const) {
+  test(`${title} in a snapshot is named`, async (t) => {
+    const folder = await freshFolder();
+    await writeFile(join(folder, 'bad.csv'), text);
+    await writeFile(join(folder, 'good.csv'), header);
+    t.throws(() => diffSnapshots(join(folder, 'bad.csv'), join(folder, 'good.csv'), () => undefined), { message });
+  });
+}

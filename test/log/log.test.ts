@@ -1,0 +1,174 @@
+import { join } from 'node:path';
+import test from 'ava';
+import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
+import { openLog, openLogForReading } from '../../src/log/log.ts';
+import { listQuarantined, type Poison } from '../../src/log/quarantine.ts';
+import { findDamage } from '../../src/log/verify-log.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import { freshFolder } from '../support/folder.ts';
+
+const event = (id: string, fields: Partial<BucketEvent> = {}): BucketEvent => ({
+  id,
+  type: 'create',
+  time: '2026-01-01T00:00:00Z',
+  path: `files/${id}`,
+  source: 'native',
+  ...fields,
+});
+
+const poison = (text: string): Poison => ({
+  source: 'sqs',
+  deliveryId: 'd1',
+  reason: 'no JSON',
+  attributes: {},
+  body: Buffer.from(text),
+});
+
+test('offsets are 1, 2, 3, … whatever was delivered twice in between', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  await log.append([event('a'), event('b'), event('a')]);
+  await log.append([event('b'), event('c')]);
+  const { events, duplicates } = await log.append([event('a'), event('d')]);
+  t.deepEqual(
+    events.map(({ offset, id }) => [offset, id]),
+    [[4, 'd']],
+  );
+  t.is(duplicates, 1);
+  t.deepEqual(
+    (await log.read(1, 9, 9)).map(({ offset, id }) => `${offset}${id}`),
+    ['1a', '2b', '3c', '4d'],
+  );
+  await log.close();
+});
+
+test('an event comes back as it went in', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const full = event('full', {
+    type: 'rename',
+    to: 'b',
+    size: 5_000_000_000,
+    etag: 'e',
+    permissions: '0644',
+    version: 'n:00015',
+    key: 'k',
+    modifiedAt: '2026-01-02T00:00:00Z',
+    scope: 'marker',
+  });
+  const outcome: OutcomeEvent = {
+    id: 'outcome:1',
+    type: 'outcome',
+    time: '2026-01-01T00:00:00Z',
+    path: 'd/',
+    scope: 'marker',
+    source: 'file-manager',
+    operation: 'delete',
+    fileId: 1,
+    fileOffset: 0,
+  };
+  await log.append([full, outcome]);
+  t.deepEqual(await log.read(1, 2, 2), [
+    { ...full, offset: 1 },
+    { ...outcome, offset: 2 },
+  ]);
+  await log.close();
+});
+
+test('rows are never updated or deleted', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  await log.append([event('a')]);
+  await t.throwsAsync(log.database.run(`UPDATE event SET path = 'x'`), { message: /append-only/ });
+  await t.throwsAsync(log.database.run('DELETE FROM event'), { message: /append-only/ });
+  await log.close();
+});
+
+test('the same id with another payload is quarantined, in one batch and across batches', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  await log.append([event('a', { size: 1 })]);
+  const { events, conflicts } = await log.append([
+    event('a', { size: 2 }),
+    event('b', { size: 1 }),
+    event('b', { size: 2 }),
+  ]);
+  t.deepEqual(
+    events.map(({ id }) => id),
+    ['b'],
+  );
+  t.deepEqual(
+    conflicts.map(({ id }) => id),
+    ['a', 'b'],
+  );
+  const entries = await listQuarantined(log.database);
+  t.is(entries.length, 2);
+  t.regex(entries[0]?.reason ?? '', /id "a" was already used at offset 1 with another payload/);
+  await log.close();
+});
+
+test('an outcome that is repeated after a crash counts once, although its time differs', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const outcome: OutcomeEvent = {
+    id: 'outcome:1',
+    type: 'outcome',
+    time: '2026-01-01T00:00:00Z',
+    path: 'a',
+    source: 'file-manager',
+    operation: 'save',
+    fileId: 1,
+    fileOffset: 1,
+  };
+  await log.append([outcome]);
+  t.is((await log.append([{ ...outcome, time: '2026-01-01T00:00:09Z' }])).duplicates, 1);
+  await log.close();
+});
+
+test('the same poison is counted, not stored again, and a full quarantine refuses', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'), { entriesMax: 2, bytesMax: 1_000 });
+  t.is((await log.append([], [poison('x'), poison('x'), poison('y')])).quarantined, 2);
+  const { refused, events } = await log.append([event('a')], [poison('z')]);
+  t.deepEqual(
+    refused.map(({ body }) => body.toString()),
+    ['z'],
+  );
+  t.is(events.length, 1);
+  t.deepEqual(
+    (await listQuarantined(log.database)).map(({ times }) => times),
+    [2, 1],
+  );
+  await log.close();
+});
+
+test('a changed byte in the log is found, with its offset', async (t) => {
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
+  await log.append(Array.from({ length: 20 }, (_, index) => event(`e${index}`)));
+  t.is(await findDamage(log.database), undefined);
+  await log.close();
+  const database = await openDatabase({ path, mode: 'write' });
+  await database.exec(`DROP TRIGGER event_no_update; UPDATE event SET path = 'files/e1x' WHERE "offset" = 12`);
+  t.is((await findDamage(database))?.offset, 12);
+  await database.close();
+});
+
+test('a log from a newer version is refused', async (t) => {
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
+  await log.database.run(`UPDATE meta SET value = '99' WHERE name = 'version'`);
+  await log.close();
+  await t.throwsAsync(openLog(path), { message: /newer version/ });
+  await t.throwsAsync(openLogForReading(path), { message: /newer version/ });
+});
+
+test('a full disk rolls the batch back, says so, and nothing of it is in the log', async (t) => {
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
+  await log.append([event('a')]);
+  const pages = await log.database.get<{ page_count: number }>('PRAGMA page_count');
+  await log.database.exec(`PRAGMA max_page_count = ${(pages?.page_count ?? 0) + 2}`);
+  const many = Array.from({ length: 5_000 }, (_, index) =>
+    event(`long-${index}`, { path: `${'x'.repeat(200)}${index}` }),
+  );
+  await t.throwsAsync(log.append(many), { message: /no space left/ });
+  t.is(await log.last(), 1);
+  await log.database.exec('PRAGMA max_page_count = 1000000');
+  t.is((await log.append([event('b')])).events[0]?.offset, 2);
+  await log.close();
+});

@@ -1,0 +1,136 @@
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import type { LogEvent } from '../../events/event.ts';
+import { openLog } from '../../src/log/log.ts';
+import { openProjector, type Projector } from '../../src/projector/projector.ts';
+import { writeSnapshot } from '../../src/snapshot/export.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+import { arrivals } from '../support/histories.ts';
+
+const csvOf = async (projector: Projector): Promise<string> => {
+  let text = '';
+  for (const table of ['file', 'mirror'] as const) {
+    await projector.database.reading((queries) =>
+      writeSnapshot(queries, { table, offset: 0 }, async (part) => {
+        text += part;
+      }),
+    );
+  }
+  const dirty = await projector.database.all<{ path: string }>('SELECT path FROM dirty');
+  return `${text}${dirty.map(({ path }) => path).join('\n')}\n${JSON.stringify(projector.meta().stats)}`;
+};
+
+/** Outcomes between the bucket's events, so that the mirror and `dirty` take part. */
+const withOutcomes = (events: readonly LogEvent[]): LogEvent[] =>
+  events.flatMap((event, index): LogEvent[] =>
+    event.type === 'create' && index % 3 === 0
+      ? [
+          event,
+          {
+            id: `outcome:${event.id}:${index}`,
+            type: 'outcome',
+            time: event.time,
+            path: event.path,
+            source: 'file-manager',
+            operation: 'save',
+            fileId: index + 1,
+            fileOffset: index + 1,
+            modifiedAt: event.time,
+            ...(event.etag !== undefined && { etag: event.etag }),
+            ...(event.size !== undefined && { size: event.size }),
+          },
+        ]
+      : [event],
+  );
+
+test('for every split: fold, restart, fold on equals one fold, equals a rebuild, byte for byte', async (t) => {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  for (const [number, { arrived }] of fc.sample(arrivals(12), { numRuns: 12, seed }).entries()) {
+    const folder = await freshFolder();
+    const logPath = join(folder, 'events.db');
+    const log = await openLog(logPath);
+    await log.append(withOutcomes(arrived));
+    const last = await log.last();
+    const open = (name: string): Promise<Projector> =>
+      openProjector({ path: join(folder, name), logPath, logId: log.logId, throwaway: true });
+    const whole = await open('whole.db');
+    await whole.catchUp();
+    const expected = await csvOf(whole);
+    await whole.close();
+    for (let split = 0; split <= last; split++) {
+      const name = `split-${split}.db`;
+      const before = await open(name);
+      await before.catchUp({ to: split });
+      await before.close();
+      const after = await open(name);
+      t.is(after.meta().checkpoint, split);
+      await after.catchUp();
+      if ((await csvOf(after)) !== expected)
+        t.is(await csvOf(after), expected, `SEED=${seed}, history ${number}, split at ${split}`);
+      await after.close();
+    }
+    await log.close();
+    await removeFolder(folder);
+  }
+});
+
+test('dirty is exactly the set of paths on which file and mirror differ', async (t) => {
+  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  for (const { arrived } of fc.sample(arrivals(20), { numRuns: 40, seed })) {
+    const folder = await freshFolder();
+    const logPath = join(folder, 'events.db');
+    const log = await openLog(logPath);
+    const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId, throwaway: true });
+    for (const event of withOutcomes(arrived)) {
+      await log.append([event]);
+      await projector.catchUp();
+    }
+    const dirty = await projector.database.all<{ path: string }>('SELECT path FROM dirty ORDER BY path');
+    const differing = await projector.database.all<{ path: string }>(`
+      SELECT path FROM (SELECT path FROM file UNION SELECT path FROM mirror) LEFT JOIN file AS f USING (path) LEFT JOIN mirror AS m USING (path)
+      WHERE f.path IS NULL OR m.path IS NULL OR f.size IS NOT m.size OR f.etag IS NOT m.etag
+        OR (f.etag IS NULL AND f.modified_at <> m.modified_at) OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions) ORDER BY path`);
+    t.deepEqual(dirty, differing, `SEED=${seed}`);
+    const counts = await projector.database.get(
+      'SELECT (SELECT count(*) FROM file) AS files, (SELECT count(*) FROM mirror) AS mirror',
+    );
+    t.deepEqual(counts, { files: projector.meta().stats.files, mirror: projector.meta().stats.mirrorFiles });
+    await projector.close();
+    await log.close();
+    await removeFolder(folder);
+  }
+});
+
+test('a file keeps its file_id through rename, move and new content', async (t) => {
+  const folder = await freshFolder();
+  const logPath = join(folder, 'events.db');
+  const log = await openLog(logPath);
+  const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId });
+  const base = { source: 'native', time: '2026-01-01T00:00:00Z' } as const;
+  await log.append([
+    { ...base, id: '1', type: 'create', path: 'other' },
+    { ...base, id: '2', type: 'create', path: 'd/a' },
+    { ...base, id: '3', type: 'rename', path: 'd/', to: 'e/' },
+    { ...base, id: '4', type: 'move', path: 'e/a', to: 'f/b' },
+    { ...base, id: '5', type: 'create', path: 'f/b', size: 7 },
+  ]);
+  await projector.catchUp();
+  t.deepEqual(await projector.database.all('SELECT path, file_id, size, "offset" FROM file ORDER BY path'), [
+    { path: 'f/b', file_id: 2, size: 7, offset: 5 },
+    { path: 'other', file_id: 1, size: null, offset: 1 },
+  ]);
+  await projector.close();
+  // A projection of another log, or of another version, is built anew.
+  const another = await openLog(join(folder, 'another.db'));
+  const rebuilt = await openProjector({
+    path: join(folder, 'p.db'),
+    logPath: join(folder, 'another.db'),
+    logId: another.logId,
+  });
+  t.is(rebuilt.meta().checkpoint, 0);
+  t.deepEqual(await rebuilt.database.all('SELECT * FROM file'), []);
+  await rebuilt.close();
+  await another.close();
+  await log.close();
+});
