@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Verification } from './checksum.ts';
 
 /** One object of a listing. */
 export type ListedObject = {
@@ -29,6 +30,8 @@ export type ObjectContent = {
   readonly facts: ObjectFacts;
   /** Verified while it streams: it errors when length or checksum does not hold. */
   readonly body: Readable;
+  /** By what the bytes are verified; `unverified` when the bucket states nothing that they could be checked against. */
+  readonly verification: Verification;
 };
 
 /** The customer's bucket, read only. Errors are ConfigError, RetryableError, FatalError or SupersededError. */

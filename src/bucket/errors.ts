@@ -1,50 +1,90 @@
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
 
-/** The object is there and cannot be read now: archived, or this key is denied. It never blocks others. */
+/** The object is there and cannot be read now: archived, denied, or encrypted with a key that we lack. It never blocks others. */
 export class UnreadableError extends FatalError {}
 
 type SdkError = Error & {
   readonly $metadata?: { readonly httpStatusCode?: number };
+  readonly $response?: { readonly headers?: Readonly<Record<string, string>> };
   readonly Code?: string;
   readonly code?: string;
 };
 
-/** What an SDK error asks of the caller. `what` names the request, without secrets. */
-export const asBucketError = (error: unknown, what: string, bucket: string): Error => {
+/** What was asked: in words and without secrets, of the bucket as a whole or of one object in it. */
+export type Asked = { readonly what: string; readonly of: 'bucket' | 'object'; readonly bucket: string };
+
+const credentialErrors = /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|TokenRefreshRequired)$/;
+const regionErrors = /^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$/;
+const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH/;
+const waitSecondsMax = 300;
+
+/** Milliseconds of a Retry-After in seconds, the only form that S3 sends. */
+const retryAfterMs = ({ $response }: SdkError): number | undefined => {
+  const text = $response?.headers?.['retry-after'] ?? '';
+  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), waitSecondsMax) * 1_000 : undefined;
+};
+
+/** The mistakes that only a person can mend, whatever was asked. */
+const configProblem = (name: string, code: string, { bucket }: Asked): string | undefined => {
+  if (credentialErrors.test(name))
+    return `the bucket refuses the credentials (${name}): check CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY`;
+  if (name === 'CredentialsProviderError')
+    return 'there are no credentials for the bucket: set CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY';
+  if (name === 'RequestTimeTooSkewed') return "this machine's clock is too far from the bucket's: set the clock";
+  if (name === 'NoSuchBucket' || name === 'InvalidBucketName')
+    return `there is no bucket ${JSON.stringify(bucket)}: check CUSTOMER_S3_BUCKET and CUSTOMER_S3_ENDPOINT`;
+  if (regionErrors.test(name))
+    return `the bucket ${JSON.stringify(bucket)} is in another region (${name}): check CUSTOMER_S3_REGION and CUSTOMER_S3_ENDPOINT`;
+  if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code))
+    return `the certificate of the bucket's endpoint is not trusted (${code}): check CUSTOMER_S3_ENDPOINT`;
+  return undefined;
+};
+
+const unreadableReason = (name: string, status: number | undefined, message: string): string | undefined => {
+  if (name === 'InvalidObjectState') return 'the object is archived and must be restored first';
+  if (status === 403) return 'access denied: check what the access key may read';
+  if (name.startsWith('KMS.')) return `the key that it is encrypted with cannot be used (${name})`;
+  // A HEAD has no body that could say why; of an object that is there, only its encryption makes the request a bad one.
+  if (status === 400 && (/encrypt/i.test(message) || /^(BadRequest|400|UnknownError|Unknown)$/.test(name)))
+    return 'it is encrypted with a key that only its owner has (SSE-C)';
+  return undefined;
+};
+
+/** What an SDK error asks of the caller. An abort is passed on as it is. */
+export const asBucketError = (error: unknown, asked: Asked): Error => {
+  if (error instanceof RetryableError || error instanceof FatalError || error instanceof ConfigError) return error;
+  const { what } = asked;
   if (!(error instanceof Error)) return new FatalError(`${what}: ${messageOf(error)}`);
   if (error.name === 'AbortError') return error;
-  const { $metadata, code = '' } = error as SdkError;
+  const { $metadata, code = '', Code } = error as SdkError;
   const status = $metadata?.httpStatusCode;
   const cause = { cause: error };
-  const name = (error as SdkError).Code ?? error.name;
-  if (/^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken)$/.test(name)) {
+  const name = Code ?? error.name;
+  const problem = configProblem(name, code, asked);
+  if (problem !== undefined) return new ConfigError(problem, cause);
+  if (status === 412) return new SupersededError(`${what}: the object has changed since`, cause);
+  if (asked.of === 'object') {
+    if (status === 404) return new SupersededError(`${what}: the object is gone`, cause);
+    const reason = unreadableReason(name, status, error.message);
+    if (reason !== undefined) return new UnreadableError(`${what}: ${reason}`, cause);
+  } else if (status === 404 || status === 403) {
+    const why = status === 404 ? 'it answered 404' : 'access is denied';
     return new ConfigError(
-      `the bucket refuses the credentials (${name}): check CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY`,
+      `${what}: ${why}: check CUSTOMER_S3_BUCKET, CUSTOMER_S3_ENDPOINT, and what CUSTOMER_S3_ACCESS_KEY may do`,
       cause,
     );
   }
-  if (name === 'RequestTimeTooSkewed')
-    return new ConfigError("this machine's clock is too far from the bucket's: set the clock", cause);
-  if (name === 'NoSuchBucket')
-    return new ConfigError(
-      `there is no bucket ${JSON.stringify(bucket)}: check CUSTOMER_S3_BUCKET and CUSTOMER_S3_ENDPOINT`,
-      cause,
-    );
-  if (status === 412) return new SupersededError(`${what}: the object has changed since`, cause);
-  if (status === 404 || name === 'NoSuchKey') return new SupersededError(`${what}: the object is gone`, cause);
-  if (name === 'InvalidObjectState')
-    return new UnreadableError(`${what}: the object is archived and must be restored first`, cause);
-  if (status === 403) return new UnreadableError(`${what}: access denied: check what the access key may read`, cause);
-  if (
-    /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|ETIMEDOUT|EPIPE|EHOSTUNREACH/.test(code + error.message) ||
-    name === 'TimeoutError'
-  ) {
+  if (unreachable.test(`${code} ${error.message}`) || name === 'TimeoutError')
     return new RetryableError(
       `${what}: the bucket cannot be reached (${code || error.message}): check CUSTOMER_S3_ENDPOINT`,
       cause,
     );
-  }
+  if (status !== undefined && status < 300)
+    return new RetryableError(
+      `${what}: the answer is no S3 answer, or broke off: is CUSTOMER_S3_ENDPOINT an S3 endpoint?`,
+      cause,
+    );
   if (status === undefined || status >= 500 || status === 429 || status === 408)
-    return new RetryableError(`${what}: ${error.message}`, cause);
+    return new RetryableError(`${what}: ${name}: ${error.message}`, { ...cause, retryAfterMs: retryAfterMs(error) });
   return new FatalError(`${what}: ${name}: ${error.message}`, cause);
 };

@@ -1,0 +1,96 @@
+import { S3Client } from '@aws-sdk/client-s3';
+import { FatalError } from '../errors.ts';
+import { type Asked, asBucketError } from './errors.ts';
+
+export type Connection = {
+  /** Empty for AWS itself; with one, buckets are addressed by path. */
+  readonly endpoint?: string | undefined;
+  readonly region: string;
+  /** Both or neither: without them, the environment's own credentials are used (role, profile). */
+  readonly accessKey?: string | undefined;
+  readonly secretKey?: string | undefined;
+  readonly bucket: string;
+  /** Longest silence on a connection, in milliseconds. */
+  readonly silenceMsMax?: number;
+  /** How often the SDK sends a request whose failure may pass, the first time included. */
+  readonly attemptsMax?: number;
+};
+
+const defaults = { silenceMsMax: 60_000, attemptsMax: 3, connectMsMax: 5_000 };
+const socketsMax = 256;
+
+export const connect = (options: Connection): S3Client => {
+  const { endpoint, region, accessKey, secretKey } = options;
+  const client = new S3Client({
+    region,
+    ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
+    ...(accessKey !== undefined &&
+      secretKey !== undefined && { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),
+    maxAttempts: options.attemptsMax ?? defaults.attemptsMax,
+    requestHandler: {
+      connectionTimeout: defaults.connectMsMax,
+      socketTimeout: options.silenceMsMax ?? defaults.silenceMsMax,
+      httpsAgent: { maxSockets: socketsMax },
+      httpAgent: { maxSockets: socketsMax },
+    },
+    requestChecksumCalculation: 'WHEN_REQUIRED',
+    responseChecksumValidation: 'WHEN_REQUIRED',
+  });
+  keepServerDate(client);
+  askForChecksums(client);
+  return client;
+};
+
+/** The server's own clock tells what an answer has observed; the SDK keeps it to itself. */
+const keepServerDate = (client: S3Client): void => {
+  client.middlewareStack.add(
+    (next) => async (args) => {
+      const result = await next(args);
+      const { headers } = result.response as { headers?: Record<string, string> };
+      const time = Date.parse(headers?.['date'] ?? '');
+      if (!Number.isNaN(time) && result.output)
+        Object.assign(result.output, { observedAt: new Date(time).toISOString() });
+      return result;
+    },
+    { step: 'deserialize', name: 'keepServerDate', priority: 'high' },
+  );
+};
+
+/** Asked for here and not through `ChecksumMode`, with which the SDK would check, and could not go on after a break. */
+const askForChecksums = (client: S3Client): void => {
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      async (args) => {
+        const { headers } = args.request as { headers: Record<string, string> };
+        if (commandName === 'GetObjectCommand' && headers['range'] === undefined)
+          headers['x-amz-checksum-mode'] = 'ENABLED';
+        return next(args);
+      },
+    { step: 'build', name: 'askForChecksums' },
+  );
+};
+
+/** When the server answered, by its own clock: RFC 3339, UTC, whole seconds. */
+export const observedAtOf = (output: object): string => {
+  const { observedAt } = output as { observedAt?: string };
+  if (observedAt === undefined)
+    throw new FatalError('the S3 endpoint sends no Date header, so nobody knows when its answer held');
+  return observedAt.replace(/\.\d+Z$/, 'Z');
+};
+
+/** Sends a request; every failure is one of `src/errors.ts`, and an abort stays an abort. */
+export const guarded = async <T>(asked: Asked, call: () => Promise<T>): Promise<T> => {
+  try {
+    return await call();
+  } catch (error) {
+    throw asBucketError(error, asked);
+  }
+};
+
+export const abortable = (signal: AbortSignal | undefined): { abortSignal?: AbortSignal } =>
+  signal ? { abortSignal: signal } : {};
+
+/** An etag without the quotes that HTTP puts around it. */
+export const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');
+
+export const isoTime = (date: Date | undefined): string => (date ?? new Date(0)).toISOString();
