@@ -1,6 +1,6 @@
 import { isFolder, type OutcomeEvent, type Recorded } from '../events/event.ts';
 import type { FileRow } from './rows.ts';
-import type { Store } from './store.ts';
+import { endOfFolder, type Store } from './store.ts';
 import { chmodTree, deleteTree, moveTree } from './tree.ts';
 import { createWorkingSet, type Totals, type WorkingSet } from './working-set.ts';
 
@@ -53,13 +53,39 @@ const isTreeOutcome = (event: OutcomeEvent): boolean =>
   isFolder(event.path) && event.operation !== 'save' && event.scope !== 'marker';
 
 const applyTreeOutcome = async (store: Store, event: Recorded<OutcomeEvent>): Promise<Totals> => {
-  if (event.operation === 'delete') return deleteTree(store, 'mirror', event.path);
+  if (event.operation === 'delete') {
+    await store.run('INSERT OR REPLACE INTO vacated SELECT path, ? FROM mirror WHERE path >= ? AND path < ?', [
+      event.offset,
+      event.path,
+      endOfFolder(event.path),
+    ]);
+    return deleteTree(store, 'mirror', event.path);
+  }
   if (event.operation === 'update_permissions') {
     if (event.permissions !== undefined)
       await chmodTree(store, 'mirror', event.path, event.permissions, event.fileOffset);
     return { files: 0, bytes: 0 };
   }
   return moveTree(store, 'mirror', event.path, event.to ?? event.path, event.fileOffset);
+};
+
+/** Notes which paths were deleted and not saved again since. */
+const noteVacated = async (store: Store, events: readonly Recorded<OutcomeEvent>[]): Promise<void> => {
+  const last = new Map<string, number | undefined>();
+  for (const event of events) {
+    if (event.operation === 'delete') last.set(event.path, event.offset);
+    else if (event.operation === 'save') last.set(event.path, undefined);
+  }
+  const deleted = [...last].filter(([, offset]) => offset !== undefined);
+  const saved = [...last].filter(([, offset]) => offset === undefined).map(([path]) => path);
+  if (saved.length > 0) {
+    await store.run('DELETE FROM vacated WHERE path IN (SELECT value FROM json_each(?))', [JSON.stringify(saved)]);
+  }
+  if (deleted.length > 0) {
+    await store.run('INSERT OR REPLACE INTO vacated SELECT value->>0, value->>1 FROM json_each(?)', [
+      JSON.stringify(deleted),
+    ]);
+  }
 };
 
 /** Folds one window of outcomes. */
@@ -77,6 +103,7 @@ export const foldOutcomes = async (store: Store, events: readonly Recorded<Outco
     await rows.load(run.flatMap((event) => (event.to === undefined ? [event.path] : [event.path, event.to])));
     for (const event of run) applyOutcome(rows, event);
     add(await rows.flush());
+    await noteVacated(store, run);
     const tree = events[end];
     if (tree) add(await applyTreeOutcome(store, tree));
     start = end + 1;

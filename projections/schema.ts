@@ -16,6 +16,8 @@ const fileColumns = `
 
 /**
  * - `file`, `mirror`: clustered by path in byte order (BINARY collation), which is the snapshot's order.
+ * - `vacated`: where the file manager deleted a file, and the offset of the outcome that said so. What is saved there next
+ *   is another transition than the first save was, even when the file's own row never changed.
  * - `dirty`: exactly the paths on which file and mirror differ; a cycle reads nothing else.
  * - `history`, `newest`: which events touched a path, and the newest of them by order. Filled from the first event that
  *   arrives late on (see lineage.ts); a log that is in order never pays for them. They are the tombstones: a deleted
@@ -25,6 +27,7 @@ const fileColumns = `
 export const projectionsSchema = `
 CREATE TABLE IF NOT EXISTS file (${fileColumns}) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS mirror (${fileColumns}) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vacated (path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS dirty (path TEXT NOT NULL PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS history (path TEXT NOT NULL, "offset" INTEGER NOT NULL, PRIMARY KEY (path, "offset")) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS newest (path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL) WITHOUT ROWID;

@@ -1,3 +1,4 @@
+import { parseAclMapping } from '../bucket/acl.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { createBucket } from '../bucket/s3.ts';
 import type { Config } from '../config/config.ts';
@@ -31,6 +32,7 @@ export const bucketOf = ({ config }: Context): Bucket & { close(): void } =>
     accessKey: config.optional('CUSTOMER_S3_ACCESS_KEY'),
     secretKey: config.optional('CUSTOMER_S3_SECRET_KEY'),
     bucket: config.text('CUSTOMER_S3_BUCKET'),
+    aclMapping: parseAclMapping(config.optional('ACL_PERMISSIONS') ?? ''),
   });
 
 export const fileManagerOf = ({ config }: Context): FileManager => {

@@ -65,6 +65,12 @@ export const settings = [
     meaning: 'permissions of files for which nobody states any, such as 0644; empty leaves them to the file manager',
   },
   {
+    env: 'ACL_PERMISSIONS',
+    kind: 'text',
+    fallback: '',
+    meaning: 'permissions for each canned ACL, such as public-read=0644,private=0600; empty for the default mapping',
+  },
+  {
     env: 'GATE_DELETE_MAX',
     kind: 'count',
     fallback: '1000',

@@ -2,6 +2,7 @@ import type { FileRow } from '../../projections/rows.ts';
 import { endOfFolder } from '../../projections/store.ts';
 import type { Change, Unplaceable } from '../plan/operation.ts';
 import { blockedRow } from '../plan/placeable.ts';
+import type { PlanOptions } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';
 
 const foldersAround = (path: string): string[] => {
@@ -47,7 +48,7 @@ export const withoutBlocked = async (
 export const folderFacts = async (
   queries: Queries,
   changes: readonly Change[],
-): Promise<{ filesUnder: (folder: string) => number; wantsUnder: (folder: string) => boolean }> => {
+): Promise<Required<Pick<PlanOptions, 'filesUnder' | 'wantsUnder' | 'vacatedAt'>>> => {
   const leaving = new Map<string, number>();
   const folders = new Set<string>();
   for (const { have, want } of changes) {
@@ -68,8 +69,18 @@ export const folderFacts = async (
     held.set(folder, beneath?.rows ?? 0);
     wants.set(folder, wanted !== undefined);
   }
+  const arriving = changes.flatMap(({ path, have }) => (have ? [] : [path]));
+  const vacated = new Map(
+    (
+      await queries.all<{ path: string; offset: number }>(
+        'SELECT v.path, v."offset" FROM json_each(?) AS name JOIN vacated AS v ON v.path = name.value',
+        [JSON.stringify(arriving)],
+      )
+    ).map((row) => [row.path, row.offset]),
+  );
   return {
     filesUnder: (folder) => held.get(folder) ?? Number.POSITIVE_INFINITY,
     wantsUnder: (folder) => wants.get(folder) ?? true,
+    vacatedAt: (path) => vacated.get(path) ?? 0,
   };
 };

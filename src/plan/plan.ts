@@ -10,6 +10,8 @@ import { type Tree, type TreeFacts, treesOf } from './trees.ts';
 export type PlanOptions = Partial<TreeFacts> & {
   /** `folders`: the file manager renames, moves and deletes a whole folder in one call. */
   readonly capabilities?: readonly string[];
+  /** Offset at which the file manager confirmed that nothing is at a path any more; 0 where it never held anything. */
+  readonly vacatedAt?: (path: string) => number;
 };
 
 /** A step before it has a place: what it claims, and whether a cycle may be broken by sending it through another name. */
@@ -40,7 +42,7 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const trees = withFolders
     ? treesOf(lives, { filesUnder: options.filesUnder as TreeFacts['filesUnder'], wantsUnder })
     : [];
-  const drafts = draftsOf(lives, trees);
+  const drafts = draftsOf(lives, trees, options.vacatedAt ?? (() => 0));
   const steps = arranged(drafts);
   return { id: planId(steps.map((step) => step.operation)), steps, unplaceable: unplaceable as Unplaceable[] };
 };
@@ -50,7 +52,7 @@ const wantsAmong =
   (folder: string): boolean =>
     changes.some(({ want }) => want?.path.startsWith(folder));
 
-const draftsOf = (lives: readonly Life[], trees: readonly Tree[]): Draft[] => {
+const draftsOf = (lives: readonly Life[], trees: readonly Tree[], vacatedAt: (path: string) => number): Draft[] => {
   const drafts: Draft[] = [];
   const inTree = new Map<FileRow, number>();
   for (const tree of trees) {
@@ -65,11 +67,11 @@ const draftsOf = (lives: readonly Life[], trees: readonly Tree[]): Draft[] => {
       const covered = inTree.has(life.have) || taken.has(life.have.path);
       if (!covered) drafts.push(deleteDraft(life.have));
     } else if (life.kind === 'new') {
-      drafts.push(saveDraft(life.want, life.over));
+      drafts.push(saveDraft(life.want, life.over, undefined, vacatedAt(life.want.path)));
     } else if (life.kind === 'changed') {
       drafts.push(...contentDrafts(life.have, life.want, undefined));
     } else if (isFolder(life.have.path) && !inTree.has(life.have)) {
-      drafts.push(saveDraft(life.want, undefined), deleteDraft(life.have));
+      drafts.push(saveDraft(life.want, undefined, undefined, vacatedAt(life.want.path)), deleteDraft(life.have));
     } else {
       const tree = inTree.get(life.have);
       const follows = tree ?? drafts.push(moveDraft(life.have, life.want)) - 1;
@@ -136,13 +138,13 @@ const contentOf = (row: FileRow): Pick<Operation, 'size' | 'etag' | 'permissions
   ...(row.permissions !== null && { permissions: row.permissions }),
 });
 
-const saveDraft = (want: FileRow, have: FileRow | undefined, follows?: number): Draft => ({
+const saveDraft = (want: FileRow, have: FileRow | undefined, follows?: number, vacatedAt = 0): Draft => ({
   operation: {
     kind: 'save',
     path: want.path,
     ...contentOf(want),
     file_id: want.file_id,
-    from_offset: have?.offset ?? 0,
+    from_offset: have?.offset ?? vacatedAt,
     to_offset: want.offset,
   },
   result: { ...want, permissions: want.permissions ?? have?.permissions ?? null },

@@ -1,4 +1,4 @@
-import { parse } from 'csv-parse/sync';
+import { parse } from 'csv/sync';
 import { columns, type FileRow } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { stringify } from 'csv-stringify/sync';
+import { stringify } from 'csv/sync';
 import fc from 'fast-check';
 import { columns, type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { diffSnapshots } from '../../src/diff/diff.ts';

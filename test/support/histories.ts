@@ -17,7 +17,11 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('create' as const), path: file }) },
   {
     weight: 2,
-    arbitrary: fc.record({ type: fc.constant('create' as const), path: file, permissions: fc.constantFrom('0644', '0600') }),
+    arbitrary: fc.record({
+      type: fc.constant('create' as const),
+      path: file,
+      permissions: fc.constantFrom('0644', '0600'),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('create' as const), path: folder }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('delete' as const), path: file }) },
@@ -62,7 +66,10 @@ export const history = (lengthMax: number, tokens = true): fc.Arbitrary<BucketEv
   );
 
 /** A history in some order of arrival, with some events delivered twice. */
-export const arrivals = (lengthMax: number, tokens = true): fc.Arbitrary<{ sorted: BucketEvent[]; arrived: BucketEvent[] }> =>
+export const arrivals = (
+  lengthMax: number,
+  tokens = true,
+): fc.Arbitrary<{ sorted: BucketEvent[]; arrived: BucketEvent[] }> =>
   history(lengthMax, tokens).chain((sorted) =>
     fc
       .shuffledSubarray([...sorted, ...sorted], { minLength: sorted.length, maxLength: sorted.length * 2 })

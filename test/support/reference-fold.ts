@@ -1,7 +1,10 @@
 import { type BucketEvent, isFolder } from '../../events/event.ts';
 
 /** What a file table must hold, by path; without the columns that name the log's own offsets. */
-export type Reference = Map<string, { key: string | null; size: number | null; etag: string | null; permissions: string | null; modified_at: string }>;
+export type Reference = Map<
+  string,
+  { key: string | null; size: number | null; etag: string | null; permissions: string | null; modified_at: string }
+>;
 
 /** The slow obvious fold of events in their true order: the oracle of every projection test. */
 export const referenceFold = (events: readonly BucketEvent[]): Reference => {

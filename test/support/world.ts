@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import { join } from 'node:path';
+import type { BucketEvent } from '../../events/event.ts';
+import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { type CycleOptions, type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
+import { openWorkspace, type Workspace } from '../../src/data-folder/workspace.ts';
+import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { startFileManager } from '../../src/file-manager/server.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
+import { verify } from '../../src/verify/verify.ts';
+import { startFauxqsServer } from './fauxqs.ts';
+import { freshFolder, removeFolder } from './folder.ts';
+import { uniqueName } from './servers.ts';
+
+/** Bucket, log, projections and reference file manager, all real, for tests of whole cycles. */
+export const createWorld = async () => {
+  const folder = await freshFolder();
+  const s3 = await startFauxqsServer();
+  const access = {
+    endpoint: s3.url,
+    region: s3.region,
+    accessKey: s3.accessKey,
+    secretKey: s3.secretKey,
+    bucket: uniqueName('bucket'),
+  };
+  const writer = createBucketWriter(access);
+  await writer.create();
+  const bucket = createBucket(access);
+  const server = await startFileManager({
+    root: join(folder, 'files'),
+    host: '127.0.0.1',
+    port: 0,
+    trashRetentionMs: 0,
+  });
+  const client = createFileManagerClient({ baseUrl: server.url });
+  const config = loadConfig({ DATA_DIR: join(folder, 'data') });
+  let workspace: Workspace = await openWorkspace(config, 'test');
+  let number = 0;
+
+  const cycle = (options: Partial<CycleOptions> = {}): Promise<CycleResult> =>
+    runCycle({
+      workspace,
+      dataFolder: config.paths.data,
+      fileManager: client,
+      bucket,
+      gate: gateLimits,
+      concurrency: 4,
+      reportEndpoints: [],
+      cyclesKept: 1_000,
+      ...options,
+    });
+
+  const append = async (fields: Omit<BucketEvent, 'id' | 'time' | 'source'>): Promise<void> => {
+    number += 1;
+    await workspace.log.append([
+      {
+        id: `e${number}`,
+        time: new Date(Date.UTC(2026, 0, 1) + number * 1000).toISOString(),
+        source: 'native',
+        ...fields,
+      },
+    ]);
+  };
+
+  /** Stores an object and appends the event about it. */
+  const put = async (path: string, text: string, fields: Partial<BucketEvent> = {}): Promise<void> => {
+    await writer.put(path, Buffer.from(text));
+    await append({
+      type: 'create',
+      path,
+      size: Buffer.byteLength(text),
+      etag: createHash('md5').update(text).digest('hex'),
+      ...fields,
+    });
+  };
+
+  /** Paths on which the three sides are not equal, by the bytes. */
+  const differences = async (): Promise<string[]> => {
+    const lines: string[] = [];
+    for await (const { path, sign, projection, detail } of verify({
+      bucket,
+      database: workspace.projector.database,
+      fileManager: client,
+      checksum: true,
+    })) {
+      if (sign !== '=' || projection !== '=') lines.push(`${sign}${projection} ${path} ${detail}`);
+    }
+    return lines;
+  };
+
+  return {
+    folder,
+    config,
+    access,
+    s3,
+    bucket,
+    writer,
+    client,
+    server,
+    cycle,
+    append,
+    put,
+    differences,
+    workspace: () => workspace,
+    /** Closes log and projections and opens them again, as a new process would. */
+    restart: async () => {
+      await workspace.close();
+      workspace = await openWorkspace(config, 'test');
+    },
+    close: async () => {
+      await workspace.close();
+      bucket.close();
+      writer.close();
+      await server.close();
+      await s3.stop();
+      await removeFolder(folder);
+    },
+  };
+};
+
+export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** A small HTTP server that records the bodies it is sent. */
+export const startRecorder = async (
+  status = 204,
+): Promise<{ url: string; bodies: unknown[]; server: Server; answer: (status: number) => void }> => {
+  const bodies: unknown[] = [];
+  let answered = status;
+  const server = createServer(async (request, response) => {
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    if (answered < 300) bodies.push(JSON.parse(Buffer.concat(chunks).toString()));
+    response.writeHead(answered).end();
+  }).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  return { url: `http://127.0.0.1:${port}/report`, bodies, server, answer: (next) => (answered = next) };
+};
