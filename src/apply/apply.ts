@@ -1,191 +1,193 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
+import type { OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
-import { ConfigError, messageOf, RetryableError, SupersededError } from '../errors.ts';
-import type { Plan, Step } from '../plan/operation.ts';
-import { createBreaker, createConcurrency } from './breaker.ts';
-import { type Clock, type RetryLimits, retryLimits, withRetries } from './retry.ts';
+import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import type { Operation, Plan, Step } from '../plan/operation.ts';
+import { type BreakerLimits, breakerLimits, createBreaker } from './breaker.ts';
+import { type Clock, systemClock } from './clock.ts';
+import { type Attempt, createConcurrency } from './concurrency.ts';
+import { createOutcomeBuffer } from './outcomes.ts';
+import { type PaceLimits, paced } from './pace.ts';
+import { type ApplyResult, createTally, type Tally } from './result.ts';
+import { NotAttempted, type RetryLimits, retryLimits, withRetries } from './retry.ts';
+import { createSchedule, type StepState } from './schedule.ts';
 import { carryOutStep, outcomeOf, type StepContext } from './step.ts';
 
-export type StepState = 'done' | 'superseded' | 'unreadable' | 'failed' | 'skipped' | 'not attempted';
-
-export type ApplyResult = {
-  /** Confirmed operations by kind. */
-  readonly done: Partial<Record<OperationKind, number>>;
-  readonly states: Record<StepState, number>;
-  readonly bytes: number;
-  readonly retries: number;
-  /** The first failures, with their reasons; `states` counts them all. */
-  readonly failures: readonly {
-    readonly path: string;
-    readonly kind: OperationKind;
-    readonly state: StepState;
-    readonly reason: string;
-  }[];
-  /** Why the cycle ended early, if it did. */
-  readonly stopped?: string;
-};
+export type { ApplyResult } from './result.ts';
 
 export type ApplyOptions = Omit<StepContext, 'signal'> & {
-  /** Called for each confirmed operation; a batch is durable when it resolves. */
+  /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
+  /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
-  readonly retry?: RetryLimits;
-  readonly clock?: Clock;
-  readonly breakerFailuresMax?: number;
-  /** Failures after which a cycle gives up: what is wrong with a hundred files is not about those files. */
+  readonly pace?: PaceLimits;
+  readonly retry?: Partial<RetryLimits>;
+  readonly breaker?: Partial<BreakerLimits>;
+  /** Failures that end a cycle once they are also the majority: what is wrong then is not about those files. */
   readonly failuresMax?: number;
+  /** Least speed that is granted to an operation's bytes before its time is up. */
+  readonly bytesPerSecondMin?: number;
+  /** Once aborted, nothing more is started, and what is under way has `graceMs` to finish. */
   readonly signal?: AbortSignal;
+  readonly graceMs?: number;
+  readonly clock?: Clock;
   readonly onProgress?: (finished: number, bytes: number) => void;
 };
 
-export const systemClock: Clock = {
-  now: Date.now,
-  random: Math.random,
-  sleep: (ms, signal) => sleep(ms, undefined, signal ? { signal } : {}),
-};
-
-const failuresKept = 100;
-/** Outcomes that may wait for their commit before no further step is started. */
-const outcomesBuffered = 256;
-
-/** Errors after which no other operation can succeed either: the file manager refuses us, or is none. */
-const endsTheCycle = (error: unknown): boolean =>
-  error instanceof ConfigError || (error instanceof Error && 'stop' in error && error.stop === true);
+const defaults = { failuresMax: 1_000, bytesPerSecondMin: 65_536, graceMs: 5_000 };
+/** Bodies up to this size leave an answer's latency telling about the file manager. */
+const latencyBytesMax = 65_536;
 
 /**
- * Carries out a plan with bounded concurrency. A step starts once every step it depends on is done; what depends on a step
- * that was not done is skipped, and comes up again in the next cycle's diff. A crash between confirmation and commit
- * repeats the operation under the same key, which has no second effect.
+ * Carries out a plan with bounded concurrency: a step starts once every step it comes after is done. What is not done comes
+ * up again in the next cycle's diff. A crash between a confirmation and its commit repeats the operation under the same
+ * key, which has no second effect. Rejects only when outcomes cannot be committed or the plan is damaged, and then after
+ * everything under way has ended.
  */
 export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<ApplyResult> => {
-  const { clock = systemClock, retry = retryLimits, onProgress } = options;
-  const breaker = createBreaker(options.breakerFailuresMax ?? 10);
+  const { clock = systemClock, onProgress } = options;
+  const started = clock.now();
+  const tally = createTally();
+  const stopping = new AbortController();
+  const finished = new AbortController();
+  const aborting = abortingAfterGrace(options, clock, stopping, finished.signal);
   const concurrency = createConcurrency(options.concurrency);
-  const ending = new AbortController();
-  const signal = options.signal ? AbortSignal.any([options.signal, ending.signal]) : ending.signal;
-  const states: ApplyResult['states'] = {
-    done: 0,
-    superseded: 0,
-    unreadable: 0,
-    failed: 0,
-    skipped: 0,
-    'not attempted': 0,
-  };
-  const done: Partial<Record<OperationKind, number>> = {};
-  const failures: { path: string; kind: OperationKind; state: StepState; reason: string }[] = [];
-  const stateOf: (StepState | undefined)[] = new Array(plan.steps.length);
-  const waitsFor = plan.steps.map((step) => step.after.length);
-  const dependents: number[][] = plan.steps.map(() => []);
-  plan.steps.forEach((step, index) => {
-    for (const earlier of step.after) dependents[earlier]?.push(index);
-  });
-  let bytes = 0;
-  let retries = 0;
-  let finished = 0;
-  let stopped: string | undefined;
   const outcomes = createOutcomeBuffer(options.onOutcomes);
+  let ended = 0;
+  const schedule = createSchedule(plan.steps, (index, state) => {
+    tally.settled(operationAt(plan, index), state);
+    ended += 1;
+    onProgress?.(ended, tally.bytes);
+  });
+  const carryOut = stepRunner(options, { clock, tally, stopping, aborting, begin: () => concurrency.begin() });
+  let commitFailed: { readonly error: unknown } | undefined;
 
-  const stop = (reason: string): void => {
-    stopped ??= reason;
-  };
-  const runStep = async (step: Step): Promise<StepState> => {
-    try {
-      const result = await withRetries(() => carryOutStep(step, { ...options, signal }), clock, retry, {
-        signal,
-        onRetry: (error) => {
-          retries += 1;
-          if (error.retryAfterMs !== undefined) concurrency.overloaded();
-        },
-      });
-      breaker.succeeded();
-      concurrency.succeeded();
-      bytes += result.bytes;
-      done[step.operation.kind] = (done[step.operation.kind] ?? 0) + 1;
-      outcomes.add(outcomeOf(step, result, new Date(clock.now()).toISOString()));
-      return 'done';
-    } catch (error) {
-      if (signal.aborted && !(error instanceof RetryableError)) return 'not attempted';
-      const state =
-        error instanceof SupersededError ? 'superseded' : error instanceof UnreadableError ? 'unreadable' : 'failed';
-      if (failures.length < failuresKept)
-        failures.push({ path: step.operation.path, kind: step.operation.kind, state, reason: messageOf(error) });
-      if (error instanceof RetryableError) breaker.failed();
-      if (breaker.open) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
-      if (endsTheCycle(error)) stop(messageOf(error));
-      if (states.failed + 1 >= (options.failuresMax ?? 1_000)) stop('too many operations failed');
-      return state;
-    }
+  const run = async (index: number): Promise<void> => {
+    const step = plan.steps[index] as Step;
+    const { state, outcome } = await carryOut(step);
+    schedule.settle(index, state);
+    if (outcome === undefined) return;
+    await outcomes.add(outcome).catch((error: unknown) => {
+      commitFailed ??= { error };
+      stopping.abort();
+    });
   };
 
-  const ready = waitsFor.flatMap((count, index) => (count === 0 ? [index] : []));
-  const running = new Set<Promise<void>>();
-  const settle = (index: number, state: StepState): void => {
-    stateOf[index] = state;
-    states[state] += 1;
-    finished += 1;
-    onProgress?.(finished, bytes);
-    for (const later of dependents[index] ?? []) {
-      if (stateOf[later] !== undefined) continue;
-      if (state !== 'done') settle(later, state === 'not attempted' ? 'not attempted' : 'skipped');
-      else if (--(waitsFor[later] as number) === 0) ready.push(later);
-    }
-  };
-  let next = 0;
-  while (next < ready.length || running.size > 0) {
-    while (next < ready.length && running.size < concurrency.limit) {
-      const index = ready[next++] as number;
-      if (stateOf[index] !== undefined) continue;
-      if (stopped !== undefined || signal.aborted) {
-        settle(index, 'not attempted');
+  let running = 0;
+  let woken = Promise.withResolvers<void>();
+  for (;;) {
+    for (let index: number | undefined; running < concurrency.limit; ) {
+      index = schedule.next();
+      if (index === undefined) break;
+      if (stopping.signal.aborted) {
+        schedule.settle(index, 'not attempted');
         continue;
       }
-      const task = runStep(plan.steps[index] as Step).then((state) => {
-        settle(index, state);
-        running.delete(task);
+      running += 1;
+      run(index).finally(() => {
+        running -= 1;
+        woken.resolve();
       });
-      running.add(task);
     }
-    if (running.size > 0) await Promise.race(running);
-    await outcomes.flush(outcomesBuffered);
+    if (running === 0) break;
+    await woken.promise;
+    woken = Promise.withResolvers();
   }
-  await outcomes.flush(1);
-  if (options.signal?.aborted) stopped ??= 'stopped by a signal';
-  return { done, states, bytes, retries, failures, ...(stopped !== undefined && { stopped }) };
+  finished.abort();
+  await outcomes.flush();
+  if (commitFailed) throw commitFailed.error;
+  if (schedule.unsettled > 0)
+    throw new FatalError(`the plan is damaged: ${schedule.unsettled} operations wait for each other; plan again`);
+  if (options.signal?.aborted) tally.stop('stopped by a signal');
+  return tally.result(clock.now() - started);
 };
 
-/** Outcomes on their way into the log: one commit at a time, each with all that has come meanwhile. */
-const createOutcomeBuffer = (commit: ApplyOptions['onOutcomes']) => {
-  let waiting: OutcomeEvent[] = [];
-  let committing: Promise<void> | undefined;
-  let failure: unknown;
-  const start = (): void => {
-    if (committing || waiting.length === 0) return;
-    const batch = waiting;
-    waiting = [];
-    committing = commit(batch).then(
-      () => {
-        committing = undefined;
-        start();
-      },
-      (error: unknown) => {
-        failure = error;
-        committing = undefined;
-      },
+const operationAt = (plan: Plan, index: number): Operation => (plan.steps[index] as Step).operation;
+
+/** Stops when the caller's signal is aborted; the signal that it returns is aborted a while later. */
+const abortingAfterGrace = (
+  { signal, graceMs = defaults.graceMs }: ApplyOptions,
+  clock: Clock,
+  stopping: AbortController,
+  finished: AbortSignal,
+): AbortSignal => {
+  const aborting = new AbortController();
+  const onAbort = (): void => {
+    stopping.abort();
+    clock.sleep(graceMs, finished).then(
+      () => aborting.abort(),
+      () => undefined,
     );
   };
-  return {
-    add: (outcome: OutcomeEvent): void => {
-      waiting.push(outcome);
-      start();
-    },
-    /** Waits while `atLeast` or more outcomes are not durable. Throws what a commit threw. */
-    flush: async (atLeast: number): Promise<void> => {
-      while (failure === undefined && (waiting.length >= atLeast || (atLeast === 1 && committing))) {
-        start();
-        await committing;
-      }
-      if (failure !== undefined) throw failure;
-    },
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true, signal: finished });
+  return aborting.signal;
+};
+
+type Running = {
+  readonly clock: Clock;
+  readonly tally: Tally;
+  readonly stopping: AbortController;
+  readonly aborting: AbortSignal;
+  readonly begin: () => Attempt;
+};
+
+/** Carries a step through its attempts to its state. Never rejects. */
+const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, begin }: Running) => {
+  const limits = { ...retryLimits, ...options.retry };
+  const breaker = createBreaker({ ...breakerLimits, ...options.breaker }, clock);
+  const fileManager = paced(options.fileManager, options.pace ?? {}, clock);
+  const failuresMax = options.failuresMax ?? defaults.failuresMax;
+  const speedMin = Math.min(
+    options.bytesPerSecondMin ?? defaults.bytesPerSecondMin,
+    (options.pace?.bytesPerSecond ?? Number.POSITIVE_INFINITY) / options.concurrency,
+  );
+  const stop = (reason: string): void => {
+    tally.stop(reason);
+    stopping.abort();
+  };
+  const judge = (error: unknown, { operation }: Step): StepState => {
+    if (error instanceof NotAttempted || (aborting.aborted && !(error instanceof SupersededError)))
+      return 'not attempted';
+    if (error instanceof SupersededError) return 'superseded';
+    const state = error instanceof UnreadableError ? 'unreadable' : 'failed';
+    tally.problem(operation, state, messageOf(error));
+    if (breaker.gaveUp) stop(`the file manager or the bucket fails again and again, last: ${messageOf(error)}`);
+    if (endsTheCycle(error)) stop(messageOf(error));
+    const failed = tally.states.failed + 1;
+    if (state === 'failed' && failed >= failuresMax && failed > tally.states.done)
+      stop(`${failed} operations failed, more than succeeded, last: ${messageOf(error)}`);
+    return state;
+  };
+  return async (step: Step): Promise<{ state: StepState; outcome?: OutcomeEvent }> => {
+    const size = step.operation.kind === 'save' ? (step.operation.size ?? 0) : 0;
+    try {
+      const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal }), {
+        clock,
+        limits,
+        breaker,
+        allowanceMs: (size / speedMin) * 1_000,
+        stopping: stopping.signal,
+        aborting,
+        onRetry: () => tally.retried(),
+        onAttempt: () => watchAttempt(begin(), size, clock),
+      });
+      tally.confirmed(step.operation, result);
+      return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };
+    } catch (error) {
+      return { state: judge(error, step) };
+    }
   };
 };
+
+/** Tells the concurrency how an attempt ended; how long it took only where its bytes do not matter. */
+const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {
+  const begun = clock.now();
+  return (error?: unknown): void => {
+    if (error === undefined) attempt.succeeded(size <= latencyBytesMax ? clock.now() - begun : undefined);
+    else if (error instanceof RetryableError) attempt.overloaded();
+  };
+};
+
+/** Errors that every other operation would meet as well: wrong token or credentials, no file manager, no bucket. */
+const endsTheCycle = (error: unknown): boolean =>
+  error instanceof ConfigError || (error instanceof Error && 'stop' in error && error.stop === true);

@@ -1,48 +1,94 @@
-/**
- * A circuit breaker: after `failuresMax` retryable failures in a row, with no success between, it opens and the cycle ends
- * early. A file manager that is down is not asked thousands of times; the next cycle starts with the breaker half open:
- * its first operation is the probe.
- */
-export type Breaker = { succeeded(): void; failed(): void; readonly open: boolean };
+import type { Clock } from './clock.ts';
 
-export const createBreaker = (failuresMax: number): Breaker => {
-  let inARow = 0;
-  return {
-    succeeded: () => {
-      inARow = 0;
-    },
-    failed: () => {
-      inARow += 1;
-    },
-    get open() {
-      return inARow >= failuresMax;
-    },
-  };
+export type BreakerLimits = {
+  /** Retryable failures in a row, of whatever operations, that open it. */
+  readonly failuresMax: number;
+  /** How long it stays open before a probe is let through; doubles with each probe that fails. */
+  readonly openMs: number;
+  readonly openMsMax: number;
+  /** Probes in a row that may fail before it gives up for the rest of the cycle. */
+  readonly probesMax: number;
 };
 
-/**
- * How many operations may be under way: one more after each full round of successes, half as many when the file manager
- * says that it has enough (additive increase, multiplicative decrease).
- */
-export type Concurrency = { readonly limit: number; succeeded(): void; overloaded(): void };
+export const breakerLimits: BreakerLimits = { failuresMax: 20, openMs: 2_000, openMsMax: 30_000, probesMax: 3 };
 
-export const createConcurrency = (most: number): Concurrency => {
-  let limit = most;
-  let successes = 0;
+/**
+ * A circuit breaker. Closed, it lets every attempt through. Open, it lets none through for a while, and then one alone: the
+ * probe (half open). A probe that succeeds closes it; after `probesMax` that fail it has given up, and the cycle ends.
+ */
+export type Breaker = {
+  /** Waits while open. True: make the attempt, and then say how it ended. False: given up, or `signal` is aborted. */
+  admit(signal: AbortSignal): Promise<boolean>;
+  succeeded(): void;
+  failed(retryAfterMs?: number): void;
+  /** The attempt says nothing about the other side (superseded, refused, aborted). */
+  released(): void;
+  readonly gaveUp: boolean;
+};
+
+export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
+  let inARow = 0;
+  let openUntil: number | undefined;
+  let probing = false;
+  let probesFailed = 0;
+  let gaveUp = false;
+  let changed = Promise.withResolvers<void>();
+
+  const wake = (): void => {
+    changed.resolve();
+    changed = Promise.withResolvers();
+  };
+  const open = (retryAfterMs: number): void => {
+    const openMs = Math.max(limits.openMs * 2 ** probesFailed, retryAfterMs);
+    openUntil = clock.now() + Math.min(limits.openMsMax, openMs);
+  };
+  const untilItMayProbe = async (signal: AbortSignal): Promise<void> => {
+    const aborted = Promise.withResolvers<void>();
+    const onAbort = (): void => aborted.resolve();
+    signal.addEventListener('abort', onAbort, { once: true });
+    const woken = new AbortController();
+    const wait = (openUntil ?? 0) - clock.now();
+    const slept = probing || wait <= 0 ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
+    await Promise.race([changed.promise, aborted.promise, ...slept]);
+    woken.abort();
+    signal.removeEventListener('abort', onAbort);
+  };
+
   return {
-    get limit() {
-      return Math.max(1, Math.floor(limit));
+    admit: async (signal) => {
+      while (!gaveUp && !signal.aborted) {
+        if (openUntil === undefined) return true;
+        if (!probing && clock.now() >= openUntil) {
+          probing = true;
+          return true;
+        }
+        await untilItMayProbe(signal);
+      }
+      return false;
     },
     succeeded: () => {
-      successes += 1;
-      if (successes >= limit) {
-        successes = 0;
-        limit = Math.min(most, limit + 1);
-      }
+      inARow = 0;
+      probesFailed = 0;
+      probing = false;
+      openUntil = undefined;
+      wake();
     },
-    overloaded: () => {
-      successes = 0;
-      limit = Math.max(1, limit / 2);
+    failed: (retryAfterMs = 0) => {
+      inARow += 1;
+      if (probing) {
+        probing = false;
+        probesFailed += 1;
+        gaveUp = probesFailed >= limits.probesMax;
+        open(retryAfterMs);
+      } else if (openUntil === undefined && inARow >= limits.failuresMax) open(retryAfterMs);
+      wake();
+    },
+    released: () => {
+      probing = false;
+      wake();
+    },
+    get gaveUp() {
+      return gaveUp;
     },
   };
 };

@@ -1,11 +1,6 @@
 import { RetryableError } from '../errors.ts';
-
-/** Time and chance, so that tests decide both. `sleep` rejects when the signal is aborted. */
-export type Clock = {
-  readonly now: () => number;
-  readonly random: () => number;
-  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
-};
+import type { Breaker } from './breaker.ts';
+import { type Clock, withTimeout } from './clock.ts';
 
 export type RetryLimits = {
   readonly attemptsMax: number;
@@ -13,36 +8,84 @@ export type RetryLimits = {
   readonly baseMs: number;
   /** Longest wait between two attempts, whatever Retry-After asks for. */
   readonly waitMsMax: number;
+  /** Longest attempt, and longest time for all of them, beside what `allowanceMs` grants for the bytes. */
+  readonly attemptMsMax: number;
+  readonly totalMsMax: number;
 };
 
-export const retryLimits: RetryLimits = { attemptsMax: 5, baseMs: 200, waitMsMax: 30_000 };
+export const retryLimits: RetryLimits = {
+  attemptsMax: 5,
+  baseMs: 200,
+  waitMsMax: 30_000,
+  attemptMsMax: 120_000,
+  totalMsMax: 900_000,
+};
 
-/** How long to wait before attempt `attempt + 1`: exponential with full jitter, or as the other side asked, capped. */
+/** How long to wait after the failure number `failed` (0 is the first): exponential with full jitter, or as asked, capped. */
 export const backoff = (
-  attempt: number,
+  failed: number,
   retryAfterMs: number | undefined,
   limits: RetryLimits,
   random: () => number,
 ): number =>
   retryAfterMs === undefined
-    ? random() * Math.min(limits.waitMsMax, limits.baseMs * 2 ** attempt)
+    ? random() * Math.min(limits.waitMsMax, limits.baseMs * 2 ** failed)
     : Math.min(limits.waitMsMax, retryAfterMs);
 
-/** Repeats `attempt` while it throws RetryableError; the last error is thrown on. */
+/** No attempt was made: the cycle ends. It says nothing about the operation. */
+export class NotAttempted extends Error {
+  override readonly name = 'NotAttempted';
+}
+
+export type RetryContext = {
+  readonly clock: Clock;
+  readonly limits: RetryLimits;
+  readonly breaker: Breaker;
+  /** Granted to each attempt on top of `attemptMsMax`, and twice to all of them: the time that its bytes need. */
+  readonly allowanceMs: number;
+  /** Once aborted, no attempt starts; one under way goes on. */
+  readonly stopping: AbortSignal;
+  /** Aborts the attempt itself. */
+  readonly aborting: AbortSignal;
+  readonly onRetry: (error: RetryableError) => void;
+  /** Called before each attempt; what it returns hears how the attempt ended. */
+  readonly onAttempt: () => (error?: unknown) => void;
+};
+
+/**
+ * Repeats `attempt` while it throws RetryableError, within the limits on number and time, each admitted by the breaker. The
+ * last error is thrown on; NotAttempted when there was no first attempt.
+ */
 export const withRetries = async <T>(
-  attempt: () => Promise<T>,
-  clock: Clock,
-  limits: RetryLimits,
-  options: { signal?: AbortSignal; onRetry?: (error: RetryableError) => void } = {},
+  attempt: (signal: AbortSignal) => Promise<T>,
+  context: RetryContext,
 ): Promise<T> => {
+  const { clock, limits, breaker, allowanceMs, stopping } = context;
+  const attemptMs = limits.attemptMsMax + allowanceMs;
+  const deadline = clock.now() + limits.totalMsMax + 2 * allowanceMs;
+  let last: RetryableError | undefined;
   for (let failed = 0; ; failed++) {
+    if (!(await breaker.admit(stopping))) throw last ?? new NotAttempted('the cycle ends before it was attempted');
+    const ended = context.onAttempt();
     try {
-      return await attempt();
+      const timeLeft = Math.max(0, Math.min(attemptMs, deadline - clock.now()));
+      const reason = (): Error => new RetryableError(`it was not finished within ${timeLeft} ms`);
+      const result = await withTimeout(timeLeft, reason, clock, context.aborting, attempt);
+      breaker.succeeded();
+      ended();
+      return result;
     } catch (error) {
-      if (!(error instanceof RetryableError) || failed + 1 >= limits.attemptsMax || options.signal?.aborted)
+      ended(error);
+      if (!(error instanceof RetryableError)) {
+        breaker.released();
         throw error;
-      options.onRetry?.(error);
-      await clock.sleep(backoff(failed, error.retryAfterMs, limits, clock.random), options.signal);
+      }
+      breaker.failed(error.retryAfterMs);
+      last = error;
+      const wait = backoff(failed, error.retryAfterMs, limits, clock.random);
+      if (failed + 1 >= limits.attemptsMax || stopping.aborted || clock.now() + wait >= deadline) throw error;
+      context.onRetry(error);
+      await clock.sleep(wait, stopping).catch(() => undefined);
     }
   }
 };

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
+import type { Verification } from '../bucket/checksum.ts';
+import { FatalError, SupersededError } from '../errors.ts';
 import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
 import type { Step } from '../plan/operation.ts';
 
@@ -13,11 +16,16 @@ export type StepContext = {
 };
 
 /** What a step carried over. */
-export type StepResult = { readonly permissions?: string; readonly bytes: number };
+export type StepResult = {
+  /** Those that were set, where the row itself states none. */
+  readonly permissions?: string;
+  readonly bytes: number;
+  readonly verification?: Verification;
+};
 
 /**
- * Carries out one step, once. Bytes are opened first, under `If-Match`, so nothing is touched for an object that has
- * changed; permissions are set before the content becomes readable. All keys derive from the operation's id.
+ * Carries out one step, once. Repeating it is harmless: every key derives from the operation's id. Throws RetryableError,
+ * SupersededError (the object has changed: nothing was touched), UnreadableError, FatalError or ConfigError.
  */
 export const carryOutStep = async (step: Step, context: StepContext): Promise<StepResult> => {
   const { operation } = step;
@@ -25,51 +33,80 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
   const options: CallOptions = { idempotencyKey: operation.op_id, signal };
   switch (operation.kind) {
     case 'save':
-      return save(step, context, options);
+      if (!isFolder(operation.path)) return saveFile(step, context, options);
+      // A folder of its own has no content; permissions set on it would hold for all beneath it.
+      await fileManager.saveToDisk(
+        operation.path,
+        { body: Readable.from([], { objectMode: false }), length: 0 },
+        options,
+      );
+      break;
     case 'update_permissions':
-      await fileManager.updatePermissions(operation.path, operation.permissions ?? '', options);
+      await fileManager.updatePermissions(operation.path, stated(operation.permissions, 'permissions'), options);
       break;
     case 'delete':
       await fileManager.delete(operation.path, { ...options, recursive: operation.recursive === true });
       break;
     case 'rename':
-      await fileManager.rename(operation.path, operation.to as string, options);
+      await fileManager.rename(operation.path, stated(operation.to, 'to'), options);
       break;
     case 'move':
-      await fileManager.move(operation.path, operation.to as string, options);
+      await fileManager.move(operation.path, stated(operation.to, 'to'), options);
       break;
   }
   return { bytes: 0 };
 };
 
-const save = async (step: Step, context: StepContext, options: CallOptions): Promise<StepResult> => {
+const stated = (value: string | undefined, field: string): string => {
+  if (value === undefined) throw new FatalError(`the plan is damaged: an operation has no "${field}"; plan again`);
+  return value;
+};
+
+/**
+ * A key of its own for the permissions of a save. It holds the permissions too: where the row states none they come from
+ * the object, and may have changed there since an earlier attempt, which then is another request.
+ */
+const permissionsKey = (operationId: string, permissions: string): string =>
+  `${operationId}:permissions:${createHash('sha256').update(permissions).digest('hex').slice(0, 16)}`;
+
+const setPermissions = async (
+  step: Step,
+  fromObject: string | undefined,
+  { fileManager, defaultPermissions }: StepContext,
+  options: CallOptions,
+): Promise<{ permissions?: string }> => {
   const { operation, result } = step;
-  const { fileManager, bucket, signal, defaultPermissions } = context;
-  if (isFolder(operation.path)) {
-    await fileManager.saveToDisk(operation.path, { body: Readable.from([]), length: 0 }, options);
-    return { bytes: 0 };
-  }
+  const permissions = result?.permissions ?? fromObject ?? defaultPermissions;
+  if (permissions === undefined) return {};
+  const idempotencyKey = permissionsKey(operation.op_id, permissions);
+  await fileManager.updatePermissions(operation.path, permissions, { ...options, idempotencyKey });
+  return { permissions };
+};
+
+/**
+ * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read;
+ * permissions are set before the content becomes readable; then the bytes stream through.
+ */
+const saveFile = async (step: Step, context: StepContext, options: CallOptions): Promise<StepResult> => {
+  const { operation, result } = step;
+  const { bucket, fileManager, signal } = context;
   const key = result?.key ?? operation.path;
-  const { facts, body } = await bucket.get(key, {
+  const { facts, body, verification } = await bucket.get(key, {
     signal,
     ...(operation.etag !== undefined && { ifMatch: operation.etag }),
   });
   try {
-    const permissions = result?.permissions ?? facts.permissions ?? defaultPermissions;
-    if (permissions !== undefined) {
-      await fileManager.updatePermissions(operation.path, permissions, {
-        ...options,
-        idempotencyKey: `${operation.op_id}-permissions`,
-      });
-    }
+    if (operation.etag === undefined && operation.size !== undefined && operation.size !== facts.size)
+      throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${operation.size}`);
+    const set = await setPermissions(step, facts.permissions, context, options);
     await fileManager.saveToDisk(operation.path, { body, length: facts.size }, options);
-    return { bytes: facts.size, ...(permissions !== undefined && { permissions }) };
+    return { bytes: facts.size, verification, ...set };
   } finally {
     body.destroy();
   }
 };
 
-/** The fact that goes into the log once the file manager has confirmed a step. */
+/** The fact that goes into the log once the file manager has confirmed a step: the row that the mirror now holds. */
 export const outcomeOf = ({ operation, result }: Step, { permissions }: StepResult, time: string): OutcomeEvent => ({
   id: `outcome:${operation.op_id}`,
   type: 'outcome',

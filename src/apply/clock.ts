@@ -1,0 +1,37 @@
+import { setTimeout as sleepFor } from 'node:timers/promises';
+
+/** Time and chance, so that tests decide both. Milliseconds; `sleep` rejects when its signal is aborted. */
+export type Clock = {
+  readonly now: () => number;
+  readonly random: () => number;
+  readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
+};
+
+export const systemClock: Clock = {
+  now: Date.now,
+  random: Math.random,
+  sleep: (ms, signal) => sleepFor(ms, undefined, signal ? { signal } : {}),
+};
+
+/** Runs `work` with a signal that is aborted, with `reason`, after `ms`; then its error is `reason`. */
+export const withTimeout = async <T>(
+  ms: number,
+  reason: () => Error,
+  clock: Clock,
+  outer: AbortSignal,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> => {
+  const late = new AbortController();
+  const finished = new AbortController();
+  clock.sleep(ms, finished.signal).then(
+    () => late.abort(reason()),
+    () => undefined,
+  );
+  try {
+    return await work(AbortSignal.any([outer, late.signal]));
+  } catch (error) {
+    throw late.signal.aborted && !outer.aborted ? late.signal.reason : error;
+  } finally {
+    finished.abort();
+  }
+};

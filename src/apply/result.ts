@@ -1,0 +1,99 @@
+import type { OperationKind } from '../../events/event.ts';
+import type { Operation } from '../plan/operation.ts';
+import type { StepState } from './schedule.ts';
+import type { StepResult } from './step.ts';
+
+/**
+ * What became of a plan. States of steps: `done` confirmed by the file manager · `superseded` the object has changed or is
+ * gone, its own event brings it (no failure) · `unreadable` archived, denied or encrypted · `failed` · `skipped` it comes
+ * after one that was not done · `not attempted` the cycle ended before. All but `done` come up again in the next cycle.
+ */
+export type ApplyResult = {
+  /** Confirmed operations by kind. */
+  readonly done: Partial<Record<OperationKind, number>>;
+  readonly states: Record<StepState, number>;
+  /** Bytes of confirmed saves. */
+  readonly bytes: number;
+  readonly retries: number;
+  /** The first of those that failed or could not be read, with their reasons; `states` counts them all. */
+  readonly failures: readonly {
+    readonly path: string;
+    readonly kind: OperationKind;
+    readonly state: StepState;
+    readonly reason: string;
+  }[];
+  /** Why the cycle ended early, if it did. */
+  readonly stopped?: string;
+  /** Confirmed saves whose bytes were checked by their length alone. */
+  readonly unverified?: number;
+  readonly durationMs?: number;
+};
+
+const failuresKept = 100;
+
+/** Counts while a plan is carried out. */
+export type Tally = {
+  settled(operation: Operation, state: StepState): void;
+  confirmed(operation: Operation, result: StepResult): void;
+  retried(): void;
+  problem(operation: Operation, state: StepState, reason: string): void;
+  /** The first reason stays. */
+  stop(reason: string): void;
+  readonly stopped: string | undefined;
+  readonly states: Readonly<Record<StepState, number>>;
+  readonly bytes: number;
+  result(durationMs: number): ApplyResult;
+};
+
+export const createTally = (): Tally => {
+  const states: Record<StepState, number> = {
+    done: 0,
+    superseded: 0,
+    unreadable: 0,
+    failed: 0,
+    skipped: 0,
+    'not attempted': 0,
+  };
+  const done: Partial<Record<OperationKind, number>> = {};
+  const failures: ApplyResult['failures'][number][] = [];
+  let bytes = 0;
+  let retries = 0;
+  let unverified = 0;
+  let stopped: string | undefined;
+  return {
+    settled: (_, state) => {
+      states[state] += 1;
+    },
+    confirmed: ({ kind }, result) => {
+      done[kind] = (done[kind] ?? 0) + 1;
+      bytes += result.bytes;
+      if (result.verification === 'unverified') unverified += 1;
+    },
+    retried: () => {
+      retries += 1;
+    },
+    problem: ({ path, kind }, state, reason) => {
+      if (failures.length < failuresKept) failures.push({ path, kind, state, reason });
+    },
+    stop: (reason) => {
+      stopped ??= reason;
+    },
+    get stopped() {
+      return stopped;
+    },
+    states,
+    get bytes() {
+      return bytes;
+    },
+    result: (durationMs) => ({
+      done,
+      states,
+      bytes,
+      retries,
+      failures,
+      unverified,
+      durationMs,
+      ...(stopped !== undefined && { stopped }),
+    }),
+  };
+};
