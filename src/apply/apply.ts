@@ -151,7 +151,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     if (error instanceof SupersededError) return 'superseded';
     const state = error instanceof UnreadableError ? 'unreadable' : 'failed';
     tally.problem(operation, state, messageOf(error));
-    if (breaker.gaveUp) stop(`the file manager or the bucket fails again and again, last: ${messageOf(error)}`);
+    if (breaker.gaveUp) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
     if (endsTheCycle(error)) stop(messageOf(error));
     const failed = tally.states.failed + 1;
     if (state === 'failed' && failed >= failuresMax && failed > tally.states.done)
