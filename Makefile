@@ -12,7 +12,7 @@ $(INSTALLED): package-lock.json
 	@touch $@
 
 .PHONY: help setup install-tools up down clean initial-sync incremental-sync daemon status test-workflow \
-	logs logs-sync shell test demo soak bench
+	logs logs-sync shell test demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -63,8 +63,3 @@ logs-sync: ## Follow the logs of the sync service
 shell: ## Open a shell in the sync service's container
 	$(COMPOSE) exec sync-service sh
 
-soak: $(INSTALLED) install-tools ## Random faults and kill -9 on the real binaries (MINUTES=10)
-	npm run --silent soak -- $(or $(MINUTES),10)
-
-bench: $(INSTALLED) ## Measure beside the best peers (BENCH=name for one of them)
-	npm run --silent bench -- $(BENCH)

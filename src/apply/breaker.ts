@@ -10,7 +10,7 @@ export type BreakerLimits = {
   readonly probesMax: number;
 };
 
-export const breakerLimits: BreakerLimits = { failuresMax: 20, openMs: 2_000, openMsMax: 30_000, probesMax: 3 };
+export const breakerLimits: BreakerLimits = { failuresMax: 20, openMs: 1_000, openMsMax: 30_000, probesMax: 3 };
 
 /**
  * A circuit breaker. Closed, it lets every attempt through. Open, it lets none through for a while, and then one alone: the

@@ -50,9 +50,13 @@ const unreadableReason = (name: string, status: number | undefined, message: str
   return undefined;
 };
 
+/** Whether an error says already what the caller must do. */
+export const isTold = (error: unknown): error is Error =>
+  [RetryableError, SupersededError, FatalError, ConfigError].some((type) => error instanceof type);
+
 /** What an SDK error asks of the caller. An abort is passed on as it is. */
 export const asBucketError = (error: unknown, asked: Asked): Error => {
-  if (error instanceof RetryableError || error instanceof FatalError || error instanceof ConfigError) return error;
+  if (isTold(error)) return error;
   const { what } = asked;
   if (!(error instanceof Error)) return new FatalError(`${what}: ${messageOf(error)}`);
   if (error.name === 'AbortError') return error;

@@ -1,6 +1,7 @@
 import { Readable } from 'node:stream';
-import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import { messageOf, RetryableError } from '../errors.ts';
 import type { Expectation } from './checksum.ts';
+import { isTold } from './errors.ts';
 
 export type Download = {
   /** The bytes from the start. */
@@ -53,7 +54,7 @@ async function* piecesOf(download: Download, current: { source: Readable }): Asy
       }
       if (seen === length) break;
     } catch (error) {
-      if (isVerdict(error)) throw error;
+      if (isTold(error)) throw error;
       why = `broke off at byte ${seen} of ${length}: ${messageOf(error)}`;
     }
     // All of it has come and has been verified: what happens to the connection now is of no interest.
@@ -66,13 +67,6 @@ async function* piecesOf(download: Download, current: { source: Readable }): Asy
   }
   if (length === 0) verify(download, running.digest());
 }
-
-/** What is no break of the connection, and must not be mended. */
-const isVerdict = (error: unknown): boolean =>
-  error instanceof RetryableError ||
-  error instanceof SupersededError ||
-  error instanceof FatalError ||
-  error instanceof ConfigError;
 
 const verify = ({ expectation, what }: Download, digest: string): void => {
   if (digest !== expectation.expected)

@@ -45,7 +45,7 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
   if (name === 'sqs') {
     config.require(['SQS_QUEUE_URL'], 'the SQS source');
     const { createSqsSource } = await import('../sources/sqs.ts');
-    return createSqsSource(sqsAccess(context));
+    return createSqsSource({ ...sqsAccess(context), visibilitySeconds: config.number('SQS_VISIBILITY') });
   }
   config.require(['HTTP_PORT'], 'the HTTP source');
   const { createHttpSource } = await import('../sources/http.ts');

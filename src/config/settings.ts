@@ -101,6 +101,12 @@ export const settings = [
   { env: 'SQS_QUEUE_URL', kind: 'url', fallback: '', meaning: 'queue to receive from' },
   { env: 'SQS_ENDPOINT', kind: 'url', fallback: '', meaning: 'SQS endpoint; empty for AWS itself' },
   {
+    env: 'SQS_VISIBILITY',
+    kind: 'seconds',
+    fallback: '60',
+    meaning: 'how long SQS hides a message from others while it is in hand; renewed while a batch is slow',
+  },
+  {
     env: 'HTTP_PORT',
     kind: 'count',
     fallback: '',

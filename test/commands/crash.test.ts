@@ -1,0 +1,172 @@
+import { once } from 'node:events';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { openLogForReading } from '../../src/log/log.ts';
+import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub.ts';
+import { createSqsPublisher, ensureQueue } from '../../src/sources/sqs.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
+import { serverTest, uniqueName } from '../support/servers.ts';
+import { createWorld } from '../support/world.ts';
+
+const events = (count: number): string[] =>
+  Array.from({ length: count }, (_, at) =>
+    JSON.stringify({
+      id: `e${at}`,
+      type: 'create',
+      time: '2026-01-01T00:00:00Z',
+      path: `f/${at}`,
+      size: at,
+      etag: `t${at}`,
+    }),
+  );
+
+const countOf = async (path: string): Promise<number> => {
+  try {
+    const log = await openLogForReading(path);
+    const last = await log.last();
+    await log.close();
+    return last;
+  } catch {
+    return 0;
+  }
+};
+
+/**
+ * Runs `subscribe` again and again, killed at random moments of its work, until every event is in the log. No event may be
+ * lost, and none counts twice.
+ */
+const survivesKills = async (
+  t: ExecutionContext,
+  environment: Record<string, string>,
+  count: number,
+  kills: number,
+): Promise<void> => {
+  const data = await freshFolder();
+  const env = { ...environment, DATA_DIR: data, BATCH_MESSAGES: '40', BATCH_LINGER_MS: '5' };
+  const log = join(data, 'events.db');
+  const reached = async (wanted: number, limitMs: number): Promise<number> => {
+    let last = 0;
+    for (const end = Date.now() + limitMs; Date.now() < end && last < wanted; await sleep(20))
+      last = await countOf(log);
+    return last;
+  };
+  let before = 0;
+  for (let kill = 1; kill <= kills; kill++) {
+    const { child, finished } = startCli(['subscribe'], env);
+    before = await reached(Math.min(count, before + 1 + Math.floor((Math.random() * count) / kills)), 30_000);
+    child.kill('SIGKILL');
+    await finished;
+    t.log(`killed at offset ${before}`);
+  }
+  const { child, finished } = startCli(['subscribe'], env);
+  t.is(await reached(count, 60_000), count);
+  child.kill('SIGTERM');
+  const { code, stderr } = await finished;
+  t.is(code, 0, stderr);
+  const printed = await runCli(['replay', '--print'], env);
+  const ids = printed.stdout
+    .trim()
+    .split('\n')
+    .map((line) => (JSON.parse(line) as { id: string }).id);
+  t.is(new Set(ids).size, count, 'no event is lost');
+  t.is(ids.length, count, 'and none counts twice');
+  const live = await runCli(['snapshot'], env);
+  await runCli(['replay'], env);
+  t.is((await runCli(['snapshot'], env)).stdout, live.stdout, 'a replay gives the same bytes');
+  t.is(live.stdout.trim().split('\n').length, count + 1);
+};
+
+serverTest(
+  'fauxqs',
+  'a subscriber on SQS that is killed at any moment loses nothing and counts nothing twice',
+  async (t, server) => {
+    const access = {
+      endpoint: server.url,
+      region: server.region,
+      credentials: { accessKeyId: server.accessKey, secretAccessKey: server.secretKey },
+    };
+    const named = new URL(await ensureQueue({ queueName: uniqueName('events'), ...access }));
+    const queueUrl = new URL(named.pathname, server.url).href;
+    const publisher = createSqsPublisher({ queueUrl, ...access });
+    await publisher.publish(events(1_500).map((body) => ({ body: Buffer.from(body), attributes: {} })));
+    await publisher.close();
+    await survivesKills(
+      t,
+      {
+        SQS_QUEUE_URL: queueUrl,
+        SQS_ENDPOINT: server.url,
+        SQS_VISIBILITY: '2',
+        CUSTOMER_S3_ACCESS_KEY: 'test',
+        CUSTOMER_S3_SECRET_KEY: 'test',
+      },
+      1_500,
+      4,
+    );
+  },
+);
+
+serverTest(
+  'pubsub',
+  'a subscriber on Pub/Sub that is killed at any moment loses nothing and counts nothing twice',
+  async (t, server) => {
+    const emulatorHost = server.host;
+    const names = {
+      project: 'test',
+      emulatorHost,
+      topic: uniqueName('topic'),
+      subscription: uniqueName('subscription'),
+    };
+    await ensurePubSub(names);
+    const publisher = createPubSubPublisher(names);
+    await publisher.publish(events(1_000).map((body) => ({ body: Buffer.from(body), attributes: {} })));
+    await publisher.close();
+    const environment = {
+      PUBSUB_PROJECT: 'test',
+      PUBSUB_SUBSCRIPTION: names.subscription,
+      PUBSUB_EMULATOR_HOST: emulatorHost,
+    };
+    await survivesKills(t, environment, 1_000, 2);
+  },
+);
+
+test('an initial sync that is killed again and again goes on where it was, and ends equal', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  try {
+    for (let at = 0; at < 120; at++) await world.writer.put(`d${at % 7}/f${at}`, Buffer.from(`content ${at}`));
+    await world.workspace().close();
+    const environment = {
+      DATA_DIR: join(world.folder, 'data'),
+      CUSTOMER_S3_ENDPOINT: world.s3.url,
+      CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+      CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+      CUSTOMER_S3_BUCKET: world.access.bucket,
+      FILE_MANAGER_API_URL: world.server.url,
+      SYNC_CONCURRENCY: '2',
+    };
+    for (let kill = 0; kill < 4; kill++) {
+      const { child, finished } = startCli(['initial-sync'], environment);
+      await Promise.race([sleep(350 + kill * 150), once(child, 'exit')]);
+      child.kill('SIGKILL');
+      await finished;
+    }
+    const { code, stderr } = await runCli(['initial-sync'], environment);
+    t.is(code, 0, stderr);
+    const verified = await runCli(['verify', '--checksum'], environment);
+    t.is(verified.code, 0, verified.stdout);
+    t.is(verified.stdout.trim().split('\n').length, 120);
+    const status = JSON.parse((await runCli(['status', '--json'], environment)).stdout) as {
+      operations: Record<string, number>;
+      records: Record<string, number>;
+    };
+    t.is(status.operations.save, 120, 'each file was recorded once');
+    t.is(status.records.dirty, 0);
+    const selfTest = await runCli(['test'], environment);
+    t.is(selfTest.code, 0, selfTest.stdout);
+    await world.restart().catch(() => undefined);
+  } finally {
+    await world.close().catch(() => undefined);
+  }
+});

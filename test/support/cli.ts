@@ -1,0 +1,49 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+
+const entry = join(import.meta.dirname, '../../src/cli.ts');
+
+export type Finished = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
+
+/** Environment of a command under test: nothing of this machine's own settings. */
+const environmentOf = (environment: Readonly<Record<string, string>>): Record<string, string> => ({
+  PATH: process.env.PATH ?? '',
+  HOME: process.env.HOME ?? '',
+  LOG_LEVEL: 'warn',
+  ...environment,
+});
+
+/** Starts a command as its users do: a process of its own. */
+export const startCli = (
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  cwd = '/',
+): { child: ChildProcess; finished: Promise<Finished> } => {
+  const child = spawn(process.execPath, [entry, ...args], {
+    env: environmentOf(environment),
+    cwd,
+    stdio: ['pipe', 'pipe', 'pipe'],
+  });
+  let stdout = '';
+  let stderr = '';
+  child.stdout?.on('data', (chunk: Buffer) => {
+    stdout += chunk;
+  });
+  child.stderr?.on('data', (chunk: Buffer) => {
+    stderr += chunk;
+  });
+  child.stdin?.on('error', () => undefined);
+  const finished = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  return { child, finished };
+};
+
+export const runCli = (
+  args: readonly string[],
+  environment: Readonly<Record<string, string>>,
+  input = '',
+): Promise<Finished> => {
+  const { child, finished } = startCli(args, environment);
+  child.stdin?.end(input);
+  return finished;
+};
