@@ -145,6 +145,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     tally.stop(reason);
     stopping.abort();
   };
+  let failed = 0;
   const judge = (error: unknown, { operation }: Step): StepState => {
     if (error instanceof NotAttempted || (aborting.aborted && !(error instanceof SupersededError)))
       return 'not attempted';
@@ -153,8 +154,8 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     tally.problem(operation, state, messageOf(error));
     if (breaker.gaveUp) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
     if (endsTheCycle(error)) stop(messageOf(error));
-    const failed = tally.states.failed + 1;
-    if (state === 'failed' && failed >= failuresMax && failed > tally.states.done)
+    if (state === 'failed') failed += 1;
+    if (failed >= failuresMax && failed > tally.states.done)
       stop(`${failed} operations failed, more than succeeded, last: ${messageOf(error)}`);
     return state;
   };

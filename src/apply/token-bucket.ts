@@ -10,8 +10,8 @@ export const createTokenBucket = (perSecond: number, clock: Clock): TokenBucket 
   return {
     take: async (count, signal) => {
       const now = clock.now();
-      // A clock that is set back gives nothing, and takes nothing away.
-      tokens = Math.min(perSecond, tokens + (Math.max(0, now - at) / 1_000) * perSecond);
+      // A clock that is set back gives nothing; what was owed until then has been waited for.
+      tokens = now < at ? Math.max(0, tokens) : Math.min(perSecond, tokens + ((now - at) / 1_000) * perSecond);
       at = now;
       tokens -= count;
       if (tokens < 0) await clock.sleep((-tokens / perSecond) * 1_000, signal);
