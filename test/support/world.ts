@@ -39,6 +39,7 @@ export const createWorld = async () => {
   const config = loadConfig({ DATA_DIR: join(folder, 'data') });
   let workspace: Workspace = await openWorkspace(config, 'test');
   let number = 0;
+  let released = false;
 
   const cycle = (options: Partial<CycleOptions> = {}): Promise<CycleResult> =>
     runCycle({
@@ -110,8 +111,13 @@ export const createWorld = async () => {
       await workspace.close();
       workspace = await openWorkspace(config, 'test');
     },
-    close: async () => {
+    /** Gives the data folder up, for a process of its own to take. */
+    release: async () => {
       await workspace.close();
+      released = true;
+    },
+    close: async () => {
+      if (!released) await workspace.close();
       bucket.close();
       writer.close();
       await server.close();
