@@ -160,7 +160,8 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     return state;
   };
   return async (step: Step): Promise<{ state: StepState; outcome?: OutcomeEvent }> => {
-    const size = step.operation.kind === 'save' ? (step.operation.size ?? 0) : 0;
+    const size = step.result?.size ?? 0;
+    const carried = step.operation.kind === 'save' ? size : 0;
     try {
       const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal }), {
         clock,
@@ -170,7 +171,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
         stopping: stopping.signal,
         aborting,
         onRetry: () => tally.retried(),
-        onAttempt: () => watchAttempt(begin(), size, clock),
+        onAttempt: () => watchAttempt(begin(), carried, clock),
       });
       tally.confirmed(step.operation, result);
       return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };

@@ -4,6 +4,7 @@ import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Verification } from '../bucket/checksum.ts';
 import { FatalError, SupersededError } from '../errors.ts';
+import { RefusedError } from '../file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
 import type { Step } from '../plan/operation.ts';
 
@@ -33,7 +34,7 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
   const options: CallOptions = { idempotencyKey: operation.op_id, signal };
   switch (operation.kind) {
     case 'save':
-      if (!isFolder(operation.path)) return saveFile(step, context, options);
+      if (!isFolder(operation.path)) return saveFile(operation, step, context, options);
       // A folder of its own has no content; permissions set on it would hold for all beneath it.
       await fileManager.saveToDisk(
         operation.path,
@@ -48,13 +49,36 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
       await fileManager.delete(operation.path, { ...options, recursive: operation.recursive === true });
       break;
     case 'rename':
-      await fileManager.rename(operation.path, stated(operation.to, 'to'), options);
-      break;
     case 'move':
-      await fileManager.move(operation.path, stated(operation.to, 'to'), options);
-      break;
+      return relocate(step, context, options);
   }
   return { bytes: 0 };
+};
+
+/**
+ * Renames or moves. A source that is not there was moved by an attempt whose key the file manager has forgotten, or was lost:
+ * either way the file is stored at its new path from the bucket, which is where the operation leads. What the bucket does
+ * not hold under that name (a temporary path, a folder) stays refused.
+ */
+const relocate = async (step: Step, context: StepContext, options: CallOptions): Promise<StepResult> => {
+  const { operation, result } = step;
+  const to = stated(operation.to, 'to');
+  try {
+    await context.fileManager[operation.kind === 'move' ? 'move' : 'rename'](operation.path, to, options);
+    return { bytes: 0 };
+  } catch (error) {
+    if (!(error instanceof RefusedError && error.status === 404) || isFolder(to) || result === null) throw error;
+    const source = {
+      path: to,
+      ...(result.size !== null && { size: result.size }),
+      ...(result.etag !== null && { etag: result.etag }),
+    };
+    try {
+      return await saveFile(source, step, context, { ...options, idempotencyKey: `${operation.op_id}:save` });
+    } catch (instead) {
+      throw instead instanceof SupersededError ? error : instead;
+    }
+  }
 };
 
 const stated = (value: string | undefined, field: string): string => {
@@ -70,16 +94,16 @@ const permissionsKey = (operationId: string, permissions: string): string =>
   `${operationId}:permissions:${createHash('sha256').update(permissions).digest('hex').slice(0, 16)}`;
 
 const setPermissions = async (
-  step: Step,
+  path: string,
+  { operation, result }: Step,
   fromObject: string | undefined,
   { fileManager, defaultPermissions }: StepContext,
   options: CallOptions,
 ): Promise<{ permissions?: string }> => {
-  const { operation, result } = step;
   const permissions = result?.permissions ?? fromObject ?? defaultPermissions;
   if (permissions === undefined) return {};
   const idempotencyKey = permissionsKey(operation.op_id, permissions);
-  await fileManager.updatePermissions(operation.path, permissions, { ...options, idempotencyKey });
+  await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey });
   return { permissions };
 };
 
@@ -87,19 +111,20 @@ const setPermissions = async (
  * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read;
  * permissions are set before the content becomes readable; then the bytes stream through.
  */
-const saveFile = async (step: Step, context: StepContext, options: CallOptions): Promise<StepResult> => {
-  const { operation, result } = step;
+const saveFile = async (
+  { path, size, etag }: { readonly path: string; readonly size?: number; readonly etag?: string },
+  step: Step,
+  context: StepContext,
+  options: CallOptions,
+): Promise<StepResult> => {
   const { bucket, fileManager, signal } = context;
-  const key = result?.key ?? operation.path;
-  const { facts, body, verification } = await bucket.get(key, {
-    signal,
-    ...(operation.etag !== undefined && { ifMatch: operation.etag }),
-  });
+  const key = step.result?.key ?? path;
+  const { facts, body, verification } = await bucket.get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) });
   try {
-    if (operation.etag === undefined && operation.size !== undefined && operation.size !== facts.size)
-      throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${operation.size}`);
-    const set = await setPermissions(step, facts.permissions, context, options);
-    await fileManager.saveToDisk(operation.path, { body, length: facts.size }, options);
+    if (etag === undefined && size !== undefined && size !== facts.size)
+      throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${size}`);
+    const set = await setPermissions(path, step, facts.permissions, context, options);
+    await fileManager.saveToDisk(path, { body, length: facts.size }, options);
     return { bytes: facts.size, verification, ...set };
   } finally {
     body.destroy();
