@@ -1,4 +1,4 @@
-import type { OutcomeEvent } from '../../events/event.ts';
+import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import type { Operation, Plan, Step } from '../plan/operation.ts';
@@ -7,12 +7,36 @@ import { type Clock, systemClock } from './clock.ts';
 import { type Attempt, createConcurrency } from './concurrency.ts';
 import { createOutcomeBuffer } from './outcomes.ts';
 import { type PaceLimits, paced } from './pace.ts';
-import { type ApplyResult, createTally, type Tally } from './result.ts';
 import { NotAttempted, type RetryLimits, retryLimits, withRetries } from './retry.ts';
 import { createSchedule, type StepState } from './schedule.ts';
 import { carryOutStep, outcomeOf, type StepContext } from './step.ts';
+import { createTally, type Tally } from './tally.ts';
 
-export type { ApplyResult } from './result.ts';
+/**
+ * What became of a plan. States of steps: `done` confirmed by the file manager · `superseded` the object has changed or is
+ * gone, its own event brings it (no failure) · `unreadable` archived, denied or encrypted · `failed` · `skipped` it comes
+ * after one that was not done · `not attempted` the cycle ended before. All but `done` come up again in the next cycle.
+ */
+export type ApplyResult = {
+  /** Confirmed operations by kind. */
+  readonly done: Partial<Record<OperationKind, number>>;
+  readonly states: Record<StepState, number>;
+  /** Bytes of confirmed saves. */
+  readonly bytes: number;
+  readonly retries: number;
+  /** The first of those that failed or could not be read, with their reasons; `states` counts them all. */
+  readonly failures: readonly {
+    readonly path: string;
+    readonly kind: OperationKind;
+    readonly state: StepState;
+    readonly reason: string;
+  }[];
+  /** Why the cycle ended early, if it did. */
+  readonly stopped?: string;
+  /** Confirmed saves whose bytes were checked by their length alone. */
+  readonly unverified?: number;
+  readonly durationMs?: number;
+};
 
 export type ApplyOptions = Omit<StepContext, 'signal'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */

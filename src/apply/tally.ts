@@ -1,33 +1,8 @@
 import type { OperationKind } from '../../events/event.ts';
 import type { Operation } from '../plan/operation.ts';
+import type { ApplyResult } from './apply.ts';
 import type { StepState } from './schedule.ts';
 import type { StepResult } from './step.ts';
-
-/**
- * What became of a plan. States of steps: `done` confirmed by the file manager · `superseded` the object has changed or is
- * gone, its own event brings it (no failure) · `unreadable` archived, denied or encrypted · `failed` · `skipped` it comes
- * after one that was not done · `not attempted` the cycle ended before. All but `done` come up again in the next cycle.
- */
-export type ApplyResult = {
-  /** Confirmed operations by kind. */
-  readonly done: Partial<Record<OperationKind, number>>;
-  readonly states: Record<StepState, number>;
-  /** Bytes of confirmed saves. */
-  readonly bytes: number;
-  readonly retries: number;
-  /** The first of those that failed or could not be read, with their reasons; `states` counts them all. */
-  readonly failures: readonly {
-    readonly path: string;
-    readonly kind: OperationKind;
-    readonly state: StepState;
-    readonly reason: string;
-  }[];
-  /** Why the cycle ended early, if it did. */
-  readonly stopped?: string;
-  /** Confirmed saves whose bytes were checked by their length alone. */
-  readonly unverified?: number;
-  readonly durationMs?: number;
-};
 
 const failuresKept = 100;
 
