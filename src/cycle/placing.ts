@@ -44,11 +44,11 @@ export const withoutBlocked = async (
   };
 };
 
-/** How many rows each side holds beneath the folders that the changes touch, as far as the planner needs to know. */
+/** How many rows the mirror holds beneath the folders that the changes touch, as far as the planner needs to know. */
 export const folderFacts = async (
   queries: Queries,
   changes: readonly Change[],
-): Promise<Required<Pick<PlanOptions, 'filesUnder' | 'wantsUnder' | 'vacatedAt'>>> => {
+): Promise<Required<Pick<PlanOptions, 'filesUnder' | 'vacatedAt'>>> => {
   const leaving = new Map<string, number>();
   const folders = new Set<string>();
   for (const { have, want } of changes) {
@@ -56,8 +56,9 @@ export const folderFacts = async (
     for (const folder of want ? foldersAround(want.path) : []) folders.add(folder);
   }
   for (const [folder, count] of leaving) if (count > 1) folders.add(folder);
+  // A folder's own row may go, or get other permissions, without anything beneath.
+  for (const { path, have } of changes) if (have && path.endsWith('/')) folders.add(path);
   const held = new Map<string, number>();
-  const wants = new Map<string, boolean>();
   for (const folder of folders) {
     const range = [folder, endOfFolder(folder)];
     const beneath = await queries.get<{ rows: number }>(
@@ -65,9 +66,7 @@ export const folderFacts = async (
       // One more than leave is enough to know that not all of them do.
       [...range, (leaving.get(folder) ?? 0) + 1],
     );
-    const wanted = await queries.get('SELECT 1 FROM file WHERE path >= ? AND path < ? LIMIT 1', range);
     held.set(folder, beneath?.rows ?? 0);
-    wants.set(folder, wanted !== undefined);
   }
   const arriving = changes.flatMap(({ path, have }) => (have ? [] : [path]));
   const vacated = new Map(
@@ -80,7 +79,6 @@ export const folderFacts = async (
   );
   return {
     filesUnder: (folder) => held.get(folder) ?? Number.POSITIVE_INFINITY,
-    wantsUnder: (folder) => wants.get(folder) ?? true,
     vacatedAt: (path) => vacated.get(path) ?? 0,
   };
 };

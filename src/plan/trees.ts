@@ -1,80 +1,135 @@
 import { isFolder } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
-import type { Life } from './lives.ts';
+import type { Lives, Moved } from './lives.ts';
+import type { Change } from './operation.ts';
+import { beneathIn, comparePaths, diskName, foldersAround } from './paths.ts';
 
-type Moved = Extract<Life, { kind: 'moved' }>;
-type Gone = Extract<Life, { kind: 'gone' }>;
+/** A whole folder that goes along in one operation, with the rows that it carries. */
+export type MovedTree = { readonly folder: string; readonly to: string; readonly members: readonly Moved[] };
+export type GoneTree = { readonly folder: string; readonly members: readonly FileRow[] };
+export type Trees = { readonly moved: readonly MovedTree[]; readonly gone: readonly GoneTree[] };
 
-/** A whole folder that goes along in one operation. */
-export type Tree =
-  | { readonly kind: 'moved'; readonly folder: string; readonly to: string; readonly lives: readonly Moved[] }
-  | { readonly kind: 'gone'; readonly folder: string; readonly lives: readonly Gone[] };
+/**
+ * How many rows the file manager holds beneath a folder, the folder's own row included. Counting may stop at any number
+ * above that of the changed rows there.
+ */
+export type FilesUnder = (folder: string) => number;
 
-export type TreeFacts = {
-  /** How many rows the file manager holds beneath a folder, the folder's own row included. */
-  readonly filesUnder: (folder: string) => number;
-  /** Whether the bucket holds anything beneath a folder, the folder's own marker included. */
-  readonly wantsUnder: (folder: string) => boolean;
+/** What the changes say about a folder. */
+type Beneath = {
+  /** Rows that the file manager has, and that leave their path. */
+  readonly leaving: (folder: string) => number;
+  readonly wanted: (folder: string) => number;
 };
 
-const foldersAround = (path: string): string[] => {
-  const folders: string[] = [];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
-    folders.push(path.slice(0, slash + 1));
-  return folders;
+const beneathOf = (changes: readonly Change[], lives: Lives): Beneath => {
+  const staying = new Set(lives.kept.map(({ have }) => have));
+  for (const { over } of lives.created) if (over) staying.add(over);
+  const carried = new Set(lives.moved.map(({ have }) => have));
+  const sums = (counts: (change: Change) => boolean): number[] => {
+    const all = [0];
+    for (const change of changes) all.push((all.at(-1) as number) + (counts(change) ? 1 : 0));
+    return all;
+  };
+  // A row whose place is taken by another's rename leaves no step that could vacate it first.
+  const leaving = sums(({ have, want }) => have !== null && !staying.has(have) && (want === null || carried.has(have)));
+  const wanted = sums(({ want }) => want !== null);
+  const range = beneathIn(changes.map(({ path }) => path));
+  const within =
+    (totals: readonly number[]) =>
+    (folder: string): number => {
+      const [from, to] = range(folder);
+      return (totals[to] as number) - (totals[from] as number);
+    };
+  return { leaving: within(leaving), wanted: within(wanted) };
 };
 
-const grouped = <L>(lives: readonly L[], keysOf: (life: L) => readonly string[]): Map<string, L[]> => {
-  const groups = new Map<string, L[]>();
-  for (const life of lives) {
-    for (const key of keysOf(life)) {
-      const group = groups.get(key);
-      if (group) group.push(life);
-      else groups.set(key, [life]);
-    }
-  }
-  return groups;
-};
-
-/** Folder pairs that would explain a move: `d/e/x` to `f/e/x` may be `d/e/` to `f/e/`, or `d/` to `f/`. */
-const explanations = ({ have, want }: Moved): string[] =>
+/** Folder pairs that would explain a move: `d/e/x` to `f/e/x` may be `d/e/` to `f/e/`, or `d/` to `f/`. Outermost first. */
+const explanations = ({ have, want }: Moved): (readonly [folder: string, to: string])[] =>
   foldersAround(have.path).flatMap((folder) => {
     const rest = have.path.slice(folder.length);
     const to = want.path.slice(0, want.path.length - rest.length);
-    const whole =
-      want.path.endsWith(rest) && isFolder(to) && to !== folder && !to.startsWith(folder) && !folder.startsWith(to);
-    return whole ? [`${folder}\n${to}`] : [];
+    return want.path.endsWith(rest) && isFolder(to) && to !== folder ? [[folder, to] as const] : [];
   });
 
-/**
- * Folders that move or vanish as a whole, the outermost ones, when everything the file manager holds beneath goes along
- * and, for a move, the destination is empty.
- */
-export const treesOf = (lives: readonly Life[], facts: TreeFacts): Tree[] => {
-  const trees: Tree[] = [];
-  const used = new Set<FileRow>();
-  const free = (rows: readonly { readonly have: FileRow }[]): boolean => rows.every(({ have }) => !used.has(have));
-  const use = (rows: readonly { readonly have: FileRow }[]): void => {
-    for (const { have } of rows) used.add(have);
-  };
-  const moved = lives.filter((life): life is Moved => life.kind === 'moved');
-  const byPair = [...grouped(moved, explanations)].sort(([a], [b]) => a.length - b.length || (a < b ? -1 : 1));
-  for (const [pair, group] of byPair) {
-    const [folder, to] = pair.split('\n') as [string, string];
-    if (group.length > 1 && free(group) && facts.filesUnder(folder) === group.length && facts.filesUnder(to) === 0) {
-      trees.push({ kind: 'moved', folder, to, lives: group });
-      use(group);
+const lieWithinEachOther = (a: string, b: string): boolean => a !== b && (a.startsWith(b) || b.startsWith(a));
+
+const outermostFirst = (a: string, b: string): number => a.length - b.length || comparePaths(a, b);
+
+/** For each folder the destination that most of its rows go to. */
+const destinations = (moved: readonly Moved[]): Map<string, { to: string; members: Moved[] }> => {
+  const byFolder = new Map<string, Map<string, Moved[]>>();
+  for (const life of moved) {
+    for (const [folder, to] of explanations(life)) {
+      const known = byFolder.get(folder) ?? new Map<string, Moved[]>();
+      byFolder.set(folder, known);
+      const members = known.get(to);
+      if (members) members.push(life);
+      else known.set(to, [life]);
     }
   }
-  const gone = lives.filter((life): life is Gone => life.kind === 'gone');
-  const byFolder = [...grouped(gone, ({ have }) => foldersAround(have.path))].sort(
-    ([a], [b]) => a.length - b.length || (a < b ? -1 : 1),
-  );
-  for (const [folder, group] of byFolder) {
-    if (group.length > 1 && free(group) && facts.filesUnder(folder) === group.length && !facts.wantsUnder(folder)) {
-      trees.push({ kind: 'gone', folder, lives: group });
-      use(group);
-    }
+  const best = new Map<string, { to: string; members: Moved[] }>();
+  for (const [folder, known] of byFolder) {
+    const [first] = [...known].sort((a, b) => b[1].length - a[1].length || comparePaths(a[0], b[0]));
+    if (first) best.set(folder, { to: first[0], members: first[1] });
   }
-  return trees;
+  return best;
 };
+
+/**
+ * Folders that move or vanish as a whole, the outermost ones. `changes` are in path order.
+ *
+ * A folder moves as a whole when nothing stays behind in it and nothing stays where it goes: what goes elsewhere leaves
+ * first, what is new beneath its new name comes after. A folder is deleted as a whole when the bucket wants nothing
+ * beneath it: what moves out leaves first.
+ */
+export const treesOf = (changes: readonly Change[], lives: Lives, filesUnder: FilesUnder): Trees => {
+  const { leaving, wanted } = beneathOf(changes, lives);
+  const emptied = (folder: string): boolean => filesUnder(folder) === leaving(folder);
+  const moved: MovedTree[] = [];
+  const used = new Set<FileRow>();
+  const taken = new Set<string>();
+  /** Folders that a whole folder takes along, itself included: what is in them cannot go anywhere else as a whole. */
+  const carried = new Set<string>();
+  const best = destinations(lives.moved);
+  for (const folder of [...best.keys()].sort(outermostFirst)) {
+    const { to, members } = best.get(folder) as { to: string; members: Moved[] };
+    if (members.length < 2 && members[0]?.have.path !== folder) continue;
+    if (carried.has(folder) || taken.has(diskName(to)) || lieWithinEachOther(diskName(folder), diskName(to))) continue;
+    if (!emptied(folder) || !emptied(to)) continue;
+    taken.add(diskName(to));
+    for (const { have } of members) {
+      used.add(have);
+      for (const around of foldersAround(have.path)) if (around.startsWith(folder)) carried.add(around);
+    }
+    moved.push({ folder, to, members });
+  }
+
+  const vanishing = new Map<string, boolean>();
+  const vanishes = (folder: string): boolean => {
+    const known = vanishing.get(folder) ?? (wanted(folder) === 0 && emptied(folder));
+    vanishing.set(folder, known);
+    return known;
+  };
+  const byFolder = new Map<string, FileRow[]>();
+  for (const have of [...lives.gone, ...lives.moved.flatMap(droppedMarker(used))]) {
+    // What a moving folder must not take along is deleted inside of it, before it moves.
+    const around = foldersAround(have.path);
+    const folder = around.slice(around.findLastIndex((outer) => carried.has(outer)) + 1).find(vanishes);
+    if (folder === undefined) continue;
+    const members = byFolder.get(folder);
+    if (members) members.push(have);
+    else byFolder.set(folder, [have]);
+  }
+  const gone = [...byFolder]
+    .filter(([, members]) => members.length > 1)
+    .map(([folder, members]): GoneTree => ({ folder, members }))
+    .sort((a, b) => comparePaths(a.folder, b.folder));
+  return { moved, gone };
+};
+
+/** A folder's own row that does not go along with a whole folder: it is made anew there, and deleted here. */
+const droppedMarker =
+  (used: ReadonlySet<FileRow>) =>
+  ({ have }: Moved): FileRow[] =>
+    isFolder(have.path) && !used.has(have) ? [have] : [];
