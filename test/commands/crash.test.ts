@@ -61,9 +61,11 @@ const survivesKills = async (
     t.log(`killed at offset ${before}`, said);
   }
   const { child, finished } = startCli(['subscribe'], env);
-  t.is(await reached(count, 30_000), count);
+  // What the killed ones had in hand comes again only when its lease has run out.
+  const last = await reached(count, 120_000);
   child.kill('SIGTERM');
   const { code, stderr } = await finished;
+  t.is(last, count);
   t.is(code, 0, stderr);
   const printed = await runCli(['replay', '--print'], env);
   const ids = printed.stdout
@@ -127,7 +129,7 @@ serverTest(
       PUBSUB_SUBSCRIPTION: names.subscription,
       PUBSUB_EMULATOR_HOST: emulatorHost,
     };
-    await survivesKills(t, environment, 1_000, 2);
+    await survivesKills(t, environment, 1_000, 1);
   },
 );
 
