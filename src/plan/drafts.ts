@@ -39,7 +39,11 @@ export const deleteDraft = (have: FileRow): Draft => ({
   claim: { vacates: have.path },
 });
 
-/** `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. */
+/**
+ * `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. The mirror's row then takes
+ * that offset where it is the later one: a file that gives way and comes back unchanged, twice, is deleted twice, and each
+ * is another transition.
+ */
 export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number, follows?: Draft): Draft => ({
   operation: {
     kind: 'save',
@@ -51,7 +55,11 @@ export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number
     from_offset: over?.offset ?? vacatedAt,
     to_offset: want.offset,
   },
-  result: { ...want, permissions: want.permissions ?? over?.permissions ?? null },
+  result: {
+    ...want,
+    permissions: want.permissions ?? over?.permissions ?? null,
+    offset: Math.max(want.offset, vacatedAt),
+  },
   why: over ? 'the bucket holds other content under this path' : 'the bucket holds it, the file manager does not',
   claim: over ? {} : { takes: want.path },
   follows,

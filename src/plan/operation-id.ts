@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Operation } from './operation.ts';
 
 /**
@@ -8,16 +8,16 @@ import type { Operation } from './operation.ts';
 export const withId = (operation: Omit<Operation, 'op_id'>): Operation => {
   const { kind, path, to, file_id, from_offset, to_offset } = operation;
   const identity = JSON.stringify([kind, path, to ?? null, file_id, from_offset, to_offset]);
-  return { op_id: createHash('sha256').update(identity).digest('hex').slice(0, 32), ...operation };
+  return { op_id: hash('sha256', identity).slice(0, 32), ...operation };
 };
 
 /** A plan's id: a hash of its operations in order. */
 export const planId = (operations: readonly Operation[]): string => {
-  const hash = createHash('sha256');
-  for (const operation of operations) hash.update(operation.op_id);
-  return hash.digest('hex').slice(0, 16);
+  const all = createHash('sha256');
+  for (const operation of operations) all.update(operation.op_id);
+  return all.digest('hex').slice(0, 16);
 };
 
 /** A name that no bucket key is likely to have, outside every folder, to break a cycle of renames. */
 export const temporaryPath = (path: string, offset: number): string =>
-  `.s3-sync-tmp-${createHash('sha256').update(`${offset}:${path}`).digest('hex').slice(0, 16)}`;
+  `.s3-sync-tmp-${hash('sha256', `${offset}:${path}`).slice(0, 16)}`;
