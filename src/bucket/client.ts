@@ -1,5 +1,5 @@
 import { S3Client } from '@aws-sdk/client-s3';
-import { FatalError } from '../errors.ts';
+import { FatalError, RetryableError } from '../errors.ts';
 import { type Asked, asBucketError } from './errors.ts';
 
 export type Connection = {
@@ -10,7 +10,7 @@ export type Connection = {
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
   readonly bucket: string;
-  /** Longest silence on a connection, in milliseconds. */
+  /** Longest wait for an answer to start, and then for its next piece, in milliseconds. */
   readonly silenceMsMax?: number;
   /** How often the SDK sends a request whose failure may pass, the first time included. */
   readonly attemptsMax?: number;
@@ -19,8 +19,13 @@ export type Connection = {
 const defaults = { silenceMsMax: 60_000, attemptsMax: 3, connectMsMax: 5_000 };
 const socketsMax = 256;
 
-export const connect = (options: Connection): S3Client => {
+/**
+ * A client that reads or writes. The SDK's limit on silence also counts while a slow reader lets a download wait, so it is
+ * for writing; for reading it limits the time until an answer starts, and whoever reads the body does the rest.
+ */
+export const connect = (options: Connection, use: 'read' | 'write'): S3Client => {
   const { endpoint, region, accessKey, secretKey } = options;
+  const silenceMsMax = options.silenceMsMax ?? defaults.silenceMsMax;
   const client = new S3Client({
     region,
     ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
@@ -29,7 +34,9 @@ export const connect = (options: Connection): S3Client => {
     maxAttempts: options.attemptsMax ?? defaults.attemptsMax,
     requestHandler: {
       connectionTimeout: defaults.connectMsMax,
-      socketTimeout: options.silenceMsMax ?? defaults.silenceMsMax,
+      ...(use === 'read'
+        ? { requestTimeout: silenceMsMax, throwOnRequestTimeout: true }
+        : { socketTimeout: silenceMsMax }),
       httpsAgent: { maxSockets: socketsMax },
       httpAgent: { maxSockets: socketsMax },
     },
@@ -89,6 +96,26 @@ export const guarded = async <T>(asked: Asked, call: () => Promise<T>): Promise<
 
 export const abortable = (signal: AbortSignal | undefined): { abortSignal?: AbortSignal } =>
   signal ? { abortSignal: signal } : {};
+
+/** For requests whose whole answer is small: also its end is waited for only so long. */
+export const guardedSmall = async <T>(
+  asked: Asked,
+  { silenceMsMax = defaults.silenceMsMax, attemptsMax = defaults.attemptsMax }: Connection,
+  signal: AbortSignal | undefined,
+  call: (options: { abortSignal: AbortSignal }) => Promise<T>,
+): Promise<T> => {
+  const limitMs = silenceMsMax * (attemptsMax + 1);
+  const late = AbortSignal.timeout(limitMs);
+  try {
+    return await guarded(asked, () => call({ abortSignal: signal ? AbortSignal.any([signal, late]) : late }));
+  } catch (error) {
+    if (late.aborted && !signal?.aborted)
+      throw new RetryableError(`${asked.what}: the bucket did not finish its answer within ${limitMs} ms`, {
+        cause: error,
+      });
+    throw error;
+  }
+};
 
 /** An etag without the quotes that HTTP puts around it. */
 export const bareEtag = (etag: string | undefined): string => (etag ?? '').replaceAll('"', '');

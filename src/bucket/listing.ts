@@ -1,7 +1,8 @@
 import { type _Object as ListedByS3, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { FatalError, RetryableError } from '../errors.ts';
 import type { Bucket, ListedObject, ListingPage } from './bucket.ts';
-import { abortable, bareEtag, guarded, isoTime, observedAtOf } from './client.ts';
+import { bareEtag, type Connection, guardedSmall, isoTime, observedAtOf } from './client.ts';
+import type { Asked } from './errors.ts';
 
 /** A key as `encoding-type=url` writes it: the only way in which every key survives XML. */
 const decodedKey = (encoded: string): string => {
@@ -23,11 +24,13 @@ const listedObject = (object: ListedByS3, encoded: boolean): ListedObject => ({
  * The bucket's objects, a page at a time. The last page alone says `last`; a listing that fails, or that goes on without
  * saying where, throws: it never looks complete.
  */
-export const listing = (client: S3Client, name: string): Bucket['list'] =>
+export const listing = (client: S3Client, connection: Connection): Bucket['list'] =>
   async function* ({ prefix, startAfter, signal } = {}): AsyncGenerator<ListingPage> {
+    const name = connection.bucket;
+    const asked: Asked = { what: 'list the bucket', of: 'bucket', bucket: name };
     let token: string | undefined;
     for (;;) {
-      const page = await guarded({ what: 'list the bucket', of: 'bucket', bucket: name }, () =>
+      const page = await guardedSmall(asked, connection, signal, (options) =>
         client.send(
           new ListObjectsV2Command({
             Bucket: name,
@@ -36,7 +39,7 @@ export const listing = (client: S3Client, name: string): Bucket['list'] =>
             ...(startAfter !== undefined && { StartAfter: startAfter }),
             ...(token !== undefined && { ContinuationToken: token }),
           }),
-          abortable(signal),
+          options,
         ),
       );
       const next = page.IsTruncated ? page.NextContinuationToken : undefined;

@@ -11,7 +11,7 @@ import { RetryableError, SupersededError } from '../errors.ts';
 import { type AclMapping, aclPermissions, type Grant, granteeOf } from './acl.ts';
 import type { Bucket, ObjectFacts } from './bucket.ts';
 import { type Expectation, expectationOf } from './checksum.ts';
-import { abortable, bareEtag, guarded, isoTime, observedAtOf } from './client.ts';
+import { abortable, bareEtag, type Connection, guarded, guardedSmall, isoTime, observedAtOf } from './client.ts';
 import type { Asked } from './errors.ts';
 import { metadataPermissions } from './permissions.ts';
 import { verifiedStream } from './verified.ts';
@@ -42,11 +42,12 @@ const factsOf = (
 
 /** Facts of one object; undefined when there is none. */
 export const headOf =
-  (client: S3Client, bucket: string): Bucket['head'] =>
+  (client: S3Client, connection: Connection): Bucket['head'] =>
   async (key, { signal } = {}) => {
+    const { bucket } = connection;
     try {
-      const output = await guarded(asked('ask about', key, bucket), () =>
-        client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), abortable(signal)),
+      const output = await guardedSmall(asked('ask about', key, bucket), connection, signal, (options) =>
+        client.send(new HeadObjectCommand({ Bucket: bucket, Key: key }), options),
       );
       return factsOf(key, output);
     } catch (error) {
@@ -57,11 +58,12 @@ export const headOf =
 
 /** Permissions from the ACL; undefined when the object is gone, or the mapping says nothing of such an ACL. */
 export const aclOf =
-  (client: S3Client, bucket: string, mapping: AclMapping | undefined): Bucket['aclPermissions'] =>
+  (client: S3Client, connection: Connection, mapping: AclMapping | undefined): Bucket['aclPermissions'] =>
   async (key, { signal } = {}) => {
+    const { bucket } = connection;
     try {
-      const acl = await guarded(asked('read the ACL of', key, bucket), () =>
-        client.send(new GetObjectAclCommand({ Bucket: bucket, Key: key }), abortable(signal)),
+      const acl = await guardedSmall(asked('read the ACL of', key, bucket), connection, signal, (options) =>
+        client.send(new GetObjectAclCommand({ Bucket: bucket, Key: key }), options),
       );
       const grants = (acl.Grants ?? []).map(
         ({ Grantee, Permission }): Grant => ({
@@ -96,7 +98,7 @@ const expectationIn = (output: GetObjectCommandOutput): Expectation =>
  * answer that starts anywhere else than asked is refused, so content is never mixed.
  */
 export const getOf =
-  (client: S3Client, bucket: string, silenceMsMax: number | undefined): Bucket['get'] =>
+  (client: S3Client, { bucket, silenceMsMax }: Connection): Bucket['get'] =>
   async (key, { ifMatch, signal } = {}) => {
     const about = asked('read', key, bucket);
     const fetchFrom = (offset: number, etag: string | undefined) =>

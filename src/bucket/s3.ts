@@ -10,7 +10,7 @@ import {
 import { SupersededError } from '../errors.ts';
 import type { AclMapping } from './acl.ts';
 import type { Bucket } from './bucket.ts';
-import { abortable, type Connection, connect, guarded } from './client.ts';
+import { type Connection, connect, guarded, guardedSmall } from './client.ts';
 import type { Asked } from './errors.ts';
 import { listing } from './listing.ts';
 import { aclOf, getOf, headOf } from './object.ts';
@@ -22,17 +22,17 @@ export type BucketOptions = Connection & {
 
 /** The customer's bucket over S3. This folder alone knows the S3 client. */
 export const createBucket = (options: BucketOptions): Bucket & { close(): void } => {
-  const client = connect(options);
+  const client = connect(options, 'read');
   const name = options.bucket;
   return {
     name,
-    list: listing(client, name),
-    head: headOf(client, name),
-    aclPermissions: aclOf(client, name, options.aclMapping),
-    get: getOf(client, name, options.silenceMsMax),
+    list: listing(client, options),
+    head: headOf(client, options),
+    aclPermissions: aclOf(client, options, options.aclMapping),
+    get: getOf(client, options),
     check: async ({ signal } = {}) => {
-      await guarded({ what: 'reach the bucket', of: 'bucket', bucket: name }, () =>
-        client.send(new ListObjectsV2Command({ Bucket: name, MaxKeys: 1 }), abortable(signal)),
+      await guardedSmall({ what: 'reach the bucket', of: 'bucket', bucket: name }, options, signal, (limits) =>
+        client.send(new ListObjectsV2Command({ Bucket: name, MaxKeys: 1 }), limits),
       );
     },
     close: () => client.destroy(),
@@ -58,7 +58,7 @@ export type BucketWriter = {
 };
 
 export const createBucketWriter = (options: Connection): BucketWriter => {
-  const client = connect(options);
+  const client = connect(options, 'write');
   const Bucket = options.bucket;
   const asked = (what: string, of: Asked['of'] = 'object'): Asked => ({ what, of, bucket: Bucket });
   return {

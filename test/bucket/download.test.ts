@@ -135,13 +135,19 @@ test('bytes that differ from the stated checksum are an error, and the checksum 
 });
 
 test('the last piece is only handed out once the checksum holds', async (t) => {
-  const bucket = await bucketAt(t, answering(changed, {}));
+  const bucket = await bucketAt(t, (_, response) => {
+    response.writeHead(200, headersOf(changed.length));
+    response.write(changed.subarray(0, -1));
+    setImmediate(() => response.end(changed.subarray(-1)));
+  });
   let seen = 0;
   const { body } = await bucket.get('a');
-  await t.throwsAsync(async () => {
-    for await (const chunk of body as AsyncIterable<Buffer>) seen += chunk.length;
+  const failed = Promise.withResolvers<Error>();
+  body.once('error', failed.resolve).on('data', (chunk: Buffer) => {
+    seen += chunk.length;
   });
-  t.true(seen < content.length);
+  t.regex((await failed.promise).message, /the md5/);
+  t.true(seen < changed.length);
 });
 
 test('what cannot be verified beyond its length is told so, and an empty object is whole', async (t) => {
@@ -156,7 +162,7 @@ test('what cannot be verified beyond its length is told so, and an empty object 
   await t.throwsAsync(buffer((await wrong.get('a')).body), { message: /the md5/ });
 });
 
-test('a connection that falls silent counts as broken, and the download goes on', async (t) => {
+test.serial('a connection that falls silent counts as broken, and the download goes on', async (t) => {
   let requests = 0;
   const bucket = await bucketAt(
     t,
@@ -166,7 +172,7 @@ test('a connection that falls silent counts as broken, and the download goes on'
       response.writeHead(200, headersOf(content.length));
       response.write(content.subarray(0, 100));
     },
-    { silenceMsMax: 150 },
+    { silenceMsMax: 400 },
   );
   t.true(content.equals(await buffer((await bucket.get('a')).body)));
   t.is(requests, 2);
@@ -181,4 +187,42 @@ test('an abort ends a download at once', async (t) => {
   const { body } = await bucket.get('a', { signal: controller.signal });
   body.once('data', () => controller.abort());
   await t.throwsAsync(buffer(body), { name: 'AbortError' });
+});
+
+test.serial('a reader that pauses for longer than a connection may be silent loses nothing', async (t) => {
+  let requests = 0;
+  const bucket = await bucketAt(
+    t,
+    (request, response) => {
+      requests += 1;
+      send(response, startOf(request.headers.range));
+    },
+    { silenceMsMax: 400 },
+  );
+  const { body } = await bucket.get('a');
+  const pieces: Buffer[] = [];
+  for await (const chunk of body as AsyncIterable<Buffer>) {
+    if (pieces.length === 0) await new Promise((resolve) => setTimeout(resolve, 1_000));
+    pieces.push(chunk);
+  }
+  t.true(content.equals(Buffer.concat(pieces)));
+  t.is(requests, 1);
+});
+
+test.serial('an answer that does not start, or a small one that does not end, is given up', async (t) => {
+  const silent = await bucketAt(t, () => undefined, { silenceMsMax: 100 });
+  await t.throwsAsync(silent.get('a'), { instanceOf: RetryableError });
+  await t.throwsAsync(silent.head('a'), { instanceOf: RetryableError });
+  const stuck = await bucketAt(
+    t,
+    (_, response) => {
+      response.writeHead(200, { date, 'content-type': 'application/xml' });
+      response.write('<?xml version="1.0"?><ListBucketResult><Name>customer</Name>');
+    },
+    { silenceMsMax: 400 },
+  );
+  await t.throwsAsync(stuck.check(), {
+    instanceOf: RetryableError,
+    message: /did not finish its answer within 800 ms/,
+  });
 });
