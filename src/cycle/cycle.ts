@@ -62,7 +62,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const folder = join(options.dataFolder, 'cycles', cycle);
   await mkdir(folder, { recursive: true });
   const offset = await projector.catchUp();
-  const { plan, blocked, filesUnder } = await planCycle(options, folder, offset);
+  const { plan, blocked } = await planCycle(options, folder, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -71,7 +71,6 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     plan,
     {
       filesBefore: projector.meta().stats.mirrorFiles,
-      filesUnder,
       ...(options.listing && { listing: options.listing }),
     },
     options.gate,
@@ -149,9 +148,7 @@ const planCycle = async (options: CycleOptions, folder: string, offset: number) 
     const facts = await folderFacts(queries, fitting.changes);
     const capabilities = fitting.changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;
     const plan = planChanges(fitting.changes, { ...facts, capabilities });
-    const deleted = plan.steps.filter(({ operation }) => operation.recursive).map(({ operation }) => operation.path);
-    const beneath = new Map(deleted.map((path) => [path, facts.filesUnder(path)]));
-    return { plan, blocked: fitting.unplaceable, filesUnder: (path: string) => beneath.get(path) ?? 1 };
+    return { plan, blocked: fitting.unplaceable };
   });
 };
 

@@ -13,6 +13,7 @@ export type Draft = {
   readonly result: FileRow | null;
   readonly why: string;
   readonly claim: Claim;
+  readonly files?: number;
   /** The draft that brings the file to its path first. */
   readonly follows?: Draft | undefined;
 };
@@ -126,6 +127,7 @@ export const goneTreeDraft = ({ folder, members }: GoneTree): Draft => ({
   result: null,
   why: `the bucket holds nothing beneath this folder any more: all ${members.length} there go at once`,
   claim: { vacates: folder, whole: true },
+  files: members.length,
 });
 
 export const movedTreeDraft = ({ folder, to, members }: MovedTree): Draft => {
@@ -146,6 +148,7 @@ export const movedTreeDraft = ({ folder, to, members }: MovedTree): Draft => {
     result: { ...first, path: to + first.path.slice(folder.length), offset: to_offset },
     why: `everything in this folder has the same new folder in the bucket: all ${members.length} go along`,
     claim: { vacates: folder, takes: to, whole: true },
+    files: members.length,
   };
 };
 

@@ -4,13 +4,13 @@ import type { Plan } from './operation.ts';
 export type GateFacts = {
   /** Files that the file manager holds before the plan. */
   readonly filesBefore: number;
-  /** Files beneath a folder that the plan deletes as a whole. */
-  readonly filesUnder?: (folder: string) => number;
-  /** Set when the plan stands on a fresh listing of the bucket. */
-  readonly listing?: { readonly objects: number; readonly complete: boolean };
+  /** Set when the plan stands on a fresh listing of the bucket; `error` is why it broke off, where it did. */
+  readonly listing?: { readonly objects: number; readonly complete: boolean; readonly error?: string };
   /** Bucket that the file manager was filled from so far, and the one configured now. */
   readonly bucketBefore?: string;
   readonly bucketNow?: string;
+  /** Rows of the file table at the end of the last cycle, and now. */
+  readonly projection?: { readonly before: number; readonly now: number };
   /** Difference between the bucket server's clock and this machine's, in milliseconds. */
   readonly clockOffsetMs?: number;
 };
@@ -20,51 +20,76 @@ export type GateLimits = {
   readonly deleteMax: number;
   /** Largest share of the files that one cycle may delete. */
   readonly deleteShareMax: number;
-  /** Up to this many deletes the share is not looked at: small buckets change by large shares. */
+  /** Up to this many the shares are not looked at: small buckets change by large shares. */
   readonly deleteFloor: number;
+  /** Largest share of its rows that the file table may lose between two cycles. */
+  readonly shrinkShareMax?: number;
   readonly clockOffsetMsMax: number;
 };
 
-export const gateLimits: GateLimits = {
+export const gateLimits: Required<GateLimits> = {
   deleteMax: 1_000,
   deleteShareMax: 0.25,
   deleteFloor: 10,
+  shrinkShareMax: 0.5,
   clockOffsetMsMax: 15 * 60_000,
 };
 
 export type Verdict = { readonly held: boolean; readonly reasons: readonly string[] };
 
-/** Judges a plan, after rename pairing: a rename is no delete. Every reason to hold is named, with its numbers. */
-export const judge = (plan: Plan, facts: GateFacts, limits: GateLimits = gateLimits): Verdict => {
-  const deletes = plan.steps
-    .filter(({ operation }) => operation.kind === 'delete')
-    .reduce(
-      (sum, { operation }) =>
-        sum + (operation.path.endsWith('/') ? Math.max(1, facts.filesUnder?.(operation.path) ?? 1) : 1),
-      0,
-    );
-  const share = facts.filesBefore === 0 ? 0 : deletes / facts.filesBefore;
-  const reasons: string[] = [];
-  const percent = (value: number): string => `${(value * 100).toFixed(1).replace(/\.0$/, '')} %`;
-  if (deletes > limits.deleteMax) {
-    reasons.push(`it would delete ${deletes} files, more than ${limits.deleteMax} (GATE_DELETE_MAX)`);
-  }
-  if (deletes > limits.deleteFloor && share > limits.deleteShareMax) {
-    reasons.push(
-      `it would delete ${deletes} of ${facts.filesBefore} files, ${percent(share)}: more than ${percent(limits.deleteShareMax)} (GATE_DELETE_SHARE_MAX)`,
-    );
-  }
-  if (deletes > 0 && facts.listing && !facts.listing.complete)
-    reasons.push('the listing of the bucket broke off, and it would delete files');
-  if (deletes > 0 && facts.listing?.objects === 0)
-    reasons.push('the bucket lists no objects at all, and it would delete files');
-  if (facts.bucketBefore !== undefined && facts.bucketNow !== undefined && facts.bucketBefore !== facts.bucketNow) {
-    reasons.push(`the file manager was filled from ${facts.bucketBefore}, and ${facts.bucketNow} is configured now`);
-  }
-  if (facts.clockOffsetMs !== undefined && Math.abs(facts.clockOffsetMs) > limits.clockOffsetMsMax) {
-    reasons.push(
-      `this machine's clock is ${Math.round(Math.abs(facts.clockOffsetMs) / 1000)} s away from the bucket's`,
-    );
-  }
+/** One rule: why a plan with this many deletes is held, or nothing. */
+type Rule = (deletes: number, facts: GateFacts, limits: Required<GateLimits>) => string | undefined;
+
+const percent = (share: number): string => `${(share * 100).toFixed(1).replace(/\.0$/, '')} %`;
+
+const tooMany: Rule = (deletes, _, { deleteMax }) =>
+  deletes > deleteMax ? `it would delete ${deletes} files, more than ${deleteMax} (GATE_DELETE_MAX)` : undefined;
+
+const tooLargeAShare: Rule = (deletes, { filesBefore }, { deleteFloor, deleteShareMax }) => {
+  // More deletes than files is a share too: of a mirror that is not what the plan was made from.
+  const share = deletes / Math.max(1, filesBefore);
+  return deletes > deleteFloor && share > deleteShareMax
+    ? `it would delete ${deletes} of ${filesBefore} files, ${percent(share)}: more than ${percent(deleteShareMax)} (GATE_DELETE_SHARE_MAX)`
+    : undefined;
+};
+
+const brokenListing: Rule = (deletes, { listing }) =>
+  deletes > 0 && listing && !listing.complete
+    ? `the listing of the bucket broke off after ${listing.objects} objects${listing.error === undefined ? '' : ` (${listing.error})`}, and it would delete ${deletes} files`
+    : undefined;
+
+const emptyListing: Rule = (deletes, { listing }) =>
+  deletes > 0 && listing?.complete === true && listing.objects === 0
+    ? `the bucket lists no objects at all, and it would delete ${deletes} files`
+    : undefined;
+
+const otherBucket: Rule = (_, { bucketBefore, bucketNow }) =>
+  bucketBefore !== undefined && bucketNow !== undefined && bucketBefore !== bucketNow
+    ? `the file manager was filled from ${bucketBefore}, and ${bucketNow} is configured now`
+    : undefined;
+
+const shrunk: Rule = (_, { projection }, { deleteFloor, shrinkShareMax }) => {
+  const lost = projection ? projection.before - projection.now : 0;
+  const share = projection && projection.before > 0 ? lost / projection.before : 0;
+  return projection && lost > deleteFloor && share > shrinkShareMax
+    ? `the file table has shrunk from ${projection.before} to ${projection.now} rows since the last cycle, by ${percent(share)}: more than ${percent(shrinkShareMax)}`
+    : undefined;
+};
+
+const clockFarOff: Rule = (_, { clockOffsetMs = 0 }, { clockOffsetMsMax }) =>
+  Math.abs(clockOffsetMs) > clockOffsetMsMax
+    ? `this machine's clock is ${Math.round(Math.abs(clockOffsetMs) / 1_000)} s ${clockOffsetMs > 0 ? 'behind' : 'ahead of'} the bucket's, more than ${Math.round(clockOffsetMsMax / 1_000)} s`
+    : undefined;
+
+const rules: readonly Rule[] = [tooMany, tooLargeAShare, brokenListing, emptyListing, otherBucket, shrunk, clockFarOff];
+
+/** Files that the plan deletes. It is made after rename pairing, so a rename is no delete; a folder counts with what is in it. */
+export const deletesOf = (plan: Plan): number =>
+  plan.steps.reduce((sum, { operation, files = 1 }) => sum + (operation.kind === 'delete' ? files : 0), 0);
+
+/** Judges a plan. Every reason to hold is named, with its numbers; a plan that does nothing is never held. */
+export const judge = (plan: Plan, facts: GateFacts, limits: Partial<GateLimits> = {}): Verdict => {
+  const deletes = deletesOf(plan);
+  const reasons = rules.flatMap((rule) => rule(deletes, facts, { ...gateLimits, ...limits }) ?? []);
   return { held: reasons.length > 0 && plan.steps.length > 0, reasons };
 };

@@ -38,6 +38,8 @@ export type Step = {
   readonly why: string;
   /** The row that the mirror holds once the step is done; null after a delete. */
   readonly result: FileRow | null;
+  /** How many rows of the mirror a whole folder's operation takes along; absent for a single file. */
+  readonly files?: number;
 };
 
 /** A path that cannot be carried over, with the reason (a file `a` beside `a/b`, …). Visible, never retried endlessly. */

@@ -133,9 +133,15 @@ const arranged = (drafts: readonly Draft[]): Step[] => {
     position[index] = at;
   });
   return order.map((index): Step => {
-    const { operation, result, why } = parts[index] as Draft;
+    const { operation, result, why, files } = parts[index] as Draft;
     const waitsFor = (earlier[index] as number[]).map((other) => position[other] as number).sort((a, b) => a - b);
-    return { operation: withId(operation), after: waitsFor, why, result };
+    return {
+      operation: withId(operation),
+      after: waitsFor,
+      why,
+      result,
+      ...(files !== undefined && { files }),
+    };
   });
 };
 
