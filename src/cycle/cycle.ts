@@ -96,7 +96,8 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   }
   const finished = new Date();
   const stats = projector.meta().stats;
-  const complete = applied.states.done === plan.steps.length;
+  // What was superseded is no failure: the event that supersedes it is on its way.
+  const complete = applied.states.done + applied.states.superseded === plan.steps.length;
   const report: Report = {
     format: 1,
     cycle,
