@@ -1,27 +1,90 @@
-import type { Plan } from './operation.ts';
+import type { OperationKind } from '../../events/event.ts';
+import type { Plan, Step } from './operation.ts';
 
-const shown = (path: string, width: number): string => {
+const width = 80;
+const indent = '      ';
+
+/** A path on one line, control characters made visible, its end kept: the name tells more than the folders. */
+const shown = (path: string, most: number): string => {
   const text = JSON.stringify(path).slice(1, -1);
-  return text.length > width ? `${text.slice(0, width - 1)}…` : text;
+  const letters = [...text];
+  return letters.length > most ? `…${letters.slice(1 - most).join('')}` : text;
 };
 
-/** A plan for a person at 80 columns: what it does, each operation with the reason why it is there. */
+/** What JSON leaves as it is and a terminal acts on: C1 controls, and marks that turn the direction of writing. */
+const acting = /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
+
+const harmless = (line: string): string => line.replace(acting, '\ufffd');
+
+const wrapped = (text: string, first: string, next: string): string[] => {
+  const lines: string[] = [];
+  let line = first;
+  let empty = true;
+  const room = width - Math.max(first.length, next.length);
+  for (const whole of text.split(' ')) {
+    const word = whole.length > room ? `${whole.slice(0, room - 1)}…` : whole;
+    if (!empty && line.length + 1 + word.length > width) {
+      lines.push(line);
+      line = next;
+      empty = true;
+    }
+    line += empty ? word : ` ${word}`;
+    empty = false;
+  }
+  lines.push(line);
+  return lines;
+};
+
+const kinds: readonly (readonly [OperationKind, string, string])[] = [
+  ['save', 'save', 'saves'],
+  ['delete', 'delete', 'deletes'],
+  ['rename', 'rename', 'renames'],
+  ['move', 'move', 'moves'],
+  ['update_permissions', 'permission change', 'permission changes'],
+];
+
+const counted = (steps: readonly Step[]): string =>
+  kinds
+    .flatMap(([kind, one, many]) => {
+      const count = steps.filter(({ operation }) => operation.kind === kind).length;
+      return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`];
+    })
+    .join(', ');
+
+const bytesOf = (steps: readonly Step[]): string => {
+  const bytes = steps.reduce((sum, { operation }) => sum + (operation.kind === 'save' ? (operation.size ?? 0) : 0), 0);
+  return bytes === 0 ? '' : `; ${bytes} bytes to carry over`;
+};
+
+const stepLines = ({ operation, after, why }: Step, index: number): string[] => {
+  const head = `${String(index).padStart(4)}  ${operation.kind.padEnd(18)} `;
+  const room = width - head.length;
+  const from = shown(operation.path, room);
+  const to = operation.to === undefined ? undefined : shown(operation.to, room - 3);
+  const oneLine = to !== undefined && from.length + to.length + 4 <= room;
+  const place =
+    to === undefined
+      ? [head + from]
+      : oneLine
+        ? [`${head}${from} -> ${to}`]
+        : [head + from, `${' '.repeat(head.length)}-> ${to}`];
+  const waits = after.slice(0, 5).join(', ') + (after.length > 5 ? ', …' : '');
+  return [...place, ...wrapped(`${why}${waits === '' ? '' : ` (after ${waits})`}`, indent, indent)];
+};
+
+/** A plan for a person at 80 columns: what it does, then each operation with the reason why it is there, `most` of them. */
 export const describePlan = (plan: Plan, held: readonly string[], most = 50): string => {
-  if (plan.steps.length === 0 && plan.unplaceable.length === 0)
+  const { steps, unplaceable } = plan;
+  if (steps.length === 0 && unplaceable.length === 0)
     return 'Nothing to do: the file manager holds what the bucket holds.\n';
-  const lines = [`Plan ${plan.id}: ${plan.steps.length} operation${plan.steps.length === 1 ? '' : 's'}`];
-  for (const reason of held) lines.push(`  HELD: ${reason}`);
-  plan.steps.slice(0, most).forEach(({ operation, after, why }, index) => {
-    const to = operation.to === undefined ? '' : ` -> ${shown(operation.to, 28)}`;
-    lines.push(
-      `${String(index).padStart(4)}  ${operation.kind.padEnd(18)} ${shown(operation.path, to ? 28 : 56)}${to}`,
-    );
-    lines.push(
-      `      ${why}${after.length > 0 ? ` (after ${after.slice(0, 5).join(', ')}${after.length > 5 ? ', …' : ''})` : ''}`,
-    );
-  });
-  if (plan.steps.length > most) lines.push(`      … and ${plan.steps.length - most} more`);
-  for (const { path, reason } of plan.unplaceable) lines.push(`   !  ${shown(path, 60)}`, `      ${reason}`);
+  const lines = [`Plan ${plan.id}: ${steps.length} operation${steps.length === 1 ? '' : 's'}`];
+  if (steps.length > 0) lines.push(...wrapped(`${counted(steps)}${bytesOf(steps)}`, '  ', '  '));
+  for (const reason of held) lines.push(...wrapped(reason, '  HELD: ', '        '));
+  lines.push(...steps.slice(0, most).flatMap(stepLines));
+  if (steps.length > most) lines.push(`${indent}… and ${steps.length - most} more`);
+  for (const { path, reason } of unplaceable.slice(0, most))
+    lines.push(`   !  ${shown(path, width - indent.length)}`, ...wrapped(reason, indent, indent));
+  if (unplaceable.length > most) lines.push(`${indent}… and ${unplaceable.length - most} more that cannot be placed`);
   if (held.length > 0) lines.push('', `To carry it out all the same: s3-sync apply ${plan.id}`);
-  return `${lines.join('\n')}\n`;
+  return `${lines.map(harmless).join('\n')}\n`;
 };

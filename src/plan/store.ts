@@ -4,38 +4,94 @@ import { FatalError } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { Plan } from './operation.ts';
 
-/** A plan that was shown or is held. It is released by its id; the id is a hash of its operations, so it expires by itself. */
+/**
+ * Plans that were shown or are held, each under its id in a folder of its own. The id is a hash of the plan's operations,
+ * so a plan expires by itself once the state that it was made from has moved on. A crash leaves at most a temporary file.
+ */
 export type StoredPlan = { readonly plan: Plan; readonly held: readonly string[]; readonly stored_at: string };
 
 const plansKept = 50;
+const idLength = 16;
+const planFile = /^[0-9a-f]{16}\.json$/;
+const temporaryFile = /^[0-9a-f]{16}\.json\.tmp-\d+$/;
 
 export const storePlan = async (folder: string, plan: Plan, held: readonly string[]): Promise<void> => {
   await mkdir(folder, { recursive: true });
   const stored: StoredPlan = { plan, held, stored_at: new Date().toISOString() };
   await publishFile(join(folder, `${plan.id}.json`), (append) => append(JSON.stringify(stored)));
-  const all = await listPlans(folder);
-  for (const { plan: old } of all.slice(0, Math.max(0, all.length - plansKept)))
-    await rm(join(folder, `${old.id}.json`), { force: true });
+  const others = (await listPlans(folder)).filter((kept) => kept.plan.id !== plan.id);
+  for (const old of others.slice(0, Math.max(0, others.length + 1 - plansKept))) await dropPlan(folder, old.plan.id);
+  for (const name of (await readdir(folder)).filter((left) => temporaryFile.test(left)))
+    await rm(join(folder, name), { force: true });
+};
+
+const namesIn = (folder: string): Promise<string[]> =>
+  readdir(folder).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+
+/** Undefined when the file is gone meanwhile, or holds no plan: a damaged one never stands in the way of the others. */
+const readStored = async (path: string): Promise<StoredPlan | undefined> => {
+  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return '';
+    throw error;
+  });
+  try {
+    const stored = JSON.parse(text) as StoredPlan;
+    return Array.isArray(stored.plan.steps) && path.endsWith(`${stored.plan.id}.json`) ? stored : undefined;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Every stored plan, oldest first. */
 export const listPlans = async (folder: string): Promise<StoredPlan[]> => {
-  const names = (await readdir(folder).catch(() => [])).filter((name) => /^[0-9a-f]{16}\.json$/.test(name));
-  const plans = await Promise.all(
-    names.map(async (name) => JSON.parse(await readFile(join(folder, name), 'utf8')) as StoredPlan),
-  );
-  return plans.sort((a, b) => (a.stored_at < b.stored_at ? -1 : 1));
+  const plans: StoredPlan[] = [];
+  for (const name of (await namesIn(folder)).filter((entry) => planFile.test(entry))) {
+    const stored = await readStored(join(folder, name));
+    if (stored) plans.push(stored);
+  }
+  return plans.sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
 };
 
-/** The plan of an id or of a unique beginning of one. Throws FatalError that names the plans there are. */
+/** The plan of an id or of a unique beginning of one, at least four letters. Throws FatalError that says what was meant. */
 export const findPlan = async (folder: string, id: string): Promise<StoredPlan> => {
-  const plans = await listPlans(folder);
-  const found = plans.filter(({ plan }) => plan.id.startsWith(id));
-  if (found.length === 1 && id.length >= 4) return found[0] as StoredPlan;
-  const known = plans.map(({ plan }) => plan.id).join(', ') || 'none';
-  throw new FatalError(
-    `there is ${found.length > 1 ? 'more than one' : 'no'} plan ${JSON.stringify(id)}; plans kept: ${known}`,
-  );
+  const ids = (await namesIn(folder)).filter((name) => planFile.test(name)).map((name) => name.slice(0, idLength));
+  const found = ids.filter((known) => known.startsWith(id));
+  if (id.length < 4)
+    throw new FatalError(`a plan is named by at least the first 4 letters of its id, not ${JSON.stringify(id)}`);
+  if (found.length > 1)
+    throw new FatalError(`${JSON.stringify(id)} is the beginning of several plans: ${found.sort().join(', ')}`);
+  const only = found[0];
+  if (only === undefined) throw new FatalError(`there is no plan ${JSON.stringify(id)}${hintFor(id, ids)}`);
+  const stored = await readStored(join(folder, `${only}.json`));
+  if (!stored) throw new FatalError(`the file of plan ${only} is damaged: make it again with 's3-sync plan'`);
+  return stored;
+};
+
+const hintFor = (id: string, ids: readonly string[]): string => {
+  if (ids.length === 0) return ": none is kept, 's3-sync plan' makes one";
+  const likely = ids
+    .map((known) => ({ known, distance: editsBetween(id, known.slice(0, Math.max(4, id.length))) }))
+    .sort((a, b) => a.distance - b.distance || (a.known < b.known ? -1 : 1));
+  const nearest = likely[0];
+  if (nearest && nearest.distance <= Math.ceil(id.length / 4)) return `: did you mean ${nearest.known}?`;
+  return `; kept are ${[...ids].sort().slice(0, 5).join(', ')}${ids.length > 5 ? ` and ${ids.length - 5} more` : ''}`;
+};
+
+/** How many letters must be put in, left out or exchanged to make one text of the other. */
+const editsBetween = (a: string, b: string): number => {
+  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let row = 1; row <= Math.min(a.length, 64); row++) {
+    const current = [row];
+    for (let at = 1; at <= b.length; at++) {
+      const exchanged = (previous[at - 1] as number) + (a[row - 1] === b[at - 1] ? 0 : 1);
+      current.push(Math.min((previous[at] as number) + 1, (current[at - 1] as number) + 1, exchanged));
+    }
+    previous = current;
+  }
+  return (previous[b.length] as number) + Math.max(0, a.length - 64);
 };
 
 /** Releases a held plan: a person has named it. The mark holds for this plan alone, and goes once it was carried out. */
@@ -43,7 +99,7 @@ export const releasePlan = (folder: string, id: string): Promise<void> =>
   publishFile(join(folder, `${id}.released`), (append) => append(new Date().toISOString()));
 
 export const isReleased = async (folder: string, id: string): Promise<boolean> =>
-  (await readdir(folder).catch((): string[] => [])).includes(`${id}.released`);
+  (await namesIn(folder)).includes(`${id}.released`);
 
 export const dropPlan = async (folder: string, id: string): Promise<void> => {
   for (const end of ['json', 'released']) await rm(join(folder, `${id}.${end}`), { force: true });

@@ -1,0 +1,50 @@
+import test from 'ava';
+import { describePlan } from '../../src/plan/describe.ts';
+import { planChanges } from '../../src/plan/plan.ts';
+import { changesBetween } from './model.ts';
+import { facts, row } from './tables.ts';
+
+test('a plan is told in lines of 80 columns: counts, then each operation with its reason', (t) => {
+  const have = [row('a', 1), row('b', 2), row('old', 3), row('p', 4)];
+  const want = [row('b', 1, 'e1', 11), row('a', 2, 'e2', 12), row('new/report', 5), row('p', 4, 'e4', 13, '0600')];
+  const text = describePlan(planChanges(changesBetween(have, want), facts(have, [])), []);
+  t.is(
+    text.replace(/[0-9a-f]{16}/g, 'HASH'),
+    `Plan HASH: 6 operations
+  1 save, 1 delete, 3 renames, 1 permission change; 1 bytes to carry over
+   0  rename             a -> .s3-sync-tmp-HASH
+      "b" is not free before this one has left its place: it steps aside first
+   1  rename             b -> a
+      the same file has another path in the bucket (after 0)
+   2  rename             .s3-sync-tmp-HASH -> b
+      the same file has another path in the bucket (after 0, 1)
+   3  save               new/report
+      the bucket holds it, the file manager does not
+   4  update_permissions p
+      the bucket says 0600, the file manager has 0644
+   5  delete             old
+      the bucket does not hold it any more
+`,
+  );
+});
+
+test('no line is longer than 80 columns, whatever the paths, and control characters are harmless', (t) => {
+  const long = `${'deep/'.repeat(150)}file \u001b[31m\u009b31m\u202e\r\n"quoted"`;
+  const have = [row('a', 1)];
+  const want = [row(long, 1, 'e1', 9), row('x'.repeat(500), 2), row(`${'x'.repeat(500)}/y`, 3)];
+  const text = describePlan(planChanges(changesBetween(have, want), facts(have, [])), [
+    `held ${'because '.repeat(30)}`,
+  ]);
+  for (const line of text.split('\n')) t.true([...line].length <= 80, line);
+  t.notRegex(text, /[\u001b\r\u009b\u202e]/);
+  t.regex(text, /HELD: held because/);
+  t.regex(text, /s3-sync apply [0-9a-f]{16}\n$/);
+});
+
+test('a long plan is abbreviated, and an empty one says so', (t) => {
+  const many = Array.from({ length: 60 }, (_, at) => row(`f${String(at).padStart(2, '0')}`, at + 1));
+  const text = describePlan(planChanges(changesBetween([], many), facts([], [])), []);
+  t.regex(text, /60 operations\n {2}60 saves; 60 bytes/);
+  t.regex(text, /… and 10 more\n$/);
+  t.is(describePlan(planChanges([]), []), 'Nothing to do: the file manager holds what the bucket holds.\n');
+});

@@ -1,0 +1,86 @@
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { FatalError } from '../../src/errors.ts';
+import type { Plan } from '../../src/plan/operation.ts';
+import { planChanges } from '../../src/plan/plan.ts';
+import { dropPlan, findPlan, isReleased, listPlans, releasePlan, storePlan } from '../../src/plan/store.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+import { changesBetween } from './model.ts';
+import { row } from './tables.ts';
+
+const plansFolder = async (t: ExecutionContext): Promise<string> => {
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  return join(folder, 'plans');
+};
+
+const named = (id: string): Plan => ({ id, steps: [], unplaceable: [] });
+
+test('a stored plan comes back as it was, by its id or a unique beginning of it', async (t) => {
+  const folder = await plansFolder(t);
+  const plan = planChanges(changesBetween([row('a', 1)], [row('b', 1, 'e1', 5), row('ü "x"\n', 2)]));
+  await storePlan(folder, plan, ['too much']);
+  t.deepEqual((await findPlan(folder, plan.id)).plan, plan);
+  t.deepEqual((await findPlan(folder, plan.id.slice(0, 4))).held, ['too much']);
+});
+
+test('a plan that is not there is answered with the one that was probably meant', async (t) => {
+  const folder = await plansFolder(t);
+  const answer = async (id: string): Promise<string | undefined> =>
+    (await t.throwsAsync(findPlan(folder, id), { instanceOf: FatalError }))?.message;
+  t.is(await answer('abcd'), `there is no plan "abcd": none is kept, 's3-sync plan' makes one`);
+  await storePlan(folder, named('aaaabbbbccccdddd'), []);
+  await storePlan(folder, named('aaaabbbbcccceeee'), []);
+  t.is(await answer('aaaabbbbccccdddf'), 'there is no plan "aaaabbbbccccdddf": did you mean aaaabbbbccccdddd?');
+  t.is(await answer('9999'), 'there is no plan "9999"; kept are aaaabbbbccccdddd, aaaabbbbcccceeee');
+  t.is(await answer('aaaa'), '"aaaa" is the beginning of several plans: aaaabbbbccccdddd, aaaabbbbcccceeee');
+  t.is(await answer('aa'), `a plan is named by at least the first 4 letters of its id, not "aa"`);
+  t.regex((await answer('../../../etc/passwd')) ?? '', /there is no plan/);
+});
+
+test('a bounded number of plans is kept, the newest ones, and what belongs to the others goes too', async (t) => {
+  const folder = await plansFolder(t);
+  const ids = Array.from({ length: 53 }, (_, at) => at.toString(16).padStart(16, '0'));
+  for (const id of ids) {
+    await storePlan(folder, named(id), []);
+    await releasePlan(folder, id);
+  }
+  await storePlan(folder, named('f'.repeat(16)), []);
+  const kept = (await listPlans(folder)).map(({ plan }) => plan.id);
+  t.is(kept.length, 50);
+  t.false(kept.includes(ids[0] as string));
+  t.true(kept.includes('f'.repeat(16)));
+  t.is((await readdir(folder)).filter((name) => name.endsWith('.released')).length, 49);
+});
+
+test('damaged and foreign files stand in nobody’s way, and what a crash left is cleared', async (t) => {
+  const folder = await plansFolder(t);
+  await mkdir(folder);
+  await writeFile(join(folder, `${'1'.repeat(16)}.json`), '{"plan":{"id":"11111111111');
+  await writeFile(join(folder, `${'2'.repeat(16)}.json`), JSON.stringify({ plan: named('3'.repeat(16)), held: [] }));
+  await writeFile(join(folder, `${'4'.repeat(16)}.json.tmp-77`), 'half');
+  await writeFile(join(folder, 'notes.txt'), 'mine');
+  await storePlan(folder, named('5'.repeat(16)), []);
+  t.deepEqual(
+    (await listPlans(folder)).map(({ plan }) => plan.id),
+    ['5'.repeat(16)],
+  );
+  await t.throwsAsync(findPlan(folder, '1111'), { instanceOf: FatalError, message: /is damaged: make it again/ });
+  t.deepEqual(
+    (await readdir(folder)).filter((name) => /tmp|notes/.test(name)),
+    ['notes.txt'],
+  );
+});
+
+test('a release holds for one plan, and goes with it', async (t) => {
+  const folder = await plansFolder(t);
+  const id = 'a'.repeat(16);
+  t.false(await isReleased(folder, id));
+  await storePlan(folder, named(id), ['held']);
+  await releasePlan(folder, id);
+  t.true(await isReleased(folder, id));
+  t.false(await isReleased(folder, 'b'.repeat(16)));
+  await dropPlan(folder, id);
+  t.false(await isReleased(folder, id));
+});
