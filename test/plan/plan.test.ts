@@ -166,6 +166,25 @@ test('a whole folder does not move where something stays behind, or stays where 
   ]);
 });
 
+test('what a folder holds does not move as a whole into a folder around it', (t) => {
+  t.deepEqual(written(files('d/s/x', 'd/s/y'), renamed('d/x', 'd/y'), folders), [
+    'move d/s/x -> d/x',
+    'move d/s/y -> d/y',
+  ]);
+});
+
+test('two folders that become one: the first goes as a whole, the other file by file', (t) => {
+  t.deepEqual(written(files('d/x', 'd/y', 'e/v', 'e/w'), renamed('f/x', 'f/y', 'f/v', 'f/w'), folders), [
+    'rename d/ -> f/',
+    'move e/v -> f/v after 0',
+    'move e/w -> f/w after 0',
+  ]);
+});
+
+test('a folder that something new is in is not deleted as a whole', (t) => {
+  t.deepEqual(written(files('d/x', 'd/y'), [row('d/z', 3)], folders), ['save d/z', 'delete d/x', 'delete d/y']);
+});
+
 test('what moves out of a folder leaves before the folder moves, what is new in it comes after', (t) => {
   const want = [...renamed('f/x', 'f/y', 'z', 'f/in'), row('f/new', 9)];
   t.deepEqual(written(files('d/x', 'd/y', 'd/z', 'in'), want, folders), [
