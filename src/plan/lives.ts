@@ -87,10 +87,12 @@ const matchUnique = (
 
 /**
  * In a ring of renames whose files all stand in each other's way, a file that gets new content anyway need not be renamed:
- * it is saved at its new path, and its old place is simply taken. That opens the ring without a temporary name.
+ * it is saved at its new path, and its old place is simply taken. That opens the ring without a temporary name. Not where
+ * `mustLeave` says that its old place is to be empty for a while.
  */
 export const withoutNeedlessMoves = (
   moved: readonly Moved[],
+  mustLeave: (path: string) => boolean,
 ): { readonly moving: readonly Moved[]; readonly rewritten: readonly Moved[] } => {
   const leaving = new Map(moved.map((life) => [life.have.path, life]));
   const seen = new Set<Moved>();
@@ -104,7 +106,7 @@ export const withoutNeedlessMoves = (
       life = leaving.get(life.want.path);
     }
     const ring = life && walk.includes(life) ? walk.slice(walk.indexOf(life)) : [];
-    const needless = ring.find(({ have, want }) => !sameBytes(have, want));
+    const needless = ring.find(({ have, want }) => !sameBytes(have, want) && !mustLeave(have.path));
     if (needless) rewritten.add(needless);
   }
   return { moving: moved.filter((life) => !rewritten.has(life)), rewritten: [...rewritten] };

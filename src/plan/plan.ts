@@ -18,7 +18,7 @@ import { type Lives, livesOf, withoutNeedlessMoves } from './lives.ts';
 import type { Change, Plan, Step } from './operation.ts';
 import { planId, withId } from './operation-id.ts';
 import { stepsAside, topological } from './order.ts';
-import { comparePaths } from './paths.ts';
+import { comparePaths, foldersAround } from './paths.ts';
 import { placeable } from './placeable.ts';
 import { type FilesUnder, type Trees, treesOf } from './trees.ts';
 
@@ -90,9 +90,13 @@ const singleDrafts = (lives: Lives, trees: Trees, vacatedAt: (path: string) => n
   const carried = new Set(trees.moved.flatMap(({ members }) => members.map(({ have }) => have)));
   const removed = new Set(trees.gone.flatMap(({ members }) => members));
   const alone = lives.moved.filter(({ have }) => !carried.has(have));
+  const treePlaces = new Set(trees.moved.flatMap(({ folder, to }) => [folder, to]));
   // A folder's own row cannot be renamed without what is beneath: it is made anew, and taken off the old folder.
   const remade = alone.filter(({ have }) => isFolder(have.path));
-  const { moving, rewritten } = withoutNeedlessMoves(alone.filter(({ have }) => !isFolder(have.path)));
+  const { moving, rewritten } = withoutNeedlessMoves(
+    alone.filter(({ have }) => !isFolder(have.path)),
+    (path) => foldersAround(path).some((folder) => treePlaces.has(folder)),
+  );
   return [
     ...[...lives.gone, ...remade.map(({ have }) => have)].filter((have) => !removed.has(have)).map(deleteDraft),
     ...[...remade, ...rewritten].map(({ want }) => saveDraft(want, null, vacatedAt(want.path))),

@@ -54,6 +54,10 @@ const explanations = ({ have, want }: Moved): (readonly [folder: string, to: str
 
 const lieWithinEachOther = (a: string, b: string): boolean => a !== b && (a.startsWith(b) || b.startsWith(a));
 
+/** The folders around a path from `folder` on. */
+const foldersFrom = (folder: string, path: string): string[] =>
+  foldersAround(path).filter((around) => around.startsWith(folder));
+
 const outermostFirst = (a: string, b: string): number => a.length - b.length || comparePaths(a, b);
 
 /** For each folder the destination that most of its rows go to. */
@@ -88,19 +92,24 @@ export const treesOf = (changes: readonly Change[], lives: Lives, filesUnder: Fi
   const emptied = (folder: string): boolean => filesUnder(folder) === leaving(folder);
   const moved: MovedTree[] = [];
   const used = new Set<FileRow>();
-  const taken = new Set<string>();
   /** Folders that a whole folder takes along, itself included: what is in them cannot go anywhere else as a whole. */
   const carried = new Set<string>();
+  /** Places of whole folders, and every folder that one of them brings along: another whole folder cannot go there. */
+  const places = new Set<string>();
+  const filled = new Set<string>();
   const best = destinations(lives.moved);
   for (const folder of [...best.keys()].sort(outermostFirst)) {
     const { to, members } = best.get(folder) as { to: string; members: Moved[] };
     if (members.length < 2 && members[0]?.have.path !== folder) continue;
-    if (carried.has(folder) || taken.has(diskName(to)) || lieWithinEachOther(diskName(folder), diskName(to))) continue;
+    if (carried.has(folder) || lieWithinEachOther(diskName(folder), diskName(to))) continue;
     if (!emptied(folder) || !emptied(to)) continue;
-    taken.add(diskName(to));
+    const brought = new Set(members.flatMap(({ want }) => foldersFrom(to, want.path).map(diskName)));
+    if (filled.has(diskName(to)) || [...brought].some((place) => places.has(place))) continue;
+    places.add(diskName(to));
+    for (const place of brought) filled.add(place);
     for (const { have } of members) {
       used.add(have);
-      for (const around of foldersAround(have.path)) if (around.startsWith(folder)) carried.add(around);
+      for (const around of foldersFrom(folder, have.path)) carried.add(around);
     }
     moved.push({ folder, to, members });
   }

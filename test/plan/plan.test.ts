@@ -181,6 +181,15 @@ test('two folders that become one: the first goes as a whole, the other file by 
   ]);
 });
 
+test('a whole folder does not go where another one brings a folder of that name along', (t) => {
+  const have = files('d/s/x', 'd/s/y', 'e/a', 'e/b');
+  t.deepEqual(written(have, renamed('f/s/x', 'f/s/y', 'f/s/a', 'f/s/b'), folders), [
+    'rename d/ -> f/',
+    'move e/a -> f/s/a after 0',
+    'move e/b -> f/s/b after 0',
+  ]);
+});
+
 test('a folder that something new is in is not deleted as a whole', (t) => {
   t.deepEqual(written(files('d/x', 'd/y'), [row('d/z', 3)], folders), ['save d/z', 'delete d/x', 'delete d/y']);
 });
