@@ -47,17 +47,21 @@ const runAva = async (): Promise<Counts> => {
   );
   let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   let showing = false;
+  const failed: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     const read = readTapLine(line);
     counts = addTapLine(counts, read);
     if (read) {
       showing = read.kind === 'failed' || read.kind === 'unfinished';
+      if (showing) failed.push(read.title);
       console.log(`  ${showing ? '✘' : read.kind === 'skipped' ? '-' : '✔'} ${read.title}`);
     } else if (showing && line.startsWith(' ')) {
       console.log(`  ${line}`);
     }
   }
   const code = await closed;
+  // Once more at the end, where they are found.
+  for (const title of failed) console.log(`✘ ${title}`);
   const silentFailure = (code !== 0 && counts.failed === 0) || counts.passed === 0;
   if (silentFailure) console.log(`✘ ava ended with code ${code} after ${counts.passed} tests passed`);
   return silentFailure ? { ...counts, failed: counts.failed + 1 } : counts;

@@ -1,11 +1,10 @@
 #!/usr/bin/env node
 import { existsSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
-import { type CommandEntry, catalogue, type Flags } from './commands/catalogue.ts';
+import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
-import type { SettingName } from './config/settings.ts';
-import { ConfigError, exitCode, messageOf, SafetyStop } from './errors.ts';
+import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { createLogger } from './logger.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
@@ -22,39 +21,55 @@ const stopSignal = (): AbortSignal => {
   return controller.signal;
 };
 
-const exitCodeOf = (error: unknown): number =>
-  error instanceof ConfigError ? exitCode.usage : error instanceof SafetyStop ? exitCode.held : exitCode.failed;
+/** Runs a command here, or has the daemon run it that holds the data folder. Resolves with the exit code. */
+const run = async (entry: CommandEntry, context: Context, words: readonly string[], flags: Flags): Promise<number> => {
+  try {
+    return await entry.run(context, words, flags);
+  } catch (error) {
+    if (!(error instanceof FolderInUseError && error.command === 'daemon' && entry.handedOver)) throw error;
+    process.stderr.write(`handed over to the running ${error.holder}\n`);
+    const { handOver } = await import('./data-folder/hand-over.ts');
+    const { code, problem } = await handOver(
+      context.config.paths.data,
+      { command: context.command, words, flags },
+      error,
+      { signal: context.signal, print: (text) => process.stdout.write(text) },
+    );
+    if (problem !== undefined) complain(context.command, problem);
+    return code;
+  }
+};
+
+const complain = (command: string, problem: string): void => {
+  process.stderr.write(`s3-sync ${command}: ${problem}\n`);
+};
 
 const execute = async (
   entry: CommandEntry,
   words: readonly string[],
   flags: Flags & { dataDir?: string; logLevel?: string },
 ): Promise<void> => {
-  const command = entry.group ? `${entry.group} ${entry.name}` : entry.name;
+  const command = nameOf(entry);
   try {
-    const given: Partial<Record<SettingName, string>> = {};
-    for (const [flag, setting] of Object.entries({
-      ...entry.settings,
-      dataDir: 'DATA_DIR',
-      logLevel: 'LOG_LEVEL',
-    } as const)) {
-      const value: unknown = flags[flag];
-      if (typeof value === 'string') given[setting as SettingName] = value;
-    }
     if (existsSync('.env')) process.loadEnvFile('.env');
-    const config = loadConfig(process.env, given);
+    const config = loadConfig(process.env, {
+      ...settingsOf(entry, flags),
+      ...(flags.dataDir !== undefined && { DATA_DIR: flags.dataDir }),
+      ...(flags.logLevel !== undefined && { LOG_LEVEL: flags.logLevel }),
+    });
     const context: Context = {
       command,
       config,
       logger: createLogger(config.text('LOG_LEVEL')),
       signal: stopSignal(),
       print: (text) => process.stdout.write(text),
+      openWorkspace: async () => (await import('./data-folder/workspace.ts')).openWorkspace(config, command),
     };
-    process.exitCode = await entry.run(context, words, flags);
+    process.exitCode = await run(entry, context, words, flags);
   } catch (error) {
-    process.stderr.write(`s3-sync ${command}: ${messageOf(error)}\n`);
+    complain(command, messageOf(error));
     if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
-    process.exitCode = exitCodeOf(error);
+    process.exitCode = exitCodeFor(error);
   }
 };
 

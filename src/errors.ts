@@ -26,6 +26,22 @@ export class FatalError extends Error {
   override readonly name = 'FatalError';
 }
 
+/** Another process is the data folder's writer. `command` is undefined when it cannot be told. Exit 1. */
+export class FolderInUseError extends FatalError {
+  /** Names the writer in a message. */
+  readonly holder: string;
+  readonly command: string | undefined;
+  constructor(folder: string, by: { command: string; pid: number; since: string } | undefined, options: ErrorOptions) {
+    const holder = by ? `'s3-sync ${by.command}' (pid ${by.pid}, since ${by.since})` : 'another process';
+    super(
+      `the data folder ${folder} is in use by ${holder}: stop it first, or set DATA_DIR to another folder`,
+      options,
+    );
+    this.holder = holder;
+    this.command = by?.command;
+  }
+}
+
 /** The object changed or vanished while it was carried over: not a failure, a later event supersedes this one. */
 export class SupersededError extends Error {
   override readonly name = 'SupersededError';
@@ -43,3 +59,7 @@ export class SafetyStop extends Error {
 
 /** The text of anything thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+/** The exit code of a command that ended with this error. */
+export const exitCodeFor = (error: unknown): number =>
+  error instanceof ConfigError ? exitCode.usage : error instanceof SafetyStop ? exitCode.held : exitCode.failed;

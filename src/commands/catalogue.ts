@@ -18,7 +18,22 @@ export type CommandEntry = {
   readonly example: string;
   /** Flags that stand for a setting. */
   readonly settings?: Readonly<Record<string, SettingName>>;
+  /** Handed over to the daemon while it holds the data folder; otherwise the command is refused, naming the daemon. */
+  readonly handedOver?: true;
   readonly run: (context: Context, words: readonly string[], flags: Flags) => Promise<number>;
+};
+
+/** The words that call an entry. */
+export const nameOf = ({ group, name }: CommandEntry): string => (group ? `${group} ${name}` : name);
+
+/** The settings that these flags of the entry stand for. */
+export const settingsOf = (entry: CommandEntry, flags: Flags): Partial<Record<SettingName, string>> => {
+  const given: Partial<Record<SettingName, string>> = {};
+  for (const [flag, setting] of Object.entries(entry.settings ?? {})) {
+    const value = flags[flag];
+    if (typeof value === 'string') given[setting] = value;
+  }
+  return given;
 };
 
 const json = ['--json', 'print JSON'] as const;
@@ -45,6 +60,7 @@ export const catalogue: readonly CommandEntry[] = [
     options: [['--resume', 'go on where an earlier run was stopped (always so)'], concurrency, prefix, dryRun, json],
     example: 's3-sync initial-sync --concurrency 16',
     settings: { concurrency: 'SYNC_CONCURRENCY' },
+    handedOver: true,
     run: async (context, _, flags) => (await import('./sync.ts')).runInitialSync(context, flags),
   },
   {
@@ -60,6 +76,7 @@ export const catalogue: readonly CommandEntry[] = [
     ],
     example: 's3-sync incremental-sync',
     settings: { concurrency: 'SYNC_CONCURRENCY' },
+    handedOver: true,
     run: async (context, _, flags) => (await import('./sync.ts')).runIncrementalSync(context, flags),
   },
   {
@@ -130,6 +147,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'show what the next cycle would do and why; kept under an id',
     options: [json],
     example: 's3-sync plan',
+    handedOver: true,
     run: async (context, _, flags) => (await import('./plan.ts')).runPlan(context, flags),
   },
   {
@@ -137,6 +155,7 @@ export const catalogue: readonly CommandEntry[] = [
     arguments: '<plan>',
     summary: 'carry out a plan that was shown, or that the safety gate holds',
     example: 's3-sync apply 3f9c0a1b2c3d4e5f',
+    handedOver: true,
     run: async (context, [plan = '']) => (await import('./plan.ts')).runApply(context, plan),
   },
   {
@@ -151,6 +170,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'compare a fresh listing with the projection, append what is missing or stale',
     options: [dryRun, prefix, json],
     example: 's3-sync reconcile --dry-run',
+    handedOver: true,
     run: async (context, _, flags) => (await import('./reconcile.ts')).runReconcile(context, flags),
   },
   {
@@ -184,6 +204,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'take messages in again, after a fix or an upgrade',
     options: [all],
     example: 's3-sync quarantine retry --all',
+    handedOver: true,
     run: async (context, ids, flags) =>
       (await import('./quarantine.ts')).runQuarantineRetry(context, ids, { all: flags.all === true }),
   },
@@ -194,6 +215,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'remove messages for good',
     options: [all],
     example: 's3-sync quarantine drop 1 2',
+    handedOver: true,
     run: async (context, ids, flags) =>
       (await import('./quarantine.ts')).runQuarantineDrop(context, ids, { all: flags.all === true }),
   },
@@ -202,6 +224,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'end-to-end self test against what is configured',
     options: [json],
     example: 's3-sync test',
+    handedOver: true,
     run: async (context, _, flags) => (await import('./self-test.ts')).runSelfTest(context, flags),
   },
   {

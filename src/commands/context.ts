@@ -19,6 +19,8 @@ export type Context = {
   /** Aborted by the first Ctrl-C: finish what is in hand, then stop. */
   readonly signal: AbortSignal;
   readonly print: (text: string) => void;
+  /** The log and its projections; within the daemon those that it has open. Throws FolderInUseError. */
+  readonly openWorkspace: () => Promise<Workspace>;
 };
 
 /** The settings without which nothing can be carried over. */

@@ -2,7 +2,6 @@ import { createReadStream } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { type Format, formats } from '../../events/decode.ts';
 import { unwrapLine } from '../../events/lines.ts';
-import { openWorkspace } from '../data-folder/workspace.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { createFileSource } from '../sources/file.ts';
 import { consumeInto } from './consuming.ts';
@@ -29,7 +28,7 @@ export const runIngest = async (
   if (!format)
     throw new ConfigError(`--format: expected one of ${formats.join(', ')}, found ${JSON.stringify(flags.format)}`);
   const stream = await inputOf(file);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   const bucket = context.config.optional('CUSTOMER_S3_BUCKET') ? bucketOf(context) : undefined;
   try {
     const source = createFileSource({ stream, name: file === '-' ? 'stdin' : file, toMessage: unwrapLine });

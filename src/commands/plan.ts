@@ -1,6 +1,5 @@
 import { join } from 'node:path';
 import { runCycle } from '../cycle/cycle.ts';
-import { openWorkspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
 import { findPlan, releasePlan } from '../plan/store.ts';
@@ -11,7 +10,7 @@ import { exitCodeOf } from './sync.ts';
 /** Shows what the next cycle would do, and keeps it under its id. */
 export const runPlan = async (context: Context, flags: { json?: boolean }): Promise<number> => {
   requireBothSides(context);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
     const { plan, report } = await runCycle({ ...cycleOptions(context, workspace, bucket), dryRun: true });
@@ -28,15 +27,7 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
   requireBothSides(context);
   const folder = join(context.config.paths.data, 'plans');
   const stored = await findPlan(folder, id);
-  let workspace: Awaited<ReturnType<typeof openWorkspace>>;
-  try {
-    workspace = await openWorkspace(context.config, context.command);
-  } catch (error) {
-    if (!(error instanceof FatalError && /is in use by/.test(error.message))) throw error;
-    await releasePlan(folder, stored.plan.id);
-    context.print(`Plan ${stored.plan.id} is released: the running service carries it out in its next cycle\n`);
-    return exitCode.done;
-  }
+  const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
     const options = cycleOptions(context, workspace, bucket);

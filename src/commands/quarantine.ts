@@ -1,5 +1,4 @@
 import { unwrapLine } from '../../events/lines.ts';
-import { openWorkspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { takeIn } from '../intake/intake.ts';
 import { dropQuarantined, listQuarantined, type Quarantined, readQuarantined } from '../log/quarantine.ts';
@@ -78,7 +77,7 @@ export const runQuarantineRetry = async (
   flags: { all?: boolean },
 ): Promise<number> => {
   const wanted = await idsOf(context, ids, flags.all === true);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   const name = context.config.optional('CUSTOMER_S3_BUCKET');
   const bucket = name === undefined ? undefined : bucketOf(context);
   try {
@@ -113,7 +112,7 @@ export const runQuarantineDrop = async (
   flags: { all?: boolean },
 ): Promise<number> => {
   const wanted = await idsOf(context, ids, flags.all === true);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   try {
     for (const id of wanted) await dropQuarantined(workspace.log.database, id);
     context.print(`${wanted.length} messages dropped\n`);

@@ -1,4 +1,3 @@
-import { openWorkspace } from '../data-folder/workspace.ts';
 import { exitCode } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
 import { bucketOf, type Context } from './context.ts';
@@ -10,7 +9,7 @@ export const runReconcile = async (
   flags: { dryRun?: boolean; prefix?: string; json?: boolean },
 ): Promise<number> => {
   context.config.require(['CUSTOMER_S3_BUCKET'], "'s3-sync reconcile'");
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
     const result = await scanBucket({

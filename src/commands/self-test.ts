@@ -1,7 +1,6 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { openWorkspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf } from '../errors.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
@@ -59,7 +58,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
     }
     return `${name} can be received from`;
   });
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   try {
     await check(
       'database',

@@ -1,6 +1,8 @@
-import { openWorkspace } from '../data-folder/workspace.ts';
-import { ConfigError, exitCode, messageOf } from '../errors.ts';
+import { type Carry, takeRequests } from '../data-folder/hand-over.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import { ConfigError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
 import { every } from '../sources/every.ts';
+import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, requireBothSides } from './context.ts';
 import { openSource, type SourceName, sourceNameOf } from './sources.ts';
@@ -18,7 +20,7 @@ const requireSource = (context: Context, named?: string): SourceName => {
 export const runSubscribe = async (context: Context, flags: { source?: string }): Promise<number> => {
   const name = requireSource(context, flags.source);
   const bucket = context.config.optional('CUSTOMER_S3_BUCKET') ? bucketOf(context) : undefined;
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   try {
     const source = await openSource(context, name);
     context.logger.info({ source: name, checkpoint: workspace.projector.meta().checkpoint }, 'subscribed');
@@ -31,12 +33,42 @@ export const runSubscribe = async (context: Context, flags: { source?: string })
   }
 };
 
-/** Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded. */
+/** Runs one piece of work after another, in the order in which they were given. */
+const createTurns = (): (<T>(work: () => Promise<T>) => Promise<T>) => {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const turn = last.then(work);
+    last = turn.catch(() => undefined);
+    return turn;
+  };
+};
+
+/** Carries out a command that was handed over, with the daemon's own log and projections. */
+const carry =
+  (daemon: Context, workspace: Workspace): Carry =>
+  async ({ command, words, flags }, { signal, print }) => {
+    const entry = catalogue.find((one) => nameOf(one) === command);
+    if (!entry?.handedOver) throw new FatalError(`the daemon cannot carry out ${JSON.stringify(command)}`);
+    daemon.logger.info({ command, words }, 'a command was handed over');
+    try {
+      const config = daemon.config.with(settingsOf(entry, flags));
+      const lent: Workspace = { ...workspace, close: async () => undefined };
+      const context: Context = { ...daemon, command, config, signal, print, openWorkspace: async () => lent };
+      return { code: await entry.run(context, words, flags) };
+    } catch (error) {
+      return { code: exitCodeFor(error), problem: messageOf(error) };
+    }
+  };
+
+/**
+ * Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded. Commands that
+ * are handed over and cycles take turns, so that no two of them plan from the same state.
+ */
 export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
   requireBothSides(context);
   const { config, logger, signal } = context;
   const name = sourceNameOf(context, flags.source);
-  const workspace = await openWorkspace(config, context.command);
+  const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
@@ -55,14 +87,17 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
     );
   };
   try {
-    const cycles = every(config.number('SYNC_INTERVAL') * 1000, cycle, until, onError);
+    const inTurn = createTurns();
+    const carried = carry(within, workspace);
+    const requests = takeRequests(config.paths.data, (...request) => inTurn(() => carried(...request)), until);
+    const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
     if (name) {
       const source = await openSource(within, name);
       logger.info({ source: name }, 'subscribed');
       await consumeInto(within, workspace, source, { bucket });
     } else logger.warn({}, 'no source is configured: cycles only');
     if (name) stopping.abort();
-    await cycles;
+    await Promise.all([cycles, requests]);
     return exitCode.done;
   } finally {
     stopping.abort();

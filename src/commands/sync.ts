@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
-import { openWorkspace, type Workspace } from '../data-folder/workspace.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, SafetyStop } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
@@ -102,7 +102,7 @@ export const exitCodeOf = ({ report, plan }: CycleResult): number => {
 
 export const runInitialSync = async (context: Context, flags: SyncFlags): Promise<number> => {
   requireBothSides(context);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   try {
     const result = await initialSync(context, workspace, flags);
     if (!result) return exitCode.done;
@@ -115,7 +115,7 @@ export const runInitialSync = async (context: Context, flags: SyncFlags): Promis
 
 export const runIncrementalSync = async (context: Context, flags: SyncFlags): Promise<number> => {
   requireBothSides(context);
-  const workspace = await openWorkspace(context.config, context.command);
+  const workspace = await context.openWorkspace();
   try {
     const result = await incrementalSync(context, workspace, flags);
     context.print(flags.json ? `${JSON.stringify(result.report)}\n` : summaryOf(result.report));

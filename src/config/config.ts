@@ -11,6 +11,8 @@ export type Config = {
   number(name: SettingName): number;
   flag(name: SettingName): boolean;
   urls(name: SettingName): readonly string[];
+  /** The same configuration with further flags over it. */
+  with(flags: Partial<Record<SettingName, string>>): Config;
   /** Throws one ConfigError that names everything missing at once. */
   require(names: readonly SettingName[], purpose: string): void;
   /** Files of this run, absolute. */
@@ -77,6 +79,7 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     text,
     optional,
     require,
+    with: (further: Partial<Record<SettingName, string>>) => loadConfig(environment, { ...flags, ...further }),
     number: (name: SettingName) => Number(text(name)),
     flag: (name: SettingName) => /^(true|1|yes)$/i.test(optional(name) ?? ''),
     urls: (name: SettingName) => (optional(name)?.split(',') ?? []).map((part) => part.trim()),

@@ -1,0 +1,129 @@
+import { randomUUID } from 'node:crypto';
+import { createWriteStream, existsSync } from 'node:fs';
+import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { finished } from 'node:stream/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { FatalError, type FolderInUseError, messageOf } from '../errors.ts';
+import { publishFile } from '../snapshot/publish.ts';
+import { every } from '../sources/every.ts';
+import { isHeld } from './lock.ts';
+
+/**
+ * A data folder has one writer. While that is the daemon, a command that must write is handed over to it: a folder under
+ * `requests` holds the request, what the command prints, and in the end its exit code. Nothing of it outlives a crash of
+ * either side: the daemon empties `requests` when it starts, and whoever asked notices that nobody holds the lock.
+ */
+export type Handed = {
+  readonly command: string;
+  readonly words: readonly string[];
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>;
+};
+
+/** How a command ended; `problem` is the text of its error. */
+export type Ended = { readonly code: number; readonly problem?: string };
+
+const lookEveryMs = 100;
+/** The daemon takes a request within this time, also while a cycle runs. */
+const takenWithinMs = 30_000;
+
+const folderOf = (dataFolder: string): string => join(dataFolder, 'requests');
+
+const filesOf = (folder: string) => ({
+  request: join(folder, 'request.json'),
+  output: join(folder, 'output'),
+  ended: join(folder, 'ended.json'),
+  cancel: join(folder, 'cancel'),
+});
+
+const writeWhole = (path: string, value: unknown): Promise<unknown> =>
+  publishFile(path, (append) => append(JSON.stringify(value)));
+
+/** Prints what was appended to the file since `position`; resolves with the position behind it. */
+const printFrom = async (path: string, position: number, print: (text: Buffer) => void): Promise<number> => {
+  const file = await open(path, 'r');
+  try {
+    const chunk = Buffer.alloc(64 * 1024);
+    for (let at = position; ; ) {
+      const { bytesRead } = await file.read(chunk, 0, chunk.length, at);
+      if (bytesRead === 0) return at;
+      print(Buffer.from(chunk.subarray(0, bytesRead)));
+      at += bytesRead;
+    }
+  } finally {
+    await file.close();
+  }
+};
+
+/**
+ * Has the running daemon carry the command out; prints what it prints and resolves with how it ended. Aborting the signal
+ * asks for a graceful stop. Throws FatalError when the daemon ends, or does not take the request.
+ */
+export const handOver = async (
+  dataFolder: string,
+  handed: Handed,
+  inUse: FolderInUseError,
+  options: { readonly signal: AbortSignal; readonly print: (text: Buffer) => void },
+): Promise<Ended> => {
+  const folder = join(folderOf(dataFolder), `${Date.now()}-${randomUUID()}`);
+  const files = filesOf(folder);
+  await mkdir(folder, { recursive: true });
+  try {
+    await writeWhole(files.request, handed);
+    const asked = Date.now();
+    for (let position = 0, look = 0; ; look += 1) {
+      const ended = existsSync(files.ended);
+      if (existsSync(files.output)) position = await printFrom(files.output, position, options.print);
+      else if (Date.now() - asked > takenWithinMs)
+        throw new FatalError(`${inUse.message}; it does not answer`, { cause: inUse });
+      if (ended) return JSON.parse(await readFile(files.ended, 'utf8')) as Ended;
+      if (look % 10 === 9 && !(await isHeld(dataFolder)))
+        throw new FatalError(`${inUse.holder} ended before it had answered: run the command again`, { cause: inUse });
+      if (options.signal.aborted) await writeFile(files.cancel, '');
+      await sleep(lookEveryMs);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+};
+
+export type Carry = (
+  handed: Handed,
+  io: { readonly signal: AbortSignal; readonly print: (text: string) => void },
+) => Promise<Ended>;
+
+/**
+ * Takes requests until the signal is aborted, and resolves once those in hand have ended. `carry` is called at once for
+ * each; what must wait for its turn waits there.
+ */
+export const takeRequests = async (dataFolder: string, carry: Carry, signal: AbortSignal): Promise<void> => {
+  const requests = folderOf(dataFolder);
+  await rm(requests, { recursive: true, force: true });
+  await mkdir(requests, { recursive: true });
+  const inHand = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
+
+  const answer = async (id: string, stop: AbortSignal): Promise<void> => {
+    const files = filesOf(join(requests, id));
+    const output = createWriteStream(files.output);
+    // Whoever asked may have gone and taken the folder along: then nobody reads this.
+    output.on('error', () => undefined);
+    const ended = await readFile(files.request, 'utf8')
+      .then((text) => carry(JSON.parse(text) as Handed, { signal: stop, print: (text) => output.write(text) }))
+      .catch((error: unknown): Ended => ({ code: 1, problem: messageOf(error) }));
+    await finished(output.end()).catch(() => undefined);
+    await writeWhole(files.ended, ended).catch(() => undefined);
+  };
+  const look = async (): Promise<void> => {
+    for (const id of await readdir(requests).catch((): string[] => [])) {
+      const files = filesOf(join(requests, id));
+      const known = inHand.get(id);
+      if (known && existsSync(files.cancel)) known.stop.abort();
+      if (known || !existsSync(files.request) || existsSync(files.ended)) continue;
+      const stop = new AbortController();
+      const done = answer(id, AbortSignal.any([signal, stop.signal])).finally(() => inHand.delete(id));
+      inHand.set(id, { stop, done });
+    }
+  };
+  await every(lookEveryMs, look, signal, () => undefined);
+  await Promise.all([...inHand.values()].map(({ done }) => done));
+};

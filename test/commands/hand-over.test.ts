@@ -1,0 +1,102 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import { createInterface } from 'node:readline';
+import test from 'ava';
+import { runCli, startCli } from '../support/cli.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const environmentOf = (world: World): Record<string, string> => ({
+  DATA_DIR: world.config.paths.data,
+  CUSTOMER_S3_ENDPOINT: world.s3.url,
+  CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+  CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+  CUSTOMER_S3_BUCKET: world.access.bucket,
+  FILE_MANAGER_API_URL: world.server.url,
+  SYNC_INTERVAL: '3600',
+  LOG_LEVEL: 'info',
+});
+
+/** A daemon that has ended its first cycle: the next one of its own is an hour away. */
+const startDaemon = async (environment: Record<string, string>) => {
+  const daemon = startCli(['daemon'], environment);
+  const lines = createInterface({ input: daemon.child.stderr as NodeJS.ReadableStream });
+  await new Promise<void>((resolve, reject) => {
+    lines.on('line', (line) => line.includes('cycle ended') && resolve());
+    once(daemon.child, 'close').then(() => reject(new Error('the daemon ended')));
+  });
+  return daemon;
+};
+
+test('while the daemon runs, syncs, plans and the self test are handed over to it', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  const environment = environmentOf(world);
+  await world.release();
+  for (let n = 0; n < 20; n += 1) await world.writer.put(`f${n}`, Buffer.from(`content ${n}`));
+  const daemon = await startDaemon(environment);
+  try {
+    const quiet = { ...environment, LOG_LEVEL: 'warn' };
+    const idle = await runCli(['incremental-sync', '--json'], quiet);
+    t.is(idle.code, 0, idle.stderr);
+    t.is(JSON.parse(idle.stdout).status, 'idle');
+    t.regex(idle.stderr, new RegExp(`handed over to the running 's3-sync daemon' \\(pid ${daemon.child.pid}`));
+
+    await world.writer.put('new', Buffer.from('new'));
+    const initial = await runCli(['initial-sync'], quiet);
+    t.is(initial.code, 0, initial.stderr);
+    t.regex(initial.stdout, /done.*\n.*\n {2}carried out 1 save/);
+
+    for (let n = 0; n < 20; n += 1) await world.writer.delete(`f${n}`);
+    const reconciled = await runCli(['reconcile'], quiet);
+    t.regex(reconciled.stdout, /20 gone/);
+    const held = await runCli(['incremental-sync'], quiet);
+    t.is(held.code, 3, held.stderr);
+    const id = /apply ([0-9a-f]+)/.exec(held.stderr)?.[1] ?? '';
+    const [shown, shownJson] = [await runCli(['plan'], quiet), await runCli(['plan', '--json'], quiet)];
+    t.is(shown.code, 3);
+    t.is(JSON.parse(shownJson.stdout).id, id);
+    const applied = await runCli(['apply', id], quiet);
+    t.is(applied.code, 0, applied.stderr);
+    t.regex(applied.stdout, /carried out 20 delete/);
+
+    const tested = await runCli(['test'], quiet);
+    t.is(tested.code, 0, tested.stdout);
+    t.regex(tested.stdout, /(\d+) of \1 checks hold/);
+
+    const bad = await runCli(['incremental-sync', '--concurrency', 'x'], quiet);
+    t.is(bad.code, 2);
+    const refused = await runCli(['ingest', '-'], quiet, '{}');
+    t.is(refused.code, 1);
+    t.regex(refused.stderr, new RegExp(`in use by 's3-sync daemon' \\(pid ${daemon.child.pid}`));
+  } finally {
+    daemon.child.kill('SIGTERM');
+    t.is((await daemon.finished).code, 0);
+    await world.close();
+  }
+});
+
+test('a command that was handed over fails when the daemon is killed, and the data folder is free again', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  const environment = { ...environmentOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
+  await world.release();
+  const daemon = await startDaemon(environment);
+  try {
+    // A file manager that never answers keeps the cycle in hand.
+    await world.writer.put('b', Buffer.from('b'));
+    const waiting = startCli(['initial-sync'], { ...environment, LOG_LEVEL: 'warn' });
+    await once(waiting.child.stderr as NodeJS.ReadableStream, 'data');
+    daemon.child.kill('SIGKILL');
+    const { code, stderr } = await waiting.finished;
+    t.is(code, 1);
+    t.regex(stderr, /ended before it had answered: run the command again/);
+  } finally {
+    await daemon.finished;
+    silent.closeAllConnections();
+    silent.close();
+    await world.close();
+  }
+});
