@@ -5,6 +5,7 @@ import { pathOfKey } from '../../events/keys.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { Poison } from '../log/quarantine.ts';
+import { pathsByKey } from './paths-by-key.ts';
 
 export type ScanOptions = {
   readonly workspace: Workspace;
@@ -49,11 +50,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   await database.exec(
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
-  const paths = new Map(
-    (await database.all<{ path: string; key: string }>('SELECT path, key FROM file WHERE key IS NOT NULL')).map(
-      (row) => [row.key, row.path],
-    ),
-  );
+  const paths = await pathsByKey(database);
   let observedAt = '';
   let complete = false;
   try {

@@ -5,6 +5,7 @@ import type { Bucket, ListedObject } from '../bucket/bucket.ts';
 import { FatalError, messageOf } from '../errors.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import type { Database } from '../storage/database.ts';
+import { type Listed, listBucket } from './listed.ts';
 
 /** `=` same, `-` missing there, `+` only there, `*` differs, `!` could not be read. There: the file manager, or the projection. */
 export type Sign = '=' | '-' | '+' | '*' | '!';
@@ -31,10 +32,6 @@ async function* rowsOf(database: Database): AsyncGenerator<{ path: string; row: 
   }
 }
 
-async function* objectsOf(bucket: Bucket): AsyncGenerator<{ path: string; object: ListedObject }> {
-  for await (const page of bucket.list()) for (const object of page.objects) yield { path: object.key, object };
-}
-
 async function* entriesOf(fileManager: FileManager): AsyncGenerator<{ path: string; entry: FileManagerEntry }> {
   for await (const entry of fileManager.list()) yield { path: entry.path, entry };
 }
@@ -56,8 +53,8 @@ const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, side: stri
 };
 
 /**
- * Compares bucket, projection and file manager, path by path, in constant memory. `checksum` reads the bytes of every file
- * whose MD5 is not known on both sides.
+ * Compares bucket, projection and file manager, path by path, in constant memory: first the keys that no path can stand
+ * for, then every path in byte order. `checksum` reads the bytes of every file on both sides.
  */
 export async function* verify(sides: {
   bucket: Bucket;
@@ -65,7 +62,18 @@ export async function* verify(sides: {
   fileManager: FileManager;
   checksum?: boolean;
 }): AsyncGenerator<Verified> {
-  const bucket = cursor(objectsOf(sides.bucket), 'bucket');
+  const listed = await listBucket(sides.bucket, sides.database);
+  try {
+    for await (const { key, problem } of listed.refused())
+      yield { path: key, sign: '!', projection: '=', detail: problem };
+    yield* merge(sides, listed);
+  } finally {
+    await listed.close();
+  }
+}
+
+async function* merge(sides: Parameters<typeof verify>[0], listed: Listed): AsyncGenerator<Verified> {
+  const bucket = cursor(listed.objects(), 'bucket');
   const projection = cursor(rowsOf(sides.database), 'projection');
   const manager = cursor(entriesOf(sides.fileManager), 'file manager');
   await Promise.all([bucket.next(), projection.next(), manager.next()]);

@@ -1,0 +1,45 @@
+import test from 'ava';
+import { createWorld } from '../support/world.ts';
+
+test('names in any script are compared, whatever the order in which the server lists them', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    for (const path of ['Z', 'a', 'é', 'ä/b', 'z', 'Ω', '\u{1f600}', '\uffee'])
+      await world.put(path, `bytes of ${path}`);
+    await world.cycle();
+    t.deepEqual(await world.differences(), []);
+    await world.writer.put('é', Buffer.from('changed, and nobody told'));
+    t.is((await world.differences()).length, 1);
+  } finally {
+    await world.close();
+  }
+});
+
+test('a file whose key is another than its path is compared with its object', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    await world.writer.put('stored/under/another', Buffer.from('x'));
+    await world.append({ type: 'create', path: 'shown/as', key: 'stored/under/another', size: 1 });
+    await world.cycle();
+    t.deepEqual(await world.differences(), []);
+  } finally {
+    await world.close();
+  }
+});
+
+test('a key that no path can stand for is told with its reason, and hides nothing else', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    await world.writer.put('a//b', Buffer.from('x'));
+    await world.put('c', 'y');
+    await world.cycle();
+    const lines = await world.differences();
+    t.is(lines.length, 1);
+    t.regex(lines[0] ?? '', /^!= a\/\/b .*empty segment/);
+  } finally {
+    await world.close();
+  }
+});
