@@ -76,6 +76,9 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     concurrency: config.number('SYNC_CONCURRENCY'),
     defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
     reportEndpoints: reportEndpoints(context),
+    // The address may carry a secret in its query.
+    onUndelivered: ({ url, problem, waiting, refused }) =>
+      logger.warn({ host: new URL(url).host, problem, waiting, refused }, 'reports wait for an endpoint'),
     cyclesKept: config.number('CYCLES_KEPT'),
     signal,
     onProgress: (finished, planned) => progress(finished, planned),

@@ -10,7 +10,7 @@ import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import { dropPlan, isReleased, storePlan } from '../plan/store.ts';
-import { deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
+import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { publishFile } from '../snapshot/publish.ts';
@@ -25,6 +25,8 @@ export type CycleOptions = {
   readonly concurrency: number;
   readonly defaultPermissions?: string | undefined;
   readonly reportEndpoints: readonly ReportEndpoint[];
+  /** Called for each endpoint that did not take every report. */
+  readonly onUndelivered?: (delivered: Delivered) => void;
   readonly cyclesKept: number;
   /** Export and compare all rows, not only those that changed; the operations are the same. */
   readonly full?: boolean;
@@ -129,7 +131,10 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
   const outbox = join(options.dataFolder, 'outbox');
   if (isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
-  if (!options.dryRun) await deliverReports(outbox, options.reportEndpoints);
+  if (!options.dryRun) {
+    for (const delivered of await deliverReports(outbox, options.reportEndpoints))
+      if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
+  }
   await keepNewest(join(options.dataFolder, 'cycles'), options.cyclesKept);
   return { report, plan, folder };
 };
