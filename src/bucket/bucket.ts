@@ -34,6 +34,9 @@ export type ObjectContent = {
   readonly verification: Verification;
 };
 
+/** Which bucket it is. `created` (RFC 3339) only where the endpoint tells: a bucket that was made anew has another. */
+export type BucketIdentity = { readonly endpoint: string; readonly name: string; readonly created?: string };
+
 /** The customer's bucket, read only. Errors are ConfigError, RetryableError, FatalError or SupersededError. */
 export type Bucket = {
   readonly name: string;
@@ -44,6 +47,8 @@ export type Bucket = {
   aclPermissions(key: string, options?: { signal?: AbortSignal }): Promise<string | undefined>;
   /** Reads with `If-Match` where an etag is given. SupersededError when it no longer matches or is gone. */
   get(key: string, options?: { ifMatch?: string; signal?: AbortSignal }): Promise<ObjectContent>;
+  /** Which bucket this is, and what time its server has (RFC 3339, whole seconds). */
+  identify(options?: { signal?: AbortSignal }): Promise<{ identity: BucketIdentity; observedAt: string }>;
   /** One cheap request that proves endpoint, credentials and bucket. */
   check(options?: { signal?: AbortSignal }): Promise<void>;
 };

@@ -12,6 +12,7 @@ import type { AclMapping } from './acl.ts';
 import type { Bucket } from './bucket.ts';
 import { type Connection, connect, guarded, guardedSmall } from './client.ts';
 import type { Asked } from './errors.ts';
+import { identityOf } from './identity.ts';
 import { listing } from './listing.ts';
 import { aclOf, getOf, headOf } from './object.ts';
 
@@ -30,6 +31,7 @@ export const createBucket = (options: BucketOptions): Bucket & { close(): void }
     head: headOf(client, options),
     aclPermissions: aclOf(client, options, options.aclMapping),
     get: getOf(client, options),
+    identify: identityOf(client, options),
     check: async ({ signal } = {}) => {
       await guardedSmall({ what: 'reach the bucket', of: 'bucket', bucket: name }, options, signal, (limits) =>
         client.send(new ListObjectsV2Command({ Bucket: name, MaxKeys: 1 }), limits),

@@ -14,6 +14,8 @@ import { type Delivered, deliverReports, postReport, type ReportEndpoint } from 
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { publishFile } from '../snapshot/publish.ts';
+import { gatherFacts } from './facts.ts';
+import { recall, remember } from './memory.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 
 export type CycleOptions = {
@@ -69,14 +71,9 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
 
-  const verdict = judge(
-    plan,
-    {
-      filesBefore: projector.meta().stats.mirrorFiles,
-      ...(options.listing && { listing: options.listing }),
-    },
-    options.gate,
-  );
+  const memory = await recall(log.database);
+  const { facts, identity } = await gatherFacts(plan, memory, options);
+  const verdict = judge(plan, facts, options.gate);
   const plans = join(options.dataFolder, 'plans');
   const held = verdict.held && !(await isReleased(plans, plan.id));
   let applied = nothingApplied;
@@ -98,6 +95,15 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   }
   const finished = new Date();
   const stats = projector.meta().stats;
+  if (!held && !options.dryRun) {
+    // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
+    const answered = verdict.held || memory.listing?.complete === true;
+    await remember(log.database, {
+      files: stats.files,
+      ...(identity && { bucket: identity }),
+      ...(answered && { listing: undefined }),
+    });
+  }
   // What was superseded is no failure: the event that supersedes it is on its way.
   const complete = applied.states.done + applied.states.superseded === plan.steps.length;
   const report: Report = {

@@ -6,6 +6,8 @@ export type GateFacts = {
   readonly filesBefore: number;
   /** Set when the plan stands on a fresh listing of the bucket; `error` is why it broke off, where it did. */
   readonly listing?: { readonly objects: number; readonly complete: boolean; readonly error?: string };
+  /** Why the bucket could not be asked whether it is still the one, where it could not. */
+  readonly bucketProblem?: string;
   /** Bucket that the file manager was filled from so far, and the one configured now. */
   readonly bucketBefore?: string;
   readonly bucketNow?: string;
@@ -68,6 +70,11 @@ const otherBucket: Rule = (_, { bucketBefore, bucketNow }) =>
     ? `the file manager was filled from ${bucketBefore}, and ${bucketNow} is configured now`
     : undefined;
 
+const silentBucket: Rule = (deletes, { bucketProblem }) =>
+  deletes > 0 && bucketProblem !== undefined
+    ? `the bucket cannot be asked (${bucketProblem}), and it would delete ${deletes} files`
+    : undefined;
+
 const shrunk: Rule = (_, { projection }, { deleteFloor, shrinkShareMax }) => {
   const lost = projection ? projection.before - projection.now : 0;
   const share = projection && projection.before > 0 ? lost / projection.before : 0;
@@ -81,7 +88,16 @@ const clockFarOff: Rule = (_, { clockOffsetMs = 0 }, { clockOffsetMsMax }) =>
     ? `this machine's clock is ${Math.round(Math.abs(clockOffsetMs) / 1_000)} s ${clockOffsetMs > 0 ? 'behind' : 'ahead of'} the bucket's, more than ${Math.round(clockOffsetMsMax / 1_000)} s`
     : undefined;
 
-const rules: readonly Rule[] = [tooMany, tooLargeAShare, brokenListing, emptyListing, otherBucket, shrunk, clockFarOff];
+const rules: readonly Rule[] = [
+  tooMany,
+  tooLargeAShare,
+  brokenListing,
+  emptyListing,
+  otherBucket,
+  silentBucket,
+  shrunk,
+  clockFarOff,
+];
 
 /** Files that the plan deletes. It is made after rename pairing, so a rename is no delete; a folder counts with what is in it. */
 export const deletesOf = (plan: Plan): number =>

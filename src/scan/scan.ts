@@ -3,7 +3,9 @@ import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
 import { pathOfKey } from '../../events/keys.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
+import { type CycleMemory, remember } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
+import { messageOf } from '../errors.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { pathsByKey } from './paths-by-key.ts';
 
@@ -61,10 +63,18 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       complete = page.last;
     }
   } catch (error) {
-    if (!signal?.aborted) throw error;
+    if (signal?.aborted) return { ...counts, complete };
+    await note({ objects: counts.listed, complete: false, error: messageOf(error) });
+    throw error;
   }
   if (complete) await takeGone();
+  if (complete && prefix === undefined) await note({ objects: counts.listed, complete });
   return { ...counts, complete };
+
+  /** For the gate of the cycles to come, which delete on the word of this listing. */
+  async function note(listing: NonNullable<CycleMemory['listing']>): Promise<void> {
+    if (!dryRun) await remember(log.database, { listing });
+  }
 
   async function takePage(page: ListingPage): Promise<void> {
     counts.listed += page.objects.length;

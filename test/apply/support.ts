@@ -101,6 +101,7 @@ export const anyBucket: Bucket = {
   head: unexpected,
   aclPermissions: unexpected,
   check: unexpected,
+  identify: unexpected,
   get: async (key) => {
     if (key.startsWith('gone')) throw new SupersededError(`${key} is gone`);
     const body = Readable.from([Buffer.from(key)], { objectMode: false });

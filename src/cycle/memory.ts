@@ -1,0 +1,30 @@
+import type { BucketIdentity } from '../bucket/bucket.ts';
+import type { GateFacts } from '../plan/gate.ts';
+import type { Database } from '../storage/database.ts';
+
+/**
+ * What the gate compares a cycle with, and no event tells. It lies in the log's own `meta` table: so it survives a rebuild
+ * of the projections, and goes into the same backup.
+ */
+export type CycleMemory = {
+  /** The bucket that the file manager was filled from. */
+  readonly bucket?: BucketIdentity | undefined;
+  /** Rows of the file table at the end of the last cycle that was not held. */
+  readonly files?: number | undefined;
+  /** The newest listing of the whole bucket, until a cycle has gone on after it. */
+  readonly listing?: GateFacts['listing'] | undefined;
+};
+
+type Memory = Pick<Database, 'get' | 'run'>;
+
+export const recall = async (database: Memory): Promise<CycleMemory> => {
+  const row = await database.get<{ value: string }>(`SELECT value FROM meta WHERE name = 'cycle'`);
+  return row ? (JSON.parse(row.value) as CycleMemory) : {};
+};
+
+/** Keeps what is given, and what was known beside it; what is given as undefined is forgotten. Writes only what is new. */
+export const remember = async (database: Memory, change: CycleMemory): Promise<void> => {
+  const before = await recall(database);
+  const after = JSON.stringify({ ...before, ...change });
+  if (after !== JSON.stringify(before)) await database.run(`INSERT OR REPLACE INTO meta VALUES ('cycle', ?)`, [after]);
+};

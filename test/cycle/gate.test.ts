@@ -1,0 +1,169 @@
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import type { Bucket } from '../../src/bucket/bucket.ts';
+import { FatalError, RetryableError } from '../../src/errors.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { listPlans, releasePlan } from '../../src/plan/store.ts';
+import { scanBucket } from '../../src/scan/scan.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
+  test(title, async (t) => {
+    t.timeout(120_000);
+    const world = await createWorld();
+    try {
+      await run(t, world);
+    } finally {
+      await world.close();
+    }
+  });
+};
+
+const fill = async (world: World, count: number): Promise<void> => {
+  for (let at = 0; at < count; at++) await world.put(`f${at}`, `content ${at}`);
+};
+
+const remove = async (world: World, path: string): Promise<void> => {
+  await world.writer.delete(path);
+  await world.append({ type: 'delete', path });
+};
+
+/** The bucket with another word on which it is, or what time it has. */
+const identified = (bucket: Bucket, change: (told: Awaited<ReturnType<Bucket['identify']>>) => object): Bucket => ({
+  ...bucket,
+  identify: async (options) => {
+    const told = await bucket.identify(options);
+    return { ...told, ...change(told) };
+  },
+});
+
+/** Held, for this reason, and done once a person has named the plan. */
+const heldUntilReleased = async (
+  t: ExecutionContext,
+  world: World,
+  reason: RegExp,
+  options: Parameters<World['cycle']>[0] = {},
+): Promise<void> => {
+  const held = await world.cycle(options);
+  t.is(held.report.status, 'held');
+  t.regex(held.report.held.join('\n'), reason);
+  await world.restart();
+  t.is((await world.cycle(options)).plan.id, held.plan.id, 'it is the same plan after a restart');
+  const folder = join(world.config.paths.data, 'plans');
+  t.deepEqual(
+    (await listPlans(folder)).map(({ plan }) => plan.id),
+    [held.plan.id],
+  );
+  await releasePlan(folder, held.plan.id);
+  t.is((await world.cycle(options)).report.status, 'done');
+  t.deepEqual(await listPlans(folder), []);
+};
+
+withWorld('a cycle on another bucket than the file manager was filled from is held', async (t, world) => {
+  await fill(world, 3);
+  t.is((await world.cycle()).report.status, 'done');
+  await remove(world, 'f0');
+  const moved = identified(world.bucket, ({ identity }) => ({
+    identity: { ...identity, endpoint: 'http://elsewhere' },
+  }));
+  await heldUntilReleased(t, world, /filled from bucket .* at http:\/\/127.* configured now/, { bucket: moved });
+  await remove(world, 'f1');
+  t.is((await world.cycle({ bucket: moved })).report.status, 'done', 'once released, it is the bucket');
+  await remove(world, 'f2');
+  t.is((await world.cycle()).report.status, 'held', 'and the old one is another');
+});
+
+withWorld('a bucket that was made anew under its name is another bucket', async (t, world) => {
+  const madeIn = (created: string): Bucket =>
+    identified(world.bucket, ({ identity }) => ({ identity: { ...identity, created } }));
+  await fill(world, 2);
+  await world.cycle({ bucket: madeIn('2026-01-01T00:00:00.000Z') });
+  await remove(world, 'f0');
+  await heldUntilReleased(t, world, /made 2026-01-01.*made 2026-01-02/, { bucket: madeIn('2026-01-02T00:00:00.000Z') });
+});
+
+withWorld('the same bucket stays the same, also over a restart', async (t, world) => {
+  await fill(world, 2);
+  const { identity } = await world.bucket.identify();
+  t.is(identity.name, world.access.bucket);
+  t.is(identity.endpoint, world.s3.url);
+  t.regex(identity.created ?? '', /^\d{4}-/, 'this server tells when it was made');
+  await world.cycle();
+  await world.restart();
+  await remove(world, 'f0');
+  t.is((await world.cycle()).report.status, 'done');
+});
+
+withWorld('a file table that shrank is held, also where nothing would be deleted', async (t, world) => {
+  await fill(world, 40);
+  const down: FileManager = {
+    ...world.client,
+    saveToDisk: () => Promise.reject(new FatalError('the disk is full')),
+  };
+  t.is((await world.cycle({ fileManager: down })).report.status, 'partial');
+  for (let at = 0; at < 30; at++) await remove(world, `f${at}`);
+  await heldUntilReleased(t, world, /shrunk from 40 to 10 rows since the last cycle, by 75 %/);
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld("a clock that is far from the bucket's holds every change", async (t, world) => {
+  await fill(world, 1);
+  const inAnHour = identified(world.bucket, ({ observedAt }) => ({
+    observedAt: new Date(Date.parse(observedAt) + 3_600_000).toISOString(),
+  }));
+  await heldUntilReleased(t, world, /this machine's clock is 3[56]\d\d s behind the bucket's/, { bucket: inAnHour });
+});
+
+withWorld('deletes wait while the bucket cannot be asked, and go on by themselves when it can', async (t, world) => {
+  await fill(world, 2);
+  await world.cycle();
+  await remove(world, 'f0');
+  const silent: Bucket = { ...world.bucket, identify: () => Promise.reject(new RetryableError('answered 503')) };
+  const held = await world.cycle({ bucket: silent });
+  t.regex(held.report.held.join(), /cannot be asked \(answered 503\), and it would delete 1 files/);
+  t.is((await world.cycle()).report.status, 'done');
+});
+
+const scan = (world: World, bucket: Bucket): Promise<unknown> =>
+  scanBucket({ workspace: world.workspace(), bucket, metadata: false });
+
+withWorld('what a reconcile found gone in an empty bucket is held in the next cycle', async (t, world) => {
+  await fill(world, 3);
+  await world.cycle();
+  for (const path of ['f0', 'f1', 'f2']) await world.writer.delete(path);
+  await scan(world, world.bucket);
+  await heldUntilReleased(t, world, /lists no objects at all, and it would delete 3 files/);
+});
+
+withWorld('after a listing that broke off, deletes wait for a whole one', async (t, world) => {
+  await fill(world, 3);
+  await world.cycle();
+  const broken: Bucket = {
+    ...world.bucket,
+    list: async function* () {
+      for await (const page of world.bucket.list()) yield { ...page, last: false };
+      throw new RetryableError('page 2 answered 503');
+    },
+  };
+  await t.throwsAsync(scan(world, broken), { message: /page 2/ });
+  await world.put('f3', 'content');
+  t.is((await world.cycle()).report.status, 'done', 'what deletes nothing goes on');
+  await remove(world, 'f0');
+  const { report } = await world.cycle();
+  t.is(report.status, 'held');
+  t.regex(report.held.join(), /broke off after 3 objects \(page 2 answered 503\), and it would delete 1 files/);
+  await scan(world, world.bucket);
+  t.is((await world.cycle()).report.status, 'done');
+});
+
+withWorld('a held plan expires when its state has moved on: its release holds for nothing else', async (t, world) => {
+  await fill(world, 20);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
+  const held = await world.cycle();
+  await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
+  await remove(world, 'f15');
+  const later = await world.cycle();
+  t.not(later.plan.id, held.plan.id);
+  t.is(later.report.status, 'held');
+});
