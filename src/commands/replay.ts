@@ -109,7 +109,7 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
       await printEvents(context, log, from, to, rate);
       return exitCode.done;
     }
-    const damage = await findDamage(log.database);
+    const damage = await findDamage(log.database, 1, to);
     if (damage)
       throw new FatalError(
         `the event log is damaged at offset ${damage.offset}: ${damage.problem}; restore ${config.paths.log} from a backup, or replay --to ${damage.offset - 1}`,

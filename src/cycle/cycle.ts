@@ -1,4 +1,3 @@
-import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { OperationKind } from '../../events/event.ts';
 import { type ApplyResult, applyPlan } from '../apply/apply.ts';
@@ -15,6 +14,7 @@ import { isWorthReporting, type Report } from '../report/report.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { gatherFacts } from './facts.ts';
+import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 
@@ -62,9 +62,9 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const { workspace, fileManager, bucket } = options;
   const { log, projector } = workspace;
   const started = new Date();
-  const cycle = started.toISOString().replace(/[:.]/g, '-');
-  const folder = join(options.dataFolder, 'cycles', cycle);
-  await mkdir(folder, { recursive: true });
+  const cycles = join(options.dataFolder, 'cycles');
+  const cycle = await makeCycleFolder(cycles, started.getTime());
+  const folder = join(cycles, cycle);
   const offset = await projector.catchUp();
   const { plan, blocked } = await planCycle(options, folder, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
@@ -120,7 +120,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
             : 'partial',
     started_at: started.toISOString(),
     finished_at: finished.toISOString(),
-    duration_ms: finished.getTime() - started.getTime(),
+    duration_ms: Math.max(0, finished.getTime() - started.getTime()),
     offset,
     plan: plan.steps.length === 0 ? null : plan.id,
     planned: countKinds(plan),
@@ -141,7 +141,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
-  await keepNewest(join(options.dataFolder, 'cycles'), options.cyclesKept);
+  await keepNewest(cycles, options.cyclesKept);
   return { report, plan, folder };
 };
 
@@ -162,10 +162,4 @@ const planCycle = async (options: CycleOptions, folder: string, offset: number) 
     const plan = planChanges(fitting.changes, { ...facts, capabilities });
     return { plan, blocked: fitting.unplaceable };
   });
-};
-
-const keepNewest = async (folder: string, kept: number): Promise<void> => {
-  const cycles = (await readdir(folder)).sort();
-  for (const old of cycles.slice(0, Math.max(0, cycles.length - kept)))
-    await rm(join(folder, old), { recursive: true, force: true });
 };

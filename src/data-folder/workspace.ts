@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { checkLog } from '../log/check-log.ts';
 import { openLog, type WritableLog } from '../log/log.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
 import { lockDataFolder } from './lock.ts';
@@ -10,7 +11,7 @@ export type Workspace = {
   close(): Promise<void>;
 };
 
-/** Locks the data folder, opens log and projections, and folds what a crash may have left unfolded. */
+/** Locks the data folder, checks and opens log and projections, and folds what a crash may have left unfolded. */
 export const openWorkspace = async (config: Config, command: string): Promise<Workspace> => {
   const lock = await lockDataFolder(config.paths.data, command);
   const opened: { close(): Promise<void> }[] = [];
@@ -21,6 +22,7 @@ export const openWorkspace = async (config: Config, command: string): Promise<Wo
   try {
     const log = await openLog(config.paths.log);
     opened.push(log);
+    await checkLog(log.database);
     const projector = await openProjector({
       path: config.paths.projections,
       logPath: config.paths.log,

@@ -7,15 +7,19 @@ export type LogDamage = { readonly offset: number; readonly problem: string };
 
 const pageRows = 10_000;
 
-/** Recomputes the checksum chain from `from` on; resolves with the first damage, or undefined when all holds. */
-export const findDamage = async (queries: Queries, from = 1): Promise<LogDamage | undefined> => {
+/** Recomputes the checksum chain from `from` to `to` (which must be there; default: to the end); resolves with the first damage, or undefined when all holds. */
+export const findDamage = async (
+  queries: Queries,
+  from = 1,
+  to = Number.MAX_SAFE_INTEGER,
+): Promise<LogDamage | undefined> => {
   const before = await queries.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [from - 1]);
   let checksum = before?.checksum ?? 0;
   let expected = from;
   for (;;) {
     const rows = await queries.all<EventRow>(
-      `SELECT ${eventColumnList} FROM event WHERE "offset" >= ? ORDER BY "offset" LIMIT ?`,
-      [expected, pageRows],
+      `SELECT ${eventColumnList} FROM event WHERE "offset" >= ? AND "offset" <= ? ORDER BY "offset" LIMIT ?`,
+      [expected, to, pageRows],
     );
     for (const row of rows) {
       if (row.offset !== expected) return { offset: expected, problem: `offset ${expected} is missing` };
@@ -25,6 +29,8 @@ export const findDamage = async (queries: Queries, from = 1): Promise<LogDamage 
       }
       expected += 1;
     }
-    if (rows.length < pageRows) return undefined;
+    if (rows.length === pageRows) continue;
+    const cut = to !== Number.MAX_SAFE_INTEGER && expected <= to;
+    return cut ? { offset: expected, problem: `offset ${expected} is missing` } : undefined;
   }
 };

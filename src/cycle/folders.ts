@@ -1,0 +1,27 @@
+import { mkdir, readdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+
+const nameAt = (ms: number): string => new Date(ms).toISOString().replace(/[:.]/g, '-');
+
+/** The moment that a cycle's name tells; NaN for what is no cycle. */
+const timeOf = (name: string): number =>
+  Date.parse(name.replace(/^(.{10}T)(\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/, '$1$2:$3:$4.$5'));
+
+/**
+ * Makes the folder of a new cycle, named by its time, and resolves with the name. Names sort in the order of the cycles:
+ * after a clock was set back, the new one comes right behind the latest.
+ */
+export const makeCycleFolder = async (cycles: string, nowMs: number): Promise<string> => {
+  await mkdir(cycles, { recursive: true });
+  const times = (await readdir(cycles)).map(timeOf).filter((time) => !Number.isNaN(time));
+  const cycle = nameAt(times.reduce((latest, time) => Math.max(latest, time + 1), nowMs));
+  await mkdir(join(cycles, cycle), { recursive: true });
+  return cycle;
+};
+
+/** Removes all but the newest cycles. */
+export const keepNewest = async (cycles: string, kept: number): Promise<void> => {
+  const names = (await readdir(cycles)).sort();
+  for (const old of names.slice(0, Math.max(0, names.length - kept)))
+    await rm(join(cycles, old), { recursive: true, force: true });
+};
