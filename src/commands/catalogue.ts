@@ -159,6 +159,15 @@ export const catalogue: readonly CommandEntry[] = [
     run: async (context, [plan = '']) => (await import('./plan.ts')).runApply(context, plan),
   },
   {
+    name: 'undo',
+    arguments: '<plan>',
+    summary: 'bring back what a plan deleted, from the trash of the file manager',
+    options: [json],
+    example: 's3-sync undo 3f9c0a1b2c3d4e5f',
+    handedOver: true,
+    run: async (context, [plan = ''], flags) => (await import('./undo.ts')).runUndo(context, plan, flags),
+  },
+  {
     name: 'status',
     summary: 'events, operations, records, lag, last cycle, quarantine, gate',
     options: [json, ['--watch', 'again every two seconds']],

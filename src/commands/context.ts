@@ -4,8 +4,7 @@ import { createBucket } from '../bucket/s3.ts';
 import type { Config } from '../config/config.ts';
 import type { CycleOptions } from '../cycle/cycle.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { createFileManagerClient } from '../file-manager/client.ts';
-import type { FileManager } from '../file-manager/file-manager.ts';
+import { createFileManagerClient, type FileManagerClient } from '../file-manager/client.ts';
 import type { Logger } from '../logger.ts';
 import { gateLimits } from '../plan/gate.ts';
 import type { ReportEndpoint } from '../report/outbox.ts';
@@ -37,7 +36,7 @@ export const bucketOf = ({ config }: Context): Bucket & { close(): void } =>
     aclMapping: parseAclMapping(config.optional('ACL_PERMISSIONS') ?? ''),
   });
 
-export const fileManagerOf = ({ config }: Context): FileManager => {
+export const fileManagerOf = ({ config }: Context): FileManagerClient => {
   const token = config.optional('FILE_MANAGER_TOKEN');
   return createFileManagerClient({
     baseUrl: config.text('FILE_MANAGER_API_URL'),

@@ -40,6 +40,7 @@ export const runFileManager = async (
     host: flags.host ?? '127.0.0.1',
     port,
     token: context.config.optional('FILE_MANAGER_TOKEN'),
+    trashRetentionMs: context.config.number('TRASH_RETENTION') * 1000,
     logger: context.logger,
     ...(backup && { backup }),
   });

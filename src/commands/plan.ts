@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import { runCycle } from '../cycle/cycle.ts';
+import { undoneReason } from '../cycle/undone.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
-import { findPlan, releasePlan } from '../plan/store.ts';
+import { dropPlan, findPlan, releasePlan } from '../plan/store.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
 import { summaryOf } from './summary.ts';
 import { exitCodeOf } from './sync.ts';
@@ -13,8 +14,13 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
-    const { plan, report } = await runCycle({ ...cycleOptions(context, workspace, bucket), dryRun: true });
-    context.print(flags.json ? `${JSON.stringify({ ...plan, held: report.held })}\n` : describePlan(plan, report.held));
+    const { plan, report, withheld } = await runCycle({ ...cycleOptions(context, workspace, bucket), dryRun: true });
+    context.print(
+      flags.json
+        ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld }) })}\n`
+        : describePlan(plan, report.held),
+    );
+    if (withheld && !flags.json) context.print(`\n${describePlan(withheld, [undoneReason(withheld.steps.length)])}`);
     return report.status === 'held' ? exitCode.held : exitCode.done;
   } finally {
     bucket.close();
@@ -31,14 +37,16 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
   const bucket = bucketOf(context);
   try {
     const options = cycleOptions(context, workspace, bucket);
-    const { plan: now } = await runCycle({ ...options, dryRun: true });
-    if (now.id !== stored.plan.id) {
+    const { plan: now, withheld } = await runCycle({ ...options, dryRun: true });
+    if (now.id !== stored.plan.id && withheld?.id !== stored.plan.id) {
       throw new FatalError(
         `plan ${stored.plan.id} was made from a state that has moved on; the plan is ${now.id} now: look at it with 's3-sync plan'`,
       );
     }
     await releasePlan(folder, stored.plan.id);
     const result = await runCycle(options);
+    // A plan of deletes that were withheld is carried out within another one.
+    if (withheld?.id === stored.plan.id && result.report.status === 'done') await dropPlan(folder, withheld.id);
     context.print(summaryOf(result.report));
     return exitCodeOf(result);
   } finally {

@@ -25,6 +25,12 @@ export const summaryOf = (report: Report): string => {
     `  carried out ${counted(report.operations)} (${bytesText(report.bytes)}, ${report.retries} retries)`,
     `  records     ${report.records.files} in the bucket, ${report.records.mirror} in the file manager`,
   ];
+  if ((report.operations.delete ?? 0) > 0)
+    lines.push(`  deleted     'undo ${report.plan}' brings back what this plan deleted, while it is in the trash`);
+  if (report.withheld)
+    lines.push(
+      `  withheld    ${report.withheld.files} deletes of files that were brought back: plan ${report.withheld.plan}`,
+    );
   const { done: _, ...others } = report.states;
   if (Object.values(others).some((count) => count)) lines.push(`  not done    ${counted(others)}`);
   if (report.stopped) lines.push(`  stopped     ${report.stopped}`);

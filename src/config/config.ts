@@ -35,6 +35,7 @@ const problemOf = (setting: Setting, value: string): string | undefined => {
     case 'milliseconds':
       return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : bad('a whole number above 0');
     case 'seconds':
+      if (setting.zero && /^0+$/.test(value)) return undefined;
       return /^\d{1,8}(\.\d+)?$/.test(value) && Number(value) > 0 ? undefined : bad('a number of seconds above 0');
     case 'share':
       return Number(value) >= 0 && Number(value) <= 1 ? undefined : bad('a share between 0 and 1');

@@ -8,6 +8,8 @@ export type Setting = {
   readonly fallback: string;
   readonly kind: 'text' | 'url' | 'urls' | 'count' | 'seconds' | 'milliseconds' | 'share' | 'flag' | 'choice' | 'path';
   readonly choices?: readonly string[];
+  /** 0 is allowed, and means none. */
+  readonly zero?: true;
   /** Never printed. */
   readonly secret?: true;
 };
@@ -131,6 +133,13 @@ export const settings = [
     kind: 'flag',
     fallback: 'false',
     meaning: 'restart the container when the source changes (development)',
+  },
+  {
+    env: 'TRASH_RETENTION',
+    kind: 'seconds',
+    fallback: '604800',
+    zero: true,
+    meaning: 'how long the reference file manager keeps what was deleted, for `undo`; 0 keeps nothing',
   },
   { env: 'BACKUP_S3_ENDPOINT', kind: 'url', fallback: '', meaning: "the reference file manager's backup storage" },
   { env: 'BACKUP_S3_ACCESS_KEY', kind: 'text', fallback: '', meaning: 'access key of the backup storage' },

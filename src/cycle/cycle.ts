@@ -3,20 +3,19 @@ import type { OperationKind } from '../../events/event.ts';
 import { type ApplyResult, applyPlan } from '../apply/apply.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { diffSnapshots } from '../diff/diff.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
-import type { Change, Plan } from '../plan/operation.ts';
-import { planChanges } from '../plan/plan.ts';
-import { dropPlan, isReleased, storePlan } from '../plan/store.ts';
+import type { Plan } from '../plan/operation.ts';
+import { dropPlan, isReleased, storeOnce, storePlan } from '../plan/store.ts';
+import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
-import { exportSnapshot } from '../snapshot/export.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { gatherFacts } from './facts.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
-import { folderFacts, withoutBlocked } from './placing.ts';
+import { planCycle } from './planning.ts';
+import { undoneReason } from './undone.ts';
 
 export type CycleOptions = {
   readonly workspace: Workspace;
@@ -38,7 +37,13 @@ export type CycleOptions = {
   readonly onProgress?: (finished: number, planned: number, bytes: number) => void;
 };
 
-export type CycleResult = { readonly report: Report; readonly plan: Plan; readonly folder: string };
+export type CycleResult = {
+  readonly report: Report;
+  readonly plan: Plan;
+  readonly folder: string;
+  /** Deletes of what a person has brought back: they wait for a release of their own. */
+  readonly withheld?: Plan;
+};
 
 const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
   const counts: Partial<Record<OperationKind, number>> = {};
@@ -66,7 +71,8 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const cycle = await makeCycleFolder(cycles, started.getTime());
   const folder = join(cycles, cycle);
   const offset = await projector.catchUp();
-  const { plan, blocked } = await planCycle(options, folder, offset);
+  const plans = join(options.dataFolder, 'plans');
+  const { plan, changes, blocked, withheld } = await planCycle(options, { folder, plans }, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -74,11 +80,12 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const memory = await recall(log.database);
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, facts, options.gate);
-  const plans = join(options.dataFolder, 'plans');
   const held = verdict.held && !(await isReleased(plans, plan.id));
   let applied = nothingApplied;
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
+  if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
   if (!held && !options.dryRun && plan.steps.length > 0) {
+    await keepUndo(plans, plan, changes);
     applied = await applyPlan(plan, {
       fileManager,
       bucket,
@@ -131,6 +138,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     failures: applied.failures,
     unplaceable: [...blocked, ...plan.unplaceable],
     held: verdict.reasons,
+    withheld: withheld ? { plan: withheld.id, files: withheld.steps.length } : null,
     stopped: applied.stopped ?? null,
     records: { files: stats.files, mirror: stats.mirrorFiles },
   };
@@ -142,24 +150,5 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
   await keepNewest(cycles, options.cyclesKept);
-  return { report, plan, folder };
-};
-
-/** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. */
-const planCycle = async (options: CycleOptions, folder: string, offset: number) => {
-  const { database } = options.workspace.projector;
-  const only = options.full ? {} : ({ only: 'dirty' } as const);
-  const oldPath = join(folder, 'old.csv');
-  const newPath = join(folder, 'new.csv');
-  return database.reading(async (queries) => {
-    await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
-    await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
-    const changes: Change[] = [];
-    diffSnapshots(oldPath, newPath, (change) => changes.push(change));
-    const fitting = await withoutBlocked(queries, changes);
-    const facts = await folderFacts(queries, fitting.changes);
-    const capabilities = fitting.changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;
-    const plan = planChanges(fitting.changes, { ...facts, capabilities });
-    return { plan, blocked: fitting.unplaceable };
-  });
+  return { report, plan, folder, ...(withheld && { withheld }) };
 };

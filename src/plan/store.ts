@@ -13,7 +13,7 @@ export type StoredPlan = { readonly plan: Plan; readonly held: readonly string[]
 const plansKept = 50;
 const idLength = 16;
 const planFile = /^[0-9a-f]{16}\.json$/;
-const temporaryFile = /^[0-9a-f]{16}\.json\.tmp-\d+$/;
+const temporaryFile = /^[0-9a-f]{16}\.(json|undo|released)\.tmp-\d+$/;
 
 export const storePlan = async (folder: string, plan: Plan, held: readonly string[]): Promise<void> => {
   await mkdir(folder, { recursive: true });
@@ -23,6 +23,11 @@ export const storePlan = async (folder: string, plan: Plan, held: readonly strin
   for (const old of others.slice(0, Math.max(0, others.length + 1 - plansKept))) await dropPlan(folder, old.plan.id);
   for (const name of (await readdir(folder)).filter((left) => temporaryFile.test(left)))
     await rm(join(folder, name), { force: true });
+};
+
+/** As `storePlan`, but leaves one that is there already as it is, with the time since which it is. */
+export const storeOnce = async (folder: string, plan: Plan, held: readonly string[]): Promise<void> => {
+  if (!(await namesIn(folder)).includes(`${plan.id}.json`)) await storePlan(folder, plan, held);
 };
 
 const namesIn = (folder: string): Promise<string[]> =>

@@ -27,6 +27,8 @@ export type Report = {
   readonly failures: ApplyResult['failures'];
   readonly unplaceable: readonly Unplaceable[];
   readonly held: readonly string[];
+  /** Deletes of files that a person has brought back: a plan of their own, which waits for `apply`. */
+  readonly withheld?: { readonly plan: string; readonly files: number } | null;
   readonly stopped: string | null;
   readonly records: { readonly files: number; readonly mirror: number };
 };

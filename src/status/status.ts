@@ -81,7 +81,9 @@ export const readStatus = async (config: Config): Promise<Status> => {
       errors: { last_cycle: report ? (report.states.failed ?? 0) + (report.states.unreadable ?? 0) : 0 },
       gate: {
         held_plans: held
-          .filter(({ plan }) => report?.status === 'held' && report.plan === plan.id)
+          .filter(
+            ({ plan }) => (report?.status === 'held' && report.plan === plan.id) || report?.withheld?.plan === plan.id,
+          )
           .map(({ plan, held: reasons, stored_at }) => ({ id: plan.id, reasons, since: stored_at })),
       },
       reports_waiting: await countWaiting(join(data, 'outbox')),

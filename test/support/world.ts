@@ -16,7 +16,7 @@ import { freshFolder, removeFolder } from './folder.ts';
 import { uniqueName } from './servers.ts';
 
 /** Bucket, log, projections and reference file manager, all real, for tests of whole cycles. */
-export const createWorld = async () => {
+export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRetentionMs?: number } = {}) => {
   const folder = await freshFolder();
   const s3 = await startFauxqsServer();
   const access = {
@@ -33,7 +33,7 @@ export const createWorld = async () => {
     root: join(folder, 'files'),
     host: '127.0.0.1',
     port: 0,
-    trashRetentionMs: 0,
+    trashRetentionMs,
   });
   const client = createFileManagerClient({ baseUrl: server.url });
   const config = loadConfig({ DATA_DIR: join(folder, 'data') });

@@ -1,0 +1,108 @@
+import { hash, randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import type { Workspace } from '../data-folder/workspace.ts';
+import { exitCode, FatalError } from '../errors.ts';
+import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
+import { type Deletion, readUndo, undoOutcome } from '../plan/undo.ts';
+import { type Context, fileManagerOf } from './context.ts';
+
+/** A file manager takes that many keys in one request. */
+const keysPerRequest = 10_000;
+
+type Confirmed = { readonly deletion: Deletion; readonly deletedAt: number };
+
+/** The deletes that the file manager has confirmed and that were not undone yet, with the offset of the confirmation. */
+const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[]): Promise<Confirmed[]> => {
+  const ids = deletions.flatMap(({ op_id, rows }) => [
+    `outcome:${op_id}`,
+    ...rows.slice(0, 1).map(({ path }) => `outcome:undo:${op_id}:${path}`),
+  ]);
+  const rows = await workspace.log.database.all<{ id: string; offset: number }>(
+    'SELECT id, "offset" FROM event WHERE id IN (SELECT value FROM json_each(?))',
+    [JSON.stringify(ids)],
+  );
+  const known = new Map(rows.map(({ id, offset }) => [id, offset]));
+  return deletions.flatMap((deletion) => {
+    const deletedAt = known.get(`outcome:${deletion.op_id}`);
+    const undone = deletion.rows[0] && known.has(`outcome:undo:${deletion.op_id}:${deletion.rows[0].path}`);
+    return deletedAt === undefined || undone ? [] : [{ deletion, deletedAt }];
+  });
+};
+
+type Asked = { readonly restored: ReadonlySet<string>; readonly skipped: readonly SkippedUndo[] };
+
+/**
+ * Asks the file manager, under a key that is the same when a crash repeats it: what it brought back then is told again. What
+ * it could not bring back is asked for once more, since the way may be free by now.
+ */
+const ask = async (fileManager: FileManagerClient, plan: string, keys: readonly string[]): Promise<Asked> => {
+  const idempotencyKey = `undo:${plan}:${hash('sha256', keys.join(' ')).slice(0, 16)}`;
+  const first = await fileManager.undo({ keys }, { idempotencyKey });
+  if (first.skipped.length === 0) return { restored: new Set(first.restored), skipped: [] };
+  const again = await fileManager.undo({ keys }, { idempotencyKey: `undo:${plan}:${randomUUID()}` });
+  return { restored: new Set([...first.restored, ...again.restored]), skipped: again.skipped };
+};
+
+/** Brings back from the file manager's trash what a plan deleted, and records that the file manager holds it again. */
+export const runUndo = async (context: Context, id: string, flags: { json?: boolean }): Promise<number> => {
+  context.config.require(['FILE_MANAGER_API_URL'], "'s3-sync undo'");
+  const { plan, deletions } = await readUndo(join(context.config.paths.data, 'plans'), id);
+  const fileManager = fileManagerOf(context);
+  const workspace = await context.openWorkspace();
+  try {
+    if (!(await fileManager.describe()).capabilities.includes('trash'))
+      throw new FatalError('this file manager keeps no trash: what was deleted there comes back from a backup only');
+    const confirmed = await confirmedOf(workspace, deletions);
+    const restored: string[] = [];
+    const skipped: SkippedUndo[] = [];
+    const lost: string[] = [];
+    for (let at = 0; at < confirmed.length; at += keysPerRequest) {
+      const batch = confirmed.slice(at, at + keysPerRequest);
+      const asked = await ask(
+        fileManager,
+        plan,
+        batch.map(({ deletion }) => deletion.op_id),
+      );
+      skipped.push(...asked.skipped);
+      const back = batch.filter(({ deletion }) => asked.restored.has(deletion.path));
+      const time = new Date().toISOString();
+      await workspace.log.append(
+        back.flatMap(({ deletion, deletedAt }) =>
+          deletion.rows.map((row) => undoOutcome(deletion, row, deletedAt, time)),
+        ),
+      );
+      restored.push(...back.flatMap(({ deletion }) => deletion.rows.map(({ path }) => path)));
+      const told = new Set([...asked.restored, ...asked.skipped.map(({ path }) => path)]);
+      lost.push(...batch.map(({ deletion }) => deletion.path).filter((path) => !told.has(path)));
+    }
+    await workspace.projector.catchUp();
+    const result = { plan, restored, skipped, not_in_trash: lost };
+    context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result));
+    return skipped.length + lost.length === 0 ? exitCode.done : exitCode.failed;
+  } finally {
+    await workspace.close();
+  }
+};
+
+const shown = 20;
+
+const textOf = (result: {
+  readonly plan: string;
+  readonly restored: readonly string[];
+  readonly skipped: readonly SkippedUndo[];
+  readonly not_in_trash: readonly string[];
+}): string => {
+  const { plan, restored, skipped, not_in_trash: lost } = result;
+  const lines = [`${restored.length} files that plan ${plan} deleted are back in the file manager`];
+  lines.push(...restored.slice(0, shown).map((path) => `  + ${JSON.stringify(path)}`));
+  if (restored.length > shown) lines.push(`  … and ${restored.length - shown} more`);
+  for (const { path, reason } of skipped.slice(0, shown))
+    lines.push(`  ! ${JSON.stringify(path)}: ${JSON.stringify(reason)}`);
+  for (const path of lost.slice(0, shown)) lines.push(`  ! ${JSON.stringify(path)}: it is not in the trash any more`);
+  if (restored.length > 0)
+    lines.push(
+      'The bucket still lacks them. The next cycles leave them where they are and show the deletes as a plan of their own,',
+      "which waits until a person carries it out ('s3-sync plan' shows its id). Put the files into the bucket to keep them.",
+    );
+  return `${lines.join('\n')}\n`;
+};

@@ -1,0 +1,28 @@
+import type { Change, Plan } from '../plan/operation.ts';
+import { planChanges } from '../plan/plan.ts';
+import { isReleased } from '../plan/store.ts';
+import { undoneEvents } from '../plan/undo.ts';
+import type { Queries } from '../storage/database.ts';
+
+/** Why these deletes wait. */
+export const undoneReason = (files: number): string =>
+  `${files} file${files === 1 ? ' was' : 's were'} brought back by 's3-sync undo', and the bucket still lacks ${files === 1 ? 'it' : 'them'}`;
+
+/**
+ * Keeps the deletes of what a person has brought back out of the plan, so that everything else goes on: they are a plan of
+ * their own, which waits until a person releases it by its id.
+ */
+export const withoutUndone = async (
+  queries: Queries,
+  changes: readonly Change[],
+  plans: string,
+): Promise<{ changes: readonly Change[]; withheld?: Plan }> => {
+  if (!changes.some(({ want }) => want === null)) return { changes };
+  const undone = new Set<string>();
+  for (const { path, file_offset } of await undoneEvents(queries)) undone.add(`${file_offset} ${path}`);
+  const isUndone = ({ have, want }: Change): boolean => want === null && undone.has(`${have.offset} ${have.path}`);
+  if (undone.size === 0 || !changes.some(isUndone)) return { changes };
+  const withheld = planChanges(changes.filter(isUndone));
+  if (await isReleased(plans, withheld.id)) return { changes };
+  return { changes: changes.filter((change) => !isUndone(change)), withheld };
+};

@@ -1,0 +1,98 @@
+import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isFolder, type OutcomeEvent } from '../../events/event.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import { FatalError } from '../errors.ts';
+import { publishFile } from '../snapshot/publish.ts';
+import type { Queries } from '../storage/database.ts';
+import type { Change, Plan } from './operation.ts';
+
+/**
+ * What a plan deletes, kept beside the stored plans before it is carried out: for each delete the rows that the mirror
+ * loses by it. With it, what the file manager brings back from its trash can be recorded as what it holds again.
+ */
+export type Deletion = { readonly op_id: string; readonly path: string; readonly rows: readonly FileRow[] };
+
+const recordsKept = 50;
+const recordFile = /^[0-9a-f]{16}\.undo$/;
+
+const isWithin = (path: string, place: string): boolean =>
+  path === place || (isFolder(place) && path.startsWith(place));
+
+/** The deletes of a plan with the rows that go. What a rename takes out of a folder before is not deleted with it. */
+export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] => {
+  const operations = plan.steps.map(({ operation }) => operation);
+  const leaving = operations.filter(({ kind }) => kind === 'rename' || kind === 'move').map(({ path }) => path);
+  const files = new Set(leaving.filter((path) => !isFolder(path)));
+  const folders = leaving.filter(isFolder);
+  const going = changes.flatMap(({ have }) =>
+    have && !files.has(have.path) && !folders.some((folder) => isWithin(have.path, folder)) ? [have] : [],
+  );
+  const byPath = new Map(going.map((row) => [row.path, row]));
+  return operations
+    .filter(({ kind }) => kind === 'delete')
+    .map(({ op_id, path, recursive }) => {
+      const own = byPath.get(path);
+      return { op_id, path, rows: recursive ? going.filter((row) => isWithin(row.path, path)) : own ? [own] : [] };
+    });
+};
+
+/** Keeps what the plan deletes; nothing when it deletes nothing. The oldest records give way. */
+export const keepUndo = async (folder: string, plan: Plan, changes: readonly Change[]): Promise<void> => {
+  const deletions = deletionsOf(plan, changes);
+  if (deletions.length === 0) return;
+  await mkdir(folder, { recursive: true });
+  await publishFile(join(folder, `${plan.id}.undo`), async (append) => {
+    for (const deletion of deletions) await append(`${JSON.stringify(deletion)}\n`);
+  });
+  const names = (await readdir(folder)).filter((name) => recordFile.test(name));
+  if (names.length <= recordsKept) return;
+  const dated = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
+  for (const { name } of dated.sort((a, b) => a.at - b.at).slice(0, names.length - recordsKept))
+    await rm(join(folder, name), { force: true });
+};
+
+/** What a plan deleted, by its id or a unique beginning of it. Throws FatalError that names those that are kept. */
+export const readUndo = async (folder: string, id: string): Promise<{ plan: string; deletions: Deletion[] }> => {
+  const names = (await readdir(folder).catch((): string[] => [])).filter((name) => recordFile.test(name));
+  const plans = names.map((name) => name.slice(0, 16)).sort();
+  const found = plans.filter((plan) => id.length >= 4 && plan.startsWith(id));
+  const [plan] = found;
+  if (plan === undefined || found.length > 1) {
+    const kept = plans.length === 0 ? 'none is kept' : `kept are ${plans.slice(0, 5).join(', ')}`;
+    throw new FatalError(
+      found.length > 1
+        ? `${JSON.stringify(id)} is the beginning of several plans: ${found.join(', ')}`
+        : `no plan ${JSON.stringify(id)} was carried out that deleted anything; ${kept}`,
+    );
+  }
+  const lines = (await readFile(join(folder, `${plan}.undo`), 'utf8')).split('\n').filter((line) => line !== '');
+  return { plan, deletions: lines.map((line) => JSON.parse(line) as Deletion) };
+};
+
+const undoPrefix = 'outcome:undo:';
+
+/**
+ * The fact that a file is back, as the mirror folds it: the row that was deleted. Its `offset` is that of the delete's own
+ * outcome, so that deleting the file once more is another transition, with another operation id.
+ */
+export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number, time: string): OutcomeEvent => ({
+  id: `${undoPrefix}${op_id}:${row.path}`,
+  type: 'outcome',
+  time,
+  path: row.path,
+  ...(row.size !== null && { size: row.size }),
+  ...(row.etag !== null && { etag: row.etag }),
+  ...(row.permissions !== null && { permissions: row.permissions }),
+  ...(row.key !== null && { key: row.key }),
+  modifiedAt: row.modified_at,
+  source: 'file-manager',
+  operation: 'save',
+  fileId: row.file_id,
+  fileOffset: deletedAt,
+});
+
+/** Every file that was ever brought back. The log must be attached as `log`. */
+export const undoneEvents = (queries: Queries): Promise<{ path: string; file_offset: number }[]> =>
+  // ';' follows ':'.
+  queries.all(`SELECT path, file_offset FROM log.event WHERE id >= ? AND id < ?`, [undoPrefix, 'outcome:undo;']);

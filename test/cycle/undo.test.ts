@@ -1,0 +1,153 @@
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { runCli } from '../support/cli.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const hourMs = 3_600_000;
+
+const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
+  test(title, async (t) => {
+    t.timeout(120_000);
+    const world = await createWorld({ trashRetentionMs: hourMs });
+    try {
+      await run(t, world);
+    } finally {
+      await world.close();
+    }
+  });
+};
+
+const environmentOf = (world: World): Record<string, string> => ({
+  DATA_DIR: join(world.folder, 'data'),
+  CUSTOMER_S3_ENDPOINT: world.s3.url,
+  CUSTOMER_S3_ACCESS_KEY: world.access.accessKey,
+  CUSTOMER_S3_SECRET_KEY: world.access.secretKey,
+  CUSTOMER_S3_BUCKET: world.access.bucket,
+  FILE_MANAGER_API_URL: world.server.url,
+});
+
+/** What the file manager holds: permissions by path. */
+const held = async (world: World): Promise<Record<string, string | null>> => {
+  const files: Record<string, string | null> = {};
+  for await (const { path, permissions } of world.client.list()) files[path] = permissions;
+  return files;
+};
+
+const remove = async (world: World, path: string): Promise<void> => {
+  await world.writer.delete(path);
+  await world.append({ type: 'delete', path });
+};
+
+/** A world whose last plan deleted `a` and what was left of the folder `d/`, and moved a file out of it. */
+const afterDeletes = async (world: World): Promise<string> => {
+  await world.put('a', 'content of a', { permissions: '0640' });
+  for (const path of ['d/x', 'd/y', 'd/z', 'keep']) await world.put(path, `content of ${path}`);
+  await world.cycle();
+  await world.writer.copy('d/z', 'e');
+  await world.append({ type: 'move', path: 'd/z', to: 'e' });
+  for (const path of ['a', 'd/x', 'd/y']) await remove(world, path);
+  await world.writer.delete('d/z');
+  const { plan, report } = await world.cycle();
+  if (report.status !== 'done') throw new Error(JSON.stringify(report));
+  return plan.id;
+};
+
+withWorld('undo brings back what a plan deleted, and nothing deletes it again without a person', async (t, world) => {
+  const plan = await afterDeletes(world);
+  t.deepEqual(Object.keys(await held(world)), ['e', 'keep']);
+  await world.put('later', 'content');
+  await world.release();
+  const env = environmentOf(world);
+
+  const undone = await runCli(['undo', plan.slice(0, 6)], env);
+  t.is(undone.code, 0, undone.stderr);
+  t.regex(undone.stdout, /3 files that plan .* are back.*The bucket still lacks them/s);
+  t.deepEqual(await held(world), { a: '0640', 'd/x': null, 'd/y': null, e: null, keep: null });
+  const verified = await runCli(['verify', '--checksum'], env);
+  t.deepEqual(
+    verified.stdout.split('\n').filter((line) => line.startsWith('+')),
+    ['+ a', '+ d/x', '+ d/y'],
+    'the bucket lacks them, and the trash shows nowhere',
+  );
+
+  const cycle = await runCli(['incremental-sync', '--no-drain', '--json'], env);
+  t.is(cycle.code, 0, cycle.stderr);
+  const report = JSON.parse(cycle.stdout) as { operations: object; withheld: { plan: string; files: number } };
+  t.deepEqual(report.operations, { save: 1 }, 'everything else goes on');
+  t.is(report.withheld.files, 3);
+  const idle = await runCli(['incremental-sync', '--no-drain', '--json'], env);
+  t.like(JSON.parse(idle.stdout), { status: 'idle', withheld: report.withheld });
+  t.regex(
+    (await runCli(['status'], env)).stdout,
+    new RegExp(`HOLDS plan ${report.withheld.plan}: 3 files were brought`),
+  );
+  t.regex((await runCli(['plan'], env)).stdout, new RegExp(`Nothing to do.*Plan ${report.withheld.plan}.*apply`, 's'));
+  t.true('d/x' in (await held(world)));
+
+  const again = await runCli(['undo', plan, '--json'], env);
+  t.deepEqual(JSON.parse(again.stdout), { plan, restored: [], skipped: [], not_in_trash: [] });
+  t.is((await runCli(['replay'], env)).code, 0);
+  t.is(
+    (JSON.parse((await runCli(['incremental-sync', '--no-drain', '--json'], env)).stdout) as typeof report).withheld
+      .plan,
+    report.withheld.plan,
+    'a rebuild of the projections knows it too',
+  );
+
+  const applied = await runCli(['apply', report.withheld.plan], env);
+  t.is(applied.code, 0, applied.stderr);
+  t.deepEqual(Object.keys(await held(world)), ['e', 'keep', 'later'], 'the same file is really deleted once more');
+  t.is((await runCli(['verify', '--checksum'], env)).code, 0);
+  const last = JSON.parse((await runCli(['status', '--json'], env)).stdout) as {
+    last_cycle: { plan: string };
+    gate: { held_plans: unknown[] };
+  };
+  t.deepEqual(last.gate.held_plans, []);
+  t.is((await runCli(['undo', last.last_cycle.plan], env)).code, 0);
+  t.true('a' in (await held(world)), 'and can be brought back once more');
+});
+
+withWorld(
+  'a file whose place is taken stays in the trash, is named, and comes back once it is free',
+  async (t, world) => {
+    const plan = await afterDeletes(world);
+    await world.put('a', 'another content');
+    await world.cycle();
+    await world.release();
+    const env = environmentOf(world);
+    const first = await runCli(['undo', plan], env);
+    t.is(first.code, 1);
+    t.regex(first.stdout, /2 files.*! "a": .*exists by now/s);
+    t.is(
+      await (await world.client.read('a')).toArray().then((chunks) => Buffer.concat(chunks).toString()),
+      'another content',
+    );
+    await world.client.rename('a', 'b', { idempotencyKey: 'by-hand' });
+    const second = await runCli(['undo', plan, '--json'], env);
+    t.deepEqual(JSON.parse(second.stdout), { plan, restored: ['a'], skipped: [], not_in_trash: [] });
+    t.true('a' in (await held(world)));
+  },
+);
+
+withWorld('a file that the bucket holds again is no longer withheld', async (t, world) => {
+  const plan = await afterDeletes(world);
+  await world.release();
+  t.is((await runCli(['undo', plan], environmentOf(world))).code, 0);
+  await world.writer.put('a', Buffer.from('new content'));
+  t.is((await runCli(['reconcile'], environmentOf(world))).code, 0);
+  const cycle = await runCli(['incremental-sync', '--no-drain', '--json'], environmentOf(world));
+  t.like(JSON.parse(cycle.stdout), { operations: { save: 1 }, withheld: { files: 2 } });
+});
+
+test('undo says what it cannot do: no such plan, no trash', async (t) => {
+  const world = await createWorld();
+  const plan = await afterDeletes(world);
+  await world.release();
+  const unknown = await runCli(['undo', '0123456789'], environmentOf(world));
+  t.is(unknown.code, 1);
+  t.regex(unknown.stderr, new RegExp(`no plan "0123456789" was carried out that deleted anything; kept are ${plan}`));
+  const without = await runCli(['undo', plan], environmentOf(world));
+  t.is(without.code, 1);
+  t.regex(without.stderr, /keeps no trash/);
+  await world.close();
+});
