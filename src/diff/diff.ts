@@ -1,6 +1,7 @@
 import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
+import { comparePaths } from '../plan/paths.ts';
 import { rowOf } from '../snapshot/csv.ts';
 import { openRecords, type Records, sharedRecords } from './records.ts';
 
@@ -12,7 +13,7 @@ const differs = (have: FileRow, want: FileRow): boolean =>
   have.file_id !== want.file_id || !sameContent(have, want) || !samePermissions(have, want);
 
 /** A side of the merge: the file, and its current record once it had to be parsed. */
-type Side = { readonly records: Records; row: FileRow | undefined; length: number; previous: Buffer | undefined };
+type Side = { readonly records: Records; row: FileRow | undefined; length: number; previous: string | undefined };
 
 /**
  * Merges two sorted snapshots and reports every path that differs, in path order. Bytes are compared first; only records
@@ -29,7 +30,7 @@ export const diffSnapshots = (oldPath: string, newPath: string, onChange: (chang
       const have = current(a);
       const want = current(b);
       if (!have && !want) return summary;
-      const order = !have ? 1 : !want ? -1 : Buffer.compare(Buffer.from(have.path), Buffer.from(want.path));
+      const order = !have ? 1 : !want ? -1 : comparePaths(have.path, want.path);
       if (order < 0 && have) {
         summary.removed += 1;
         onChange({ path: have.path, have, want: null });
@@ -57,7 +58,7 @@ const skipShared = (a: Records, b: Records): void => {
   for (;;) {
     a.fill();
     b.fill();
-    const shared = sharedRecords(a.rest(), b.rest());
+    const shared = sharedRecords(a, b);
     if (shared === 0) return;
     a.skip(shared);
     b.skip(shared);
@@ -66,14 +67,15 @@ const skipShared = (a: Records, b: Records): void => {
 
 const current = (side: Side): FileRow | undefined => {
   if (side.row) return side.row;
-  side.length = side.records.length();
+  const { records } = side;
+  side.length = records.length();
   if (side.length === 0) return undefined;
-  const text = side.records.rest().toString('utf8', 0, side.length - 1);
-  side.row = rowOf(text, `${side.records.name}, record ${JSON.stringify(text.slice(0, 60))}`);
-  const path = Buffer.from(side.row.path);
-  if (side.previous && Buffer.compare(side.previous, path) >= 0) {
+  const text = records.window.toString('utf8', records.start, records.start + side.length - 1);
+  side.row = rowOf(text, records.name);
+  const { path } = side.row;
+  if (side.previous !== undefined && comparePaths(side.previous, path) >= 0) {
     throw new FatalError(
-      `${side.records.name}: ${JSON.stringify(side.row.path)} stands after ${JSON.stringify(side.previous.toString())}: rows must be sorted by the path's UTF-8 bytes, each path once`,
+      `${records.name}: ${JSON.stringify(path)} stands after ${JSON.stringify(side.previous)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
     );
   }
   side.previous = path;

@@ -8,13 +8,15 @@ const windowBytes = 1024 * 1024;
 const recordBytesMax = 64 * 1024;
 
 /**
- * A snapshot file as a window of bytes that slides along. `at` is always the start of a record. The window is read with
- * plain synchronous reads: the diff is one tight loop, and a promise a chunk would cost more than the comparison.
+ * A snapshot file as a window of bytes that slides along: the current record begins at `start`, what was read ends at
+ * `end`. The window is read with plain synchronous reads: the diff is one tight loop, and a promise a chunk would cost
+ * more than the comparison.
  */
 export type Records = {
   readonly name: string;
-  /** The window's bytes from the current record on. */
-  rest(): Buffer;
+  readonly window: Buffer;
+  readonly start: number;
+  readonly end: number;
   /** Reads on, when less than half of the window is left; false at the end of the file. */
   fill(): boolean;
   /** Moves on by whole records that make up `length` bytes. */
@@ -32,26 +34,51 @@ export const openRecords = (path: string): Records => {
   } catch (error) {
     throw new FatalError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
   }
-  const buffer = Buffer.allocUnsafe(windowBytes * 2);
-  let start = 0;
-  let end = 0;
+  const window = Buffer.allocUnsafe(windowBytes * 2);
   let ended = false;
-  const fill = (): boolean => {
-    if (ended) return false;
-    if (end - start >= windowBytes) return true;
-    buffer.copyWithin(0, start, end);
-    end -= start;
-    start = 0;
-    while (end < buffer.length && !ended) {
-      const read = readSync(descriptor, buffer, end, buffer.length - end, null);
-      if (read === 0) ended = true;
-      end += read;
-    }
-    return !ended;
+  const records = {
+    name: path,
+    window,
+    start: 0,
+    end: 0,
+    fill: (): boolean => {
+      if (ended) return false;
+      if (records.end - records.start >= windowBytes) return true;
+      window.copyWithin(0, records.start, records.end);
+      records.end -= records.start;
+      records.start = 0;
+      while (records.end < window.length && !ended) {
+        const read = readSync(descriptor, window, records.end, window.length - records.end, null);
+        if (read === 0) ended = true;
+        records.end += read;
+      }
+      return !ended;
+    },
+    skip: (length: number): void => {
+      records.start += length;
+    },
+    length: (): number => {
+      if (records.end - records.start < recordBytesMax) records.fill();
+      const { start, end } = records;
+      if (start === end) return 0;
+      for (let from = start, quotes = false; ; ) {
+        const line = window.indexOf(newline, from);
+        if (line === -1 || line >= end)
+          throw new FatalError(`${path}: the last line is torn (no line end): export the snapshot again`);
+        for (let at = from; at < line; at++) if (window[at] === quote) quotes = !quotes;
+        if (!quotes) return line + 1 - start;
+        from = line + 1;
+      }
+    },
+    close: (): void => closeSync(descriptor),
   };
-  fill();
-  const first = buffer.indexOf(newline, start);
-  const found = buffer.toString('utf8', 0, first === -1 ? Math.min(end, 200) : first + 1);
+  records.fill();
+  const first = window.indexOf(newline);
+  const found = window.toString(
+    'utf8',
+    0,
+    first === -1 || first >= records.end ? Math.min(records.end, 200) : first + 1,
+  );
   if (found !== header) {
     closeSync(descriptor);
     const wanted = header.trim().split(',');
@@ -60,42 +87,22 @@ export const openRecords = (path: string): Records => {
       `${path}, line 1: ${missing.length > 0 ? `the column ${missing.join(', ')} is missing` : 'the columns stand in another order'}: expected ${header.trim()}, found ${JSON.stringify(found.trim())}`,
     );
   }
-  start = first + 1;
-  return {
-    name: path,
-    rest: () => buffer.subarray(start, end),
-    fill,
-    skip: (length) => {
-      start += length;
-    },
-    length: () => {
-      if (end - start < recordBytesMax) fill();
-      if (start === end) return 0;
-      for (let from = start, quotes = false; ; ) {
-        const line = buffer.indexOf(newline, from);
-        if (line === -1 || line >= end) {
-          throw new FatalError(`${path}: the last line is torn (no line end): export the snapshot again`);
-        }
-        for (let at = from; at < line; at++) if (buffer[at] === quote) quotes = !quotes;
-        if (!quotes) return line + 1 - start;
-        from = line + 1;
-      }
-    },
-    close: () => closeSync(descriptor),
-  };
+  records.start = first + 1;
+  return records;
 };
 
 /**
  * How many bytes two windows share from their start, cut back to the end of a whole record. Blocks double in size, so
  * that a nearby difference is found cheaply and a long run costs what `cmp` costs.
  */
-export const sharedRecords = (a: Buffer, b: Buffer): number => {
-  const most = Math.min(a.length, b.length);
+export const sharedRecords = (a: Records, b: Records): number => {
+  const most = Math.min(a.end - a.start, b.end - b.start);
   let equal = 0;
   let block = 256;
   while (equal < most) {
     const next = Math.min(most, equal + block);
-    if (a.compare(b, equal, next, equal, next) !== 0) {
+    const same = a.window.compare(b.window, b.start + equal, b.start + next, a.start + equal, a.start + next) === 0;
+    if (!same) {
       if (block <= 256) break;
       block = 256;
       continue;
@@ -103,11 +110,11 @@ export const sharedRecords = (a: Buffer, b: Buffer): number => {
     equal = next;
     block *= 2;
   }
-  const cut = a.lastIndexOf(newline, equal - 1) + 1;
-  if (equal === 0 || cut === 0) return 0;
-  const firstQuote = a.indexOf(quote);
-  if (firstQuote === -1 || firstQuote >= cut) return cut;
-  return lastRecordEnd(a, cut);
+  if (equal === 0) return 0;
+  const shared = a.window.subarray(a.start, a.start + equal);
+  const cut = shared.lastIndexOf(newline) + 1;
+  if (cut === 0) return 0;
+  return shared.includes(quote) ? lastRecordEnd(shared, cut) : cut;
 };
 
 /** The end of the last whole record before `cut`, where quoted fields may hold line ends. */

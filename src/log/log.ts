@@ -2,7 +2,7 @@ import type { LogEvent, Recorded } from '../../events/event.ts';
 import { FatalError } from '../errors.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
-import { chain, type EventRow, eventOf, payloadOf, payloadOfRow } from './rows.ts';
+import { chainText, type EventRow, eventOf, payloadOf, payloadOfRow, textOf } from './rows.ts';
 import { eventColumnList, eventColumns, prepareLog, readLogMeta } from './schema.ts';
 
 /** What became of a batch: every event and every poison message is in exactly one of the counts. */
@@ -145,12 +145,12 @@ const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Prom
   if (events.length === 0) return [];
   let { offset, checksum } = await lastRow(queries);
   const rows = events.map((event) => {
-    const payload = payloadOf(event);
     offset += 1;
-    checksum = chain(checksum, offset, payload);
-    return [offset, ...payload, checksum];
+    const text = textOf(offset, payloadOf(event));
+    checksum = chainText(checksum, text);
+    return `${text.slice(0, -1)},${checksum}]`;
   });
-  const inserted = await queries.run(insertRows, [JSON.stringify(rows)]);
+  const inserted = await queries.run(insertRows, [`[${rows.join(',')}]`]);
   if (inserted !== events.length) {
     throw new FatalError(`the log took ${inserted} of ${events.length} events: the batch is rolled back`);
   }

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import type { BucketEventType, LogEvent, OperationKind, Recorded } from '../../events/event.ts';
+import type { BucketEvent, BucketEventType, LogEvent, OperationKind, Recorded } from '../../events/event.ts';
 
 /** A row of the log as SQLite holds it. */
 export type EventRow = {
@@ -49,9 +49,14 @@ export const payloadOf = (event: LogEvent): Cell[] => {
   ];
 };
 
-/** CRC-32 of a row, started from the checksum of the row before it. */
-export const chain = (previous: number, offset: number, payload: readonly Cell[]): number =>
-  crc32(`${offset}${JSON.stringify(payload)}`, previous);
+/**
+ * CRC-32 of one row in JSON, or of many with commas between them, started from the checksum of the row before: the chain
+ * over many rows is the checksum of their text. SQLite writes JSON just as JSON.stringify does.
+ */
+export const chainText = (previous: number, rows: string): number => crc32(`${rows},`, previous);
+
+/** A row's text as the chain covers it: everything but the checksum itself. */
+export const textOf = (offset: number, payload: readonly Cell[]): string => JSON.stringify([offset, ...payload]);
 
 /** The row's payload again, as `payloadOf` had it. */
 export const payloadOfRow = (row: EventRow): Cell[] => [
@@ -73,35 +78,54 @@ export const payloadOfRow = (row: EventRow): Cell[] => [
   row.file_offset,
 ];
 
+/** A row of the log as an array: its columns in order, without the checksum. */
+export type EventCells = readonly [
+  offset: number,
+  id: string,
+  type: EventRow['type'],
+  time: string,
+  path: string,
+  to: string | null,
+  size: number | null,
+  etag: string | null,
+  permissions: string | null,
+  version: string | null,
+  key: string | null,
+  modifiedAt: string | null,
+  scope: 'marker' | null,
+  source: string,
+  operation: OperationKind | null,
+  fileId: number | null,
+  fileOffset: number | null,
+];
+
 /** A log row as the event that it holds. */
-export const eventOf = (row: EventRow): Recorded => {
-  const shared = {
-    offset: row.offset,
-    id: row.id,
-    time: row.time,
-    path: row.path,
-    ...(row.to !== null && { to: row.to }),
-    ...(row.size !== null && { size: row.size }),
-    ...(row.etag !== null && { etag: row.etag }),
-    ...(row.permissions !== null && { permissions: row.permissions }),
-    ...(row.key !== null && { key: row.key }),
-    ...(row.scope !== null && { scope: row.scope }),
-    ...(row.modified_at !== null && { modifiedAt: row.modified_at }),
-  };
-  if (row.type === 'outcome') {
-    return {
-      ...shared,
-      type: 'outcome',
-      source: 'file-manager',
-      operation: row.operation ?? 'save',
-      fileId: row.file_id ?? 0,
-      fileOffset: row.file_offset ?? 0,
-    };
-  }
+export const eventOf = (row: EventRow): Recorded =>
+  eventOfCells([row.offset, ...payloadOfRow(row)] as unknown as EventCells);
+
+/** The same from an array of cells; this runs for every event of a replay. */
+export const eventOfCells = (cells: EventCells): Recorded => {
+  const [offset, id, type, time, path, to, size, etag, permissions, version, key, modifiedAt, scope, source] = cells;
+  const event: Writable<Recorded<BucketEvent>> = { offset, id, type: type as BucketEventType, time, path, source };
+  if (to !== null) event.to = to;
+  if (size !== null) event.size = size;
+  if (etag !== null) event.etag = etag;
+  if (permissions !== null) event.permissions = permissions;
+  if (version !== null) event.version = version;
+  if (key !== null) event.key = key;
+  if (scope !== null) event.scope = scope;
+  if (modifiedAt !== null) event.modifiedAt = modifiedAt;
+  if (type !== 'outcome') return event;
+  const [operation, fileId, fileOffset] = cells.slice(14) as [OperationKind | null, number | null, number | null];
+  const { version: _, ...shared } = event;
   return {
     ...shared,
-    type: row.type,
-    source: row.source,
-    ...(row.version !== null && { version: row.version }),
+    type: 'outcome',
+    source: 'file-manager',
+    operation: operation ?? 'save',
+    fileId: fileId ?? 0,
+    fileOffset: fileOffset ?? 0,
   };
 };
+
+type Writable<T> = { -readonly [K in keyof T]: T[K] };

@@ -1,36 +1,43 @@
 import type { Queries } from '../storage/database.ts';
-import { chain, type EventRow, payloadOfRow } from './rows.ts';
+import { chainText, type EventRow, payloadOfRow, textOf } from './rows.ts';
 import { eventColumnList } from './schema.ts';
+import { type Place, readWindow } from './window.ts';
 
 /** The first place at which the log is not what was appended. */
 export type LogDamage = { readonly offset: number; readonly problem: string };
 
-const pageRows = 10_000;
+const windowEvents = 10_000;
 
-/** Recomputes the checksum chain from `from` to `to` (which must be there; default: to the end); resolves with the first damage, or undefined when all holds. */
-export const findDamage = async (
-  queries: Queries,
-  from = 1,
-  to = Number.MAX_SAFE_INTEGER,
-): Promise<LogDamage | undefined> => {
+/**
+ * Recomputes the checksum chain from `from` to `to` (which must be there; default: to the end); resolves with the first
+ * damage, or undefined when all holds.
+ */
+export const findDamage = async (queries: Queries, from = 1, to?: number): Promise<LogDamage | undefined> => {
   const before = await queries.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [from - 1]);
-  let checksum = before?.checksum ?? 0;
-  let expected = from;
-  for (;;) {
-    const rows = await queries.all<EventRow>(
-      `SELECT ${eventColumnList} FROM event WHERE "offset" >= ? AND "offset" <= ? ORDER BY "offset" LIMIT ?`,
-      [expected, to, pageRows],
-    );
-    for (const row of rows) {
-      if (row.offset !== expected) return { offset: expected, problem: `offset ${expected} is missing` };
-      checksum = chain(checksum, row.offset, payloadOfRow(row));
-      if (checksum !== row.checksum) {
-        return { offset: row.offset, problem: `event ${row.offset} is not what was appended (checksum differs)` };
-      }
-      expected += 1;
-    }
-    if (rows.length === pageRows) continue;
-    const cut = to !== Number.MAX_SAFE_INTEGER && expected <= to;
-    return cut ? { offset: expected, problem: `offset ${expected} is missing` } : undefined;
+  const end = to ?? (await queries.get<{ last: number | null }>('SELECT max("offset") AS last FROM event'))?.last ?? 0;
+  for (let place: Place = { offset: from - 1, checksum: before?.checksum ?? 0 }; place.offset < end; ) {
+    const through = Math.min(end, place.offset + windowEvents);
+    const { last, stored, computed } = await readWindow(queries, 'event', place, through);
+    const damage = computed === stored && last === through ? undefined : await locateDamage(queries, place, through);
+    if (damage) return damage;
+    place = { offset: last, checksum: stored };
   }
+  return undefined;
+};
+
+/** Goes through the rows after a sound place one by one: slower, and the judge of what a window's text only suspects. */
+const locateDamage = async (queries: Queries, sound: Place, through: number): Promise<LogDamage | undefined> => {
+  const rows = await queries.all<EventRow>(
+    `SELECT ${eventColumnList} FROM event WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset"`,
+    [sound.offset, through],
+  );
+  let { offset, checksum } = sound;
+  for (const row of rows) {
+    if (row.offset !== offset + 1) break;
+    offset = row.offset;
+    checksum = chainText(checksum, textOf(offset, payloadOfRow(row)));
+    if (checksum !== row.checksum)
+      return { offset, problem: `event ${offset} is not what was appended (checksum differs)` };
+  }
+  return offset === through ? undefined : { offset: offset + 1, problem: `offset ${offset + 1} is missing` };
 };

@@ -59,7 +59,8 @@ export const livesOf = (changes: readonly Change[]): Lives => {
   return { moved, kept, created, gone };
 };
 
-const contentKey = ({ path, size, etag }: FileRow): string | undefined =>
+/** What two rows of the same content share; undefined where the content says nothing. */
+export const contentKey = ({ path, size, etag }: FileRow): string | undefined =>
   etag !== null && size !== null && size > 0 && !isFolder(path) ? `${size}:${etag}` : undefined;
 
 type Sides = { readonly have: FileRow | null; readonly want: FileRow | null };

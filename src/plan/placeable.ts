@@ -8,8 +8,13 @@ import type { Change, Unplaceable } from './operation.ts';
  */
 export const placeable = (changes: readonly Change[]): { changes: readonly Change[]; unplaceable: Unplaceable[] } => {
   const folders = new Map<string, string>();
+  let around = '';
   for (const { want } of changes) {
     if (!want) continue;
+    // In path order most paths share their folder with the one before, whose folders are all known.
+    const folder = want.path.slice(0, want.path.lastIndexOf('/') + 1);
+    if (folder === around) continue;
+    around = folder;
     for (let slash = want.path.indexOf('/'); slash !== -1; slash = want.path.indexOf('/', slash + 1)) {
       if (!folders.has(want.path.slice(0, slash))) folders.set(want.path.slice(0, slash), want.path);
     }

@@ -23,29 +23,42 @@ export const csvSql = (alias: string): string =>
     .join(` || ',' || `)
     .concat(` || char(10)`);
 
-/** Fields of one record, without its line end. Throws FatalError naming `place` when it is not RFC 4180. */
-export const fieldsOf = (record: string, place: string): string[] => {
+/** Fields of one record, without its line end. Throws FatalError when it is not RFC 4180. */
+export const fieldsOf = (record: string): string[] => {
   if (!record.includes('"')) return record.split(',');
   try {
     return (parse(record, { relax_column_count: true }) as string[][])[0] ?? [];
   } catch (error) {
-    throw new FatalError(
-      `${place}: not a CSV record (RFC 4180): ${error instanceof Error ? error.message : String(error)}`,
-    );
+    throw new FatalError(`not a CSV record (RFC 4180): ${error instanceof Error ? error.message : String(error)}`);
   }
 };
 
-const wholeNumber = (text: string, name: string, place: string): number => {
-  if (!/^\d{1,15}$/.test(text))
-    throw new FatalError(`${place}: ${name} must be a whole number, found ${JSON.stringify(text)}`);
-  return Number(text);
+const wholeNumber = (text: string, name: string): number => {
+  let value = 0;
+  for (let at = 0; at < text.length; at++) {
+    const digit = text.charCodeAt(at) - 48;
+    if (digit < 0 || digit > 9) value = Number.NaN;
+    value = value * 10 + digit;
+  }
+  if (text.length === 0 || text.length > 15 || Number.isNaN(value))
+    throw new FatalError(`${name} must be a whole number, found ${JSON.stringify(text)}`);
+  return value;
 };
 
-/** A record's text as a row. Throws FatalError that names the place, the column and what was found. */
-export const rowOf = (record: string, place: string): FileRow => {
-  const fields = fieldsOf(record, place);
+/** A record's text as a row of the file. Throws FatalError that names file, record, column and what was found. */
+export const rowOf = (record: string, file: string): FileRow => {
+  try {
+    return parsedRow(record);
+  } catch (error) {
+    if (!(error instanceof FatalError)) throw error;
+    throw new FatalError(`${file}, record ${JSON.stringify(record.slice(0, 60))}: ${error.message}`);
+  }
+};
+
+const parsedRow = (record: string): FileRow => {
+  const fields = fieldsOf(record);
   if (fields.length !== columns.length) {
-    throw new FatalError(`${place}: expected ${columns.length} fields (${columns.join(',')}), found ${fields.length}`);
+    throw new FatalError(`expected ${columns.length} fields (${columns.join(',')}), found ${fields.length}`);
   }
   const [path, fileId, key, size, etag, permissions, modifiedAt, offset] = fields as [
     string,
@@ -57,15 +70,15 @@ export const rowOf = (record: string, place: string): FileRow => {
     string,
     string,
   ];
-  if (path === '') throw new FatalError(`${place}: the path is empty`);
+  if (path === '') throw new FatalError(`the path is empty`);
   return {
     path,
-    file_id: wholeNumber(fileId, 'file_id', place),
+    file_id: wholeNumber(fileId, 'file_id'),
     key: key || null,
-    size: size === '' ? null : wholeNumber(size, 'size', place),
+    size: size === '' ? null : wholeNumber(size, 'size'),
     etag: etag || null,
     permissions: permissions || null,
     modified_at: modifiedAt,
-    offset: wholeNumber(offset, 'offset', place),
+    offset: wholeNumber(offset, 'offset'),
   };
 };

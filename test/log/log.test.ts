@@ -4,6 +4,7 @@ import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
 import { openLog, openLogForReading } from '../../src/log/log.ts';
 import { listQuarantined, type Poison } from '../../src/log/quarantine.ts';
 import { findDamage } from '../../src/log/verify-log.ts';
+import { eventsIn, readWindow } from '../../src/log/window.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
 
@@ -170,5 +171,41 @@ test('a full disk rolls the batch back, says so, and nothing of it is in the log
   t.is(await log.last(), 1);
   await log.database.exec('PRAGMA max_page_count = 1000000');
   t.is((await log.append([event('b')])).events[0]?.offset, 2);
+  await log.close();
+});
+
+test('the checksum of many rows is that of their text, whatever characters they hold', async (t) => {
+  const folder = await freshFolder();
+  const log = await openLog(join(folder, 'events.db'));
+  const odd = [
+    '"',
+    '\\',
+    '\n',
+    '\r',
+    '\t',
+    '\b',
+    '\f',
+    '\u0001',
+    '\u001f',
+    '\u007f',
+    'é',
+    '\u2028',
+    '\u{1f600}',
+    '\uffee',
+  ];
+  await log.append(
+    odd.map((text, index) => ({
+      id: `${index}${text}`,
+      type: 'create',
+      time: '2026-01-01T00:00:00Z',
+      path: `p${text}`,
+      etag: text,
+      size: 5_000_000_000 + index,
+      source: 'native',
+    })),
+  );
+  const window = await readWindow(log.database, 'event', { offset: 0, checksum: 0 }, 1_000);
+  t.is(window.computed, window.stored);
+  t.deepEqual(eventsIn(window), await log.read(1, 1_000, 1_000));
   await log.close();
 });
