@@ -12,7 +12,7 @@ $(INSTALLED): package-lock.json
 	@touch $@
 
 .PHONY: help setup install-tools up down clean initial-sync incremental-sync daemon status test-workflow \
-	logs logs-sync shell test demo
+	logs logs-sync shell test mutations demo
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -22,6 +22,9 @@ demo: $(INSTALLED) ## Run the main job on an embedded S3 and queue (ARGS="--keep
 
 test: $(INSTALLED) install-tools ## Install what is missing and run every test
 	@node scripts/run-tests.ts
+
+mutations: $(INSTALLED) ## Break the product in named ways; the tests that guard it must notice each
+	@node scripts/mutations.ts $(ARGS)
 
 setup: $(INSTALLED) install-tools ## Install packages and test servers, and make .env from .env.example
 	@test -e .env || cp .env.example .env

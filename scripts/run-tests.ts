@@ -1,7 +1,7 @@
 /**
- * Runs the linter, the type check and every test, and ends with `N passed, N failed` from the real counts. A failing
- * lint or type check, a crashed test file and an AVA that fails without naming a test each count as one failure.
- * Arguments are passed on to AVA. Exit code 0 only when nothing failed and something passed.
+ * Runs the linter, the type check, every test and, without arguments, the mutation checks. Ends with `N passed, N failed`
+ * from the real counts. A failing lint or type check, a crashed test file, an AVA that fails without naming a test, and a
+ * mutation that no test notices each count as one failure. Arguments are passed on to AVA. Exit code 0 only when nothing failed and something passed.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { runMutations } from './mutations.ts';
 import { addTapLine, type Counts, readTapLine } from './tap.ts';
 
 const root = join(import.meta.dirname, '..');
@@ -67,9 +68,19 @@ const runAva = async (): Promise<Counts> => {
   return silentFailure ? { ...counts, failed: counts.failed + 1 } : counts;
 };
 
+/** Only over a whole run whose tests pass: what fails anyway notices no mutation. */
+const checkMutations = async (): Promise<{ killed: number; survived: number }> => {
+  if (process.argv.length > 2) return { killed: 0, survived: 0 };
+  console.log('# mutations: each break of the product must be noticed by the tests that guard it');
+  if (tests.failed === 0) return runMutations();
+  console.log('  not run, because tests fail');
+  return { killed: 0, survived: 0 };
+};
+
 const lint = await check('biome', ['check', '.']);
 const types = await check('tsc', ['--noEmit']);
 const tests = await runAva();
+const mutations = await checkMutations();
 const missing = [...new Set(readFileSync(missingFile, 'utf8').split('\n'))].filter((line) => line !== '').sort();
 rmSync(folder, { recursive: true, force: true });
 
@@ -77,6 +88,6 @@ if (missing.length > 0) {
   console.log(`\n!!! ${tests.skipped} tests did NOT run, because a server that they need is not installed here:`);
   for (const line of missing) console.log(`!!! ${line}`);
 }
-const failed = lint + types + tests.failed;
+const failed = lint + types + tests.failed + mutations.survived;
 process.exitCode = failed === 0 ? 0 : 1;
-console.log(`\n${tests.passed} passed, ${failed} failed`);
+console.log(`\n${tests.passed + mutations.killed} passed, ${failed} failed`);

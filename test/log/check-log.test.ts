@@ -3,6 +3,7 @@ import test from 'ava';
 import type { BucketEvent } from '../../events/event.ts';
 import { checkLog } from '../../src/log/check-log.ts';
 import { openLog } from '../../src/log/log.ts';
+import { chain, type EventRow, payloadOfRow } from '../../src/log/rows.ts';
 import { freshFolder } from '../support/folder.ts';
 
 const event = (number: number): BucketEvent => ({
@@ -74,6 +75,21 @@ test('in a larger log new events are checked first, and the others in a round ov
     t.is(await startsUntilFound(() => checkLog(fresh.log.database, 20)), 1);
     await fresh.log.close();
   }
+});
+
+test('a row that was changed together with its own checksum shows at the next one', async (t) => {
+  const { log } = await logOf(20);
+  const row = async (offset: number): Promise<EventRow> =>
+    (await log.database.get<EventRow>('SELECT * FROM event WHERE "offset" = ?', [offset])) as EventRow;
+  const forged = { ...(await row(12)), path: 'files/x' };
+  const checksum = chain((await row(11)).checksum, 12, payloadOfRow(forged));
+  await log.database.exec('DROP TRIGGER event_no_update');
+  await log.database.run('UPDATE event SET path = ?, checksum = json_extract(?, \'$\') WHERE "offset" = 12', [
+    forged.path,
+    String(checksum),
+  ]);
+  await t.throwsAsync(checkLog(log.database, 50), { message: /damaged at offset 13/ });
+  await log.close();
 });
 
 test('events that are missing at the end are found, and a check of what is whole writes nothing again', async (t) => {

@@ -29,8 +29,8 @@ test('skipped tests count neither as passed nor as failed, and tests that never 
 const runIn = (t: { teardown(run: () => void): void }, files: Record<string, string>) => {
   const project = mkdtempSync(join(tmpdir(), 's3-sync-runner-'));
   t.teardown(() => rmSync(project, { recursive: true, force: true }));
-  mkdirSync(join(project, 'scripts'));
-  for (const name of ['run-tests.ts', 'tap.ts']) {
+  mkdirSync(join(project, 'scripts/mutations'), { recursive: true });
+  for (const name of ['run-tests.ts', 'mutations.ts', 'tap.ts']) {
     writeFileSync(join(project, 'scripts', name), readFileSync(join(root, 'scripts', name)));
   }
   symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
@@ -39,9 +39,11 @@ const runIn = (t: { teardown(run: () => void): void }, files: Record<string, str
     'tsconfig.json': JSON.stringify({ compilerOptions: { strict: true, types: [] }, files: ['a.ts'] }),
     'biome.json': '{ "files": { "includes": ["a.ts"] } }\n',
     'a.ts': 'export const a: number = 1;\n',
+    'scripts/mutations/list.ts': 'export const mutations = [];\n',
   };
   for (const [name, text] of Object.entries({ ...base, ...files })) writeFileSync(join(project, name), text);
   const env = { ...process.env, NODE_OPTIONS: '' };
+  spawnSync('git', ['init', '--quiet', project]);
   const { stdout, status } = spawnSync(process.execPath, [join(project, 'scripts', 'run-tests.ts')], {
     encoding: 'utf8',
     cwd: project,
@@ -74,4 +76,25 @@ test('what is not installed is said just before the counts', (t) => {
     'a.test.js': `${passing}import { appendFileSync } from 'node:fs';\nappendFileSync(process.env.MISSING_FILE, 'NOT RUN here\\n');\n`,
   });
   t.regex(run.stdout, /!!! NOT RUN here\n\n2 passed, 0 failed\n$/);
+});
+
+test('each mutation must be noticed: one that survives, or whose text is gone, fails the run', (t) => {
+  const mutation = (name: string, find: string) => ({
+    name,
+    file: 'limits.js',
+    find,
+    replace: `${find}0`,
+    tests: ['limits.test.js'],
+  });
+  const list = [mutation('guarded', 'most = 5'), mutation('unguarded', 'least = 1'), mutation('moved', 'other = 2')];
+  const run = runIn(t, {
+    'limits.js': 'export const most = 5;\nexport const least = 1;\n',
+    'limits.test.js': `import test from 'ava';\nimport { most } from './limits.js';\ntest('five', (t) => t.is(most, 5));\n`,
+    'scripts/mutations/list.ts': `export const mutations = ${JSON.stringify(list)};\n`,
+    '.gitignore': 'node_modules\n',
+  });
+  t.deepEqual([run.status, run.last], [1, '2 passed, 2 failed'], run.stdout);
+  t.regex(run.stdout, /✔ guarded +five/);
+  t.regex(run.stdout, /✘ unguarded +SURVIVED/);
+  t.regex(run.stdout, /✘ moved +ITS TEXT IS NO LONGER FOUND/);
 });

@@ -1,0 +1,34 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { openLog } from '../../src/log/log.ts';
+import { openProjector } from '../../src/projector/projector.ts';
+import { freshFolder } from '../support/folder.ts';
+
+test('a window whose checkpoint cannot be written leaves rows and checkpoint as they were', async (t) => {
+  const folder = await freshFolder();
+  const logPath = join(folder, 'events.db');
+  const log = await openLog(logPath);
+  const projector = await openProjector({ path: join(folder, 'projections.db'), logPath, logId: log.logId });
+  const files = async (): Promise<number> =>
+    (await projector.database.get<{ n: number }>('SELECT count(*) AS n FROM file'))?.n ?? 0;
+  await log.append(
+    Array.from({ length: 10 }, (_, at) => ({
+      id: `e${at}`,
+      type: 'create' as const,
+      time: '2026-01-01T00:00:00Z',
+      path: `f${at}`,
+      size: 3,
+      source: 'native',
+    })),
+  );
+  await projector.database.exec(`CREATE TRIGGER full BEFORE INSERT ON meta BEGIN SELECT RAISE(ABORT, 'no space'); END`);
+  await t.throwsAsync(projector.catchUp(), { message: /no space/ });
+  t.is(await files(), 0);
+  t.is(projector.meta().checkpoint, 0);
+  await projector.database.exec('DROP TRIGGER full');
+  t.is(await projector.catchUp(), 10);
+  t.is(await files(), 10);
+  t.like(projector.meta().stats, { files: 10, bytes: 30, events: { create: 10 } });
+  await projector.close();
+  await log.close();
+});
