@@ -3,7 +3,7 @@ import type { Database } from '../storage/database.ts';
 import { findDamage, type LogDamage } from './verify-log.ts';
 
 /** Events whose checksums one start recomputes: well under a second, whatever the size of the log. */
-const eventsPerCheck = 20_000;
+const eventsPerCheck = 200_000;
 
 /**
  * How far the log was checked at starts before: 1 to `checked` at least once, and the next round over them goes on behind
