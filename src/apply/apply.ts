@@ -41,13 +41,15 @@ export type ApplyResult = {
 export type ApplyOptions = Omit<StepContext, 'signal'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
+  /** Called for each object that is there and could not be read. */
+  readonly onUnreadable?: (step: Step, reason: string) => void;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
-  readonly pace?: PaceLimits;
-  readonly retry?: Partial<RetryLimits>;
-  readonly breaker?: Partial<BreakerLimits>;
+  readonly pace?: PaceLimits | undefined;
+  readonly retry?: Partial<RetryLimits> | undefined;
+  readonly breaker?: Partial<BreakerLimits> | undefined;
   /** Failures that end a cycle once they are also the majority: what is wrong then is not about those files. */
-  readonly failuresMax?: number;
+  readonly failuresMax?: number | undefined;
   /** Least speed that is granted to an operation's bytes before its time is up. */
   readonly bytesPerSecondMin?: number;
   /** Once aborted, nothing more is started, and what is under way has `graceMs` to finish. */
@@ -170,12 +172,13 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     stopping.abort();
   };
   let failed = 0;
-  const judge = (error: unknown, { operation }: Step): StepState => {
+  const judge = (error: unknown, step: Step): StepState => {
     if (error instanceof NotAttempted || (aborting.aborted && !(error instanceof SupersededError)))
       return 'not attempted';
     if (error instanceof SupersededError) return 'superseded';
     const state = error instanceof UnreadableError ? 'unreadable' : 'failed';
-    tally.problem(operation, state, messageOf(error));
+    tally.problem(step.operation, state, messageOf(error));
+    if (state === 'unreadable') options.onUnreadable?.(step, messageOf(error));
     if (breaker.gaveUp) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
     if (endsTheCycle(error)) stop(messageOf(error));
     if (state === 'failed') failed += 1;

@@ -3,6 +3,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { createBucket } from '../bucket/s3.ts';
 import type { Config } from '../config/config.ts';
 import type { CycleOptions } from '../cycle/cycle.ts';
+import { unreadableSchedule } from '../cycle/unreadable.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { createFileManagerClient, type FileManagerClient } from '../file-manager/client.ts';
 import type { Logger } from '../logger.ts';
@@ -58,6 +59,9 @@ export const reportEndpoints = ({ config }: Context): ReportEndpoint[] => {
   return [...endpoints.values()];
 };
 
+const optionalNumber = (text: string | undefined): number | undefined =>
+  text === undefined ? undefined : Number(text);
+
 /** The options of a cycle, as configured. */
 export const cycleOptions = (context: Context, workspace: Workspace, bucket: Bucket): CycleOptions => {
   const { config, signal, logger } = context;
@@ -73,6 +77,11 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
       deleteShareMax: config.number('GATE_DELETE_SHARE_MAX'),
     },
     concurrency: config.number('SYNC_CONCURRENCY'),
+    pace: {
+      requestsPerSecond: optionalNumber(config.optional('SYNC_REQUESTS_PER_SECOND')),
+      bytesPerSecond: optionalNumber(config.optional('SYNC_BYTES_PER_SECOND')),
+    },
+    unreadable: { ...unreadableSchedule, firstMs: config.number('UNREADABLE_RETRY') * 1000 },
     defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
     reportEndpoints: reportEndpoints(context),
     // The address may carry a secret in its query.

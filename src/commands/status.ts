@@ -11,6 +11,19 @@ const counted = (counts: Readonly<Record<string, number>>): string =>
     .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
     .join(', ') || 'none yet';
 
+const unreadableLines = ({ unreadable, last_cycle: cycle }: Status): string[] => {
+  const [next] = unreadable.first;
+  return [
+    ...(next
+      ? [
+          `Unreadable   ${unreadable.objects} objects, next try ${next.next_at}:`,
+          `             ${JSON.stringify(next.path)} (${next.tries} tries): ${next.reason}`,
+        ]
+      : []),
+    ...(cycle?.unverified ? [`Unverified   ${cycle.unverified} files of the last cycle, but for their length`] : []),
+  ];
+};
+
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate } = status;
   const lines = [
@@ -24,6 +37,7 @@ export const statusText = (status: Status): string => {
     cycle
       ? `Last cycle   ${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`
       : 'Last cycle   none yet',
+    ...unreadableLines(status),
     `Quarantine   ${log.quarantine} messages`,
     `Reports      ${status.reports_waiting} waiting to be delivered`,
   ];

@@ -31,6 +31,10 @@ export const summaryOf = (report: Report): string => {
     lines.push(
       `  withheld    ${report.withheld.files} deletes of files that were brought back: plan ${report.withheld.plan}`,
     );
+  if (report.unverified)
+    lines.push(
+      `  unverified  ${report.unverified} files: the bucket states no checksum of them, only their length was checked`,
+    );
   const { done: _, ...others } = report.states;
   if (Object.values(others).some((count) => count)) lines.push(`  not done    ${counted(others)}`);
   if (report.stopped) lines.push(`  stopped     ${report.stopped}`);

@@ -51,6 +51,7 @@ export const initialSync = async (
     const listed = { objects: scanned.listed, complete: scanned.complete };
     const result = await runCycle({
       ...cycleOptions(context, workspace, bucket),
+      retryUnreadable: true,
       ...(flags.prefix === undefined && { listing: listed }),
     });
     const { checkpoint } = workspace.projector.meta();

@@ -61,6 +61,24 @@ export const settings = [
   { env: 'SYNC_INTERVAL', kind: 'seconds', fallback: '300', meaning: 'time between two cycles of the daemon' },
   { env: 'SYNC_CONCURRENCY', kind: 'count', fallback: '8', meaning: 'operations under way at once' },
   {
+    env: 'SYNC_REQUESTS_PER_SECOND',
+    kind: 'count',
+    fallback: '',
+    meaning: 'most operations that are sent to the file manager in a second; empty for no limit',
+  },
+  {
+    env: 'SYNC_BYTES_PER_SECOND',
+    kind: 'count',
+    fallback: '',
+    meaning: 'most bytes that are sent to the file manager in a second, at least 16384; empty for no limit',
+  },
+  {
+    env: 'UNREADABLE_RETRY',
+    kind: 'seconds',
+    fallback: '900',
+    meaning: 'first wait before an object that could not be read is tried again; doubles each time, up to a day',
+  },
+  {
     env: 'DEFAULT_PERMISSIONS',
     kind: 'text',
     fallback: '',

@@ -1,11 +1,14 @@
 import { join } from 'node:path';
 import type { OperationKind } from '../../events/event.ts';
 import { type ApplyResult, applyPlan } from '../apply/apply.ts';
+import type { BreakerLimits } from '../apply/breaker.ts';
+import type { PaceLimits } from '../apply/pace.ts';
+import type { RetryLimits } from '../apply/retry.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
-import type { Plan } from '../plan/operation.ts';
+import type { Plan, Step } from '../plan/operation.ts';
 import { dropPlan, isReleased, storeOnce, storePlan } from '../plan/store.ts';
 import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
@@ -16,6 +19,7 @@ import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
 import { undoneReason } from './undone.ts';
+import { noteUnreadable, type UnreadableSchedule, unreadableSchedule } from './unreadable.ts';
 
 export type CycleOptions = {
   readonly workspace: Workspace;
@@ -33,6 +37,16 @@ export type CycleOptions = {
   readonly full?: boolean;
   readonly dryRun?: boolean;
   readonly listing?: GateFacts['listing'] | undefined;
+  /** Speed, attempts and breaker of the executor; see ApplyOptions. */
+  readonly pace?: PaceLimits;
+  readonly retry?: Partial<RetryLimits>;
+  readonly breaker?: Partial<BreakerLimits>;
+  readonly failuresMax?: number;
+  /** When objects that could not be read come up again; `retryUnreadable`: all of them now. */
+  readonly unreadable?: UnreadableSchedule;
+  readonly retryUnreadable?: boolean;
+  /** For that schedule alone: this machine's clock, in milliseconds. */
+  readonly now?: () => number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (finished: number, planned: number, bytes: number) => void;
 };
@@ -82,6 +96,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const verdict = judge(plan, facts, options.gate);
   const held = verdict.held && !(await isReleased(plans, plan.id));
   let applied = nothingApplied;
+  const unreadable: { step: Step; reason: string }[] = [];
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
   if (!held && !options.dryRun && plan.steps.length > 0) {
@@ -91,6 +106,11 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       bucket,
       defaultPermissions: options.defaultPermissions,
       concurrency: options.concurrency,
+      pace: options.pace,
+      retry: options.retry,
+      breaker: options.breaker,
+      failuresMax: options.failuresMax,
+      onUnreadable: (step, reason) => unreadable.push({ step, reason }),
       onOutcomes: async (outcomes) => {
         await log.append(outcomes);
       },
@@ -103,6 +123,12 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const finished = new Date();
   const stats = projector.meta().stats;
   if (!held && !options.dryRun) {
+    await noteUnreadable(
+      projector.database,
+      unreadable,
+      options.now?.() ?? Date.now(),
+      options.unreadable ?? unreadableSchedule,
+    );
     // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
     const answered = verdict.held || memory.listing?.complete === true;
     await remember(log.database, {
@@ -135,6 +161,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     states: applied.states,
     bytes: applied.bytes,
     retries: applied.retries,
+    unverified: applied.unverified ?? 0,
     failures: applied.failures,
     unplaceable: [...blocked, ...plan.unplaceable],
     held: verdict.reasons,

@@ -6,6 +6,7 @@ import { exportSnapshot } from '../snapshot/export.ts';
 import type { CycleOptions } from './cycle.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { withoutUndone } from './undone.ts';
+import { prepareUnreadable, unreadableSchedule, withoutWaiting } from './unreadable.ts';
 
 export type Planned = {
   readonly plan: Plan;
@@ -26,12 +27,16 @@ export const planCycle = async (
   const only = options.full ? {} : ({ only: 'dirty' } as const);
   const oldPath = join(places.folder, 'old.csv');
   const newPath = join(places.folder, 'new.csv');
+  await prepareUnreadable(database);
   return database.reading(async (queries) => {
     await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
     await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
-    const { changes: wanted, withheld } = await withoutUndone(queries, all, places.plans);
+    const due = options.retryUnreadable
+      ? all
+      : await withoutWaiting(queries, all, options.now?.() ?? Date.now(), options.unreadable ?? unreadableSchedule);
+    const { changes: wanted, withheld } = await withoutUndone(queries, due, places.plans);
     const { changes, unplaceable } = await withoutBlocked(queries, wanted);
     const facts = await folderFacts(queries, changes);
     const capabilities = changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;

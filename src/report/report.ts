@@ -24,6 +24,8 @@ export type Report = {
   readonly states: Partial<ApplyResult['states']>;
   readonly bytes: number;
   readonly retries: number;
+  /** Files whose bytes were checked by their length alone: the bucket states nothing else that would prove them. */
+  readonly unverified?: number;
   readonly failures: ApplyResult['failures'];
   readonly unplaceable: readonly Unplaceable[];
   readonly held: readonly string[];

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
+import { readUnreadable, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
 import { countQuarantined } from '../log/quarantine.ts';
 import { listPlans } from '../plan/store.ts';
@@ -22,6 +23,8 @@ export type Status = {
   };
   readonly events: Readonly<Record<string, number>>;
   readonly operations: Readonly<Record<string, number>>;
+  /** Objects that are there and could not be read; those that are tried next. */
+  readonly unreadable: UnreadableSummary;
   readonly last_cycle: Report | null;
   readonly errors: { readonly last_cycle: number };
   readonly gate: {
@@ -56,6 +59,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log.logId) : undefined;
     const stats = live?.meta.stats;
     const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;
+    const unreadable = live ? await readUnreadable(live.database) : { objects: 0, first: [] };
     await live?.database.close();
     const report = await latestReport(join(data, 'cycles'));
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
@@ -77,6 +81,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       },
       events: { ...stats?.events },
       operations: { ...stats?.operations },
+      unreadable,
       last_cycle: report,
       errors: { last_cycle: report ? (report.states.failed ?? 0) + (report.states.unreadable ?? 0) : 0 },
       gate: {

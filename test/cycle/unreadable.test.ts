@@ -1,0 +1,114 @@
+import { join } from 'node:path';
+import test from 'ava';
+import type { Bucket } from '../../src/bucket/bucket.ts';
+import { UnreadableError } from '../../src/bucket/errors.ts';
+import { readUnreadable } from '../../src/cycle/unreadable.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { runCli } from '../support/cli.ts';
+import { createWorld } from '../support/world.ts';
+
+const minuteMs = 60_000;
+
+/** A world in which the objects of `archived` cannot be read, with a clock of its own and every request counted. */
+const worldWith = async (archived: Set<string>) => {
+  const world = await createWorld();
+  const asked: string[] = [];
+  const bucket: Bucket = {
+    ...world.bucket,
+    get: async (key, options) => {
+      asked.push(key);
+      if (archived.has(key))
+        throw new UnreadableError(`read "${key}": the object is archived and must be restored first`);
+      return world.bucket.get(key, options);
+    },
+  };
+  const fileManager: FileManager = {
+    ...world.client,
+    describe: () => (asked.push('describe'), world.client.describe()),
+  };
+  let minutes = 0;
+  const cycleAt = async (minute: number, options = {}) => {
+    minutes = minute;
+    asked.length = 0;
+    const start = Date.UTC(2026, 0, 1);
+    const { report } = await world.cycle({ bucket, fileManager, now: () => start + minutes * minuteMs, ...options });
+    return { report, asked: asked.filter((what) => what !== 'describe'), silent: asked.length === 0 };
+  };
+  const list = async () => (await readUnreadable(world.workspace().projector.database)).first;
+  return { world, cycleAt, list };
+};
+
+test('an object that cannot be read never blocks others, and comes up again on a schedule that grows', async (t) => {
+  const { world, cycleAt, list } = await worldWith(new Set(['archived']));
+  for (const path of ['archived', 'b', 'c']) await world.put(path, `content of ${path}`);
+  const first = await cycleAt(0);
+  t.is(first.report.status, 'partial');
+  t.deepEqual([first.report.operations.save, first.report.states.unreadable], [2, 1]);
+  t.like((await list())[0], { path: 'archived', tries: 1, since: '2026-01-01T00:00:00.000Z' });
+
+  const early = await cycleAt(14);
+  t.is(early.report.status, 'idle');
+  t.true(early.silent, 'until its time has come, neither side is asked');
+  t.deepEqual((await cycleAt(16)).asked, ['archived']);
+  t.like((await list())[0], { tries: 2, next_at: '2026-01-01T00:46:00.000Z' });
+  t.true((await cycleAt(45)).silent);
+  await world.restart();
+  t.true((await cycleAt(45)).silent, 'a restart does not forget it');
+  t.deepEqual((await cycleAt(47)).asked, ['archived']);
+  for (let tries = 4, at = 47; tries < 12; tries++) await cycleAt((at += 24 * 60 + 1));
+  const last = (await list())[0];
+  t.is(Date.parse(last?.next_at ?? '') - Date.UTC(2026, 0, 1), (47 + 8 * 1441 + 1440) * minuteMs, 'at most a day');
+  t.deepEqual(
+    (await cycleAt(-1_000_000)).asked,
+    ['archived'],
+    'a clock that was set back does not make it wait for ever',
+  );
+  await world.close();
+});
+
+test('new content, a delete, or a person asking end the wait', async (t) => {
+  const archived = new Set(['a', 'b', 'c']);
+  const { world, cycleAt, list } = await worldWith(archived);
+  await world.put('a', 'old a');
+  archived.delete('a');
+  await cycleAt(0);
+  archived.add('a');
+  for (const path of ['a', 'b', 'c']) await world.put(path, `content of ${path}`);
+  t.is((await cycleAt(1)).report.states.unreadable, 3);
+  t.is(await (await world.client.read('a')).toArray().then(String), 'old a', 'what it would replace stays');
+  archived.clear();
+  await world.put('a', 'renewed');
+  t.deepEqual((await cycleAt(2)).asked, ['a']);
+  await world.writer.delete('b');
+  await world.append({ type: 'delete', path: 'b' });
+  await cycleAt(3);
+  t.deepEqual(
+    (await list()).map(({ path }) => path),
+    ['c'],
+  );
+  t.deepEqual((await cycleAt(4, { retryUnreadable: true })).asked, ['c']);
+  t.deepEqual(await list(), []);
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('status and summary tell what could not be read, and what could not be verified', async (t) => {
+  const { world, cycleAt } = await worldWith(new Set(['archived']));
+  await world.put('archived', 'content');
+  await world.put('b', 'content of b');
+  const { bucket } = world;
+  const unverified: Bucket = {
+    ...bucket,
+    get: async (key, options) => {
+      if (key === 'archived') throw new UnreadableError('read "archived": the object is archived');
+      return { ...(await bucket.get(key, options)), verification: 'unverified' };
+    },
+  };
+  const { report } = await cycleAt(0, { bucket: unverified });
+  t.is(report.unverified, 1);
+  await world.release();
+  const { stdout } = await runCli(['status'], { DATA_DIR: join(world.folder, 'data') });
+  t.regex(stdout, /Unreadable +1 objects, next try 2026-01-01T00:15:00.000Z:\n +"archived" \(1 tries\): .*is archived/);
+  t.regex(stdout, /Unverified +1 files of the last cycle/);
+  await world.close();
+});
