@@ -228,6 +228,22 @@ export const mutations: readonly Mutation[] = [
     match: 'undo brings back*',
   },
   {
+    name: 'try what cannot be read in every cycle',
+    file: 'src/cycle/unreadable.ts',
+    find: 'waiting.get(path) === want.offset',
+    replace: 'waiting.get(path) === -1',
+    tests: ['test/cycle/unreadable.test.ts'],
+    match: 'an object that cannot be read*',
+  },
+  {
+    name: "a folder's own permissions reach all beneath",
+    file: 'src/apply/step.ts',
+    find: 'operation.recursive === false && { recursive: false }',
+    replace: 'operation.recursive === true && { recursive: false }',
+    tests: ['test/cycle/cycle.test.ts'],
+    match: 'a folder of its own*',
+  },
+  {
     name: 'read without If-Match',
     file: 'src/bucket/object.ts',
     find: 'IfMatch: `"${etag}"`',

@@ -13,6 +13,8 @@ export type StepContext = {
   readonly bucket: Bucket;
   /** For files of which nobody states permissions. */
   readonly defaultPermissions?: string | undefined;
+  /** The file manager can set a folder's permissions without those of what is beneath. */
+  readonly folderPermissions?: boolean | undefined;
   readonly signal: AbortSignal;
 };
 
@@ -35,7 +37,7 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
   switch (operation.kind) {
     case 'save':
       if (!isFolder(operation.path)) return saveFile(operation, step, context, options);
-      // A folder of its own has no content; permissions set on it would hold for all beneath it.
+      await setFolderPermissions(step, context, options);
       await fileManager.saveToDisk(
         operation.path,
         { body: Readable.from([], { objectMode: false }), length: 0 },
@@ -43,7 +45,10 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
       );
       break;
     case 'update_permissions':
-      await fileManager.updatePermissions(operation.path, stated(operation.permissions, 'permissions'), options);
+      await fileManager.updatePermissions(operation.path, stated(operation.permissions, 'permissions'), {
+        ...options,
+        ...(operation.recursive === false && { recursive: false }),
+      });
       break;
     case 'delete':
       await fileManager.delete(operation.path, { ...options, recursive: operation.recursive === true });
@@ -107,6 +112,18 @@ const setPermissions = async (
   return { permissions };
 };
 
+/** Where they cannot be set alone they are not set: they would hold for all beneath the folder. */
+const setFolderPermissions = async (
+  { operation, result }: Step,
+  { fileManager, folderPermissions }: StepContext,
+  options: CallOptions,
+): Promise<void> => {
+  const permissions = result?.permissions ?? undefined;
+  if (!folderPermissions || permissions === undefined) return;
+  const idempotencyKey = permissionsKey(operation.op_id, permissions);
+  await fileManager.updatePermissions(operation.path, permissions, { ...options, idempotencyKey, recursive: false });
+};
+
 /**
  * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read;
  * permissions are set before the content becomes readable; then the bytes stream through.
@@ -131,6 +148,10 @@ const saveFile = async (
   }
 };
 
+/** Whether an operation on a folder leaves what is beneath as it is. */
+const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): boolean =>
+  isFolder(path) && ((kind === 'delete' && !recursive) || (kind === 'update_permissions' && recursive === false));
+
 /** The fact that goes into the log once the file manager has confirmed a step: the row that the mirror now holds. */
 export const outcomeOf = ({ operation, result }: Step, { permissions }: StepResult, time: string): OutcomeEvent => ({
   id: `outcome:${operation.op_id}`,
@@ -143,7 +164,7 @@ export const outcomeOf = ({ operation, result }: Step, { permissions }: StepResu
   ...((permissions ?? result?.permissions) != null && { permissions: permissions ?? (result?.permissions as string) }),
   ...(result?.key != null && { key: result.key }),
   ...(result && { modifiedAt: result.modified_at }),
-  ...(operation.kind === 'delete' && isFolder(operation.path) && !operation.recursive && { scope: 'marker' as const }),
+  ...(isOfFolderAlone(operation) && { scope: 'marker' as const }),
   source: 'file-manager',
   operation: operation.kind,
   fileId: operation.file_id,

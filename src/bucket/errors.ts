@@ -1,4 +1,5 @@
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 /** The object is there and cannot be read now: archived, denied, or encrypted with a key that we lack. It never blocks others. */
 export class UnreadableError extends FatalError {}
@@ -16,13 +17,7 @@ export type Asked = { readonly what: string; readonly of: 'bucket' | 'object'; r
 const credentialErrors = /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|TokenRefreshRequired)$/;
 const regionErrors = /^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$/;
 const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|ETIMEDOUT|EPIPE|EHOSTUNREACH|ENETUNREACH/;
-const waitSecondsMax = 300;
-
-/** Milliseconds of a Retry-After in seconds, the only form that S3 sends. */
-const retryAfterMs = ({ $response }: SdkError): number | undefined => {
-  const text = $response?.headers?.['retry-after'] ?? '';
-  return /^\d{1,9}$/.test(text) ? Math.min(Number(text), waitSecondsMax) * 1_000 : undefined;
-};
+const waitMsMax = 300_000;
 
 /** The mistakes that only a person can mend, whatever was asked. */
 const configProblem = (name: string, code: string, { bucket }: Asked): string | undefined => {
@@ -89,6 +84,9 @@ export const asBucketError = (error: unknown, asked: Asked): Error => {
       cause,
     );
   if (status === undefined || status >= 500 || status === 429 || status === 408)
-    return new RetryableError(`${what}: ${name}: ${error.message}`, { ...cause, retryAfterMs: retryAfterMs(error) });
+    return new RetryableError(`${what}: ${name}: ${error.message}`, {
+      ...cause,
+      retryAfterMs: retryAfterMs((error as SdkError).$response?.headers?.['retry-after'], Date.now(), waitMsMax),
+    });
   return new FatalError(`${what}: ${name}: ${error.message}`, cause);
 };

@@ -86,7 +86,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const folder = join(cycles, cycle);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
-  const { plan, changes, blocked, withheld } = await planCycle(options, { folder, plans }, offset);
+  const { plan, changes, blocked, capabilities, withheld } = await planCycle(options, { folder, plans }, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -105,6 +105,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       fileManager,
       bucket,
       defaultPermissions: options.defaultPermissions,
+      folderPermissions: capabilities.includes('folder-permissions'),
       concurrency: options.concurrency,
       pace: options.pace,
       retry: options.retry,

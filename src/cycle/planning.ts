@@ -13,6 +13,8 @@ export type Planned = {
   /** What the plan was made from. */
   readonly changes: readonly Change[];
   readonly blocked: readonly Unplaceable[];
+  /** Of the file manager; none where there is nothing to do, and it was not asked. */
+  readonly capabilities: readonly string[];
   /** Deletes of what a person has brought back: not in the plan. */
   readonly withheld?: Plan;
 };
@@ -41,6 +43,6 @@ export const planCycle = async (
     const facts = await folderFacts(queries, changes);
     const capabilities = changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;
     const plan = planChanges(changes, { ...facts, capabilities });
-    return { plan, changes, blocked: unplaceable, ...(withheld && { withheld }) };
+    return { plan, changes, blocked: unplaceable, capabilities, ...(withheld && { withheld }) };
   });
 };

@@ -1,4 +1,5 @@
 import { FatalError, messageOf, RetryableError } from '../errors.ts';
+import { retryAfterMs } from '../retry-after.ts';
 
 /**
  * A failure that every further call would meet as well: wrong token, not a file manager, a redirect. `stop` tells the
@@ -28,15 +29,6 @@ const textMax = 500;
 /** Printable and short, so that an answer can neither flood nor forge a log line. */
 const clean = (text: unknown): string =>
   typeof text === 'string' ? text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, ' ').slice(0, textMax) : '';
-
-/** Milliseconds that a Retry-After asks for, in either form, never above `capMs`; undefined when it says nothing. */
-export const retryAfterMs = (header: string | null, nowMs: number, capMs: number): number | undefined => {
-  const text = header?.trim() ?? '';
-  const waitMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text) - nowMs;
-  // Date.parse takes far more than an HTTP-date: only the form with a weekday and GMT counts.
-  if (!/^\d+$/.test(text) && !/^[A-Z][a-z]+, .* GMT$/.test(text)) return undefined;
-  return Number.isNaN(waitMs) ? undefined : Math.min(Math.max(waitMs, 0), capMs);
-};
 
 /** What an answer that is no success means. `what` names the request, `body` is its bounded text. */
 export const errorOfAnswer = (

@@ -90,7 +90,8 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
       confirm(what, answer, { path, size: content.length });
       if (answer['md5'] !== undefined) confirm(what, answer, { md5: md5.digest('hex') });
     },
-    updatePermissions: (path, permissions, call) => change('updatePermissions', { path, permissions }, call),
+    updatePermissions: (path, permissions, { recursive, ...call }) =>
+      change('updatePermissions', { path, permissions, ...(recursive !== undefined && { recursive }) }, call),
     delete: (path, { recursive, ...call }) =>
       change('delete', { path, ...(recursive !== undefined && { recursive }) }, call),
     rename: (path, to, call) => change('rename', { path, to }, call),

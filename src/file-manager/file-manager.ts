@@ -22,8 +22,15 @@ export type Content = {
 export type FileManager = {
   /** Stores a file, or (for a path that ends in `/`) a folder of its own. Readable under `path` only when complete. */
   saveToDisk(path: string, content: Content, options: CallOptions): Promise<void>;
-  /** Sets permissions of a file, or of one that is about to be saved: they are kept until its content arrives. */
-  updatePermissions(path: string, permissions: string, options: CallOptions): Promise<void>;
+  /**
+   * Sets permissions of a file, or of one that is about to be saved: they are kept until its content arrives. Of a folder:
+   * for all beneath it, or (`recursive` false, capability `folder-permissions`) for itself alone.
+   */
+  updatePermissions(
+    path: string,
+    permissions: string,
+    options: CallOptions & { readonly recursive?: boolean },
+  ): Promise<void>;
   /**
    * Deletes a file, or a folder with all beneath it. Deleting what is not there succeeds. With `recursive` false a folder
    * only stops being one of its own: what is in it stays, and it goes when it is empty.
@@ -46,7 +53,10 @@ export type FileManager = {
 export type FileManagerInfo = {
   readonly name: string;
   readonly version: string;
-  /** `folders`: rename, move and delete of a whole folder in one call. `trash`: deletes can be undone. */
+  /**
+   * `folders`: rename, move and delete of a whole folder in one call. `folder-permissions`: permissions of a folder without
+   * those of what is beneath. `trash`: deletes can be undone.
+   */
   readonly capabilities: readonly string[];
 };
 

@@ -53,22 +53,31 @@ export const saveFolder = (store: Store, effect: Effect, path: string, content: 
     });
   });
 
-/** Sets permissions of a file, of a folder and all beneath it, or keeps them for what is about to be saved. */
-export const updatePermissions = (store: Store, effect: Effect, path: string, permissions: string): Promise<Answer> =>
+/**
+ * Sets permissions of a file, of a folder and (`recursive`) all beneath it, or keeps them for what is about to be saved.
+ * Those of a folder alone are kept and told; on the disk a folder stays as the file manager needs it.
+ */
+export const updatePermissions = (
+  store: Store,
+  effect: Effect,
+  path: string,
+  permissions: string,
+  recursive: boolean,
+): Promise<Answer> =>
   store.exclusive(async () => {
     const found = await look(store.root, path, { lenient: true });
     const mode = modeOf(permissions);
     const present = found.kind === (isFolder(path) ? 'folder' : 'file');
     const files: string[] = [];
-    if (present && isFolder(path)) {
+    if (present && isFolder(path) && recursive) {
       for await (const node of walk(store.root, path)) if (!isFolder(node.path)) files.push(node.path);
-    } else if (present) {
+    } else if (present && !isFolder(path)) {
       files.push(path);
     }
     if (mode !== undefined) for (const file of files) await applyMode(onDisk(store.root, file), mode);
     const pending = isFolder(path) ? !(present && (await isExplicit(store.db, path))) : !present;
     return store.commit(effect, { ok: true, path, permissions, pending: !present }, async (db) => {
-      const { sql, parameters } = within(path);
+      const { sql, parameters } = recursive ? within(path) : { sql: 'path = ?', parameters: [path] };
       await db.run(`UPDATE attribute SET permissions = ? WHERE ${sql}`, [permissions, ...parameters]);
       await db.run(
         `INSERT INTO attribute (path, permissions) SELECT value, ? FROM json_each(?) WHERE true

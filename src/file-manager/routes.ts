@@ -52,7 +52,10 @@ export const addChangeRoutes = (app: FastifyInstance, store: Store, queue: Queue
   change('updatePermissions', (fields) => {
     const path = pathOf(fields);
     const permissions = permissionsOf(fields);
-    return { asked: [path, permissions], work: (effect) => updatePermissions(store, effect, path, permissions) };
+    const recursive = recursiveOf(fields);
+    // A request that does not say it is the request that it was before there was anything to say.
+    const asked = recursive ? [path, permissions] : [path, permissions, recursive];
+    return { asked, work: (effect) => updatePermissions(store, effect, path, permissions, recursive) };
   });
   change('delete', (fields) => {
     const path = pathOf(fields);
@@ -111,7 +114,13 @@ export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue)
 
 /** The endpoints that only read. */
 export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
-  const capabilities = ['folders', 'listing', 'content', ...(store.trashRetentionMs > 0 ? ['trash'] : [])];
+  const capabilities = [
+    'folders',
+    'folder-permissions',
+    'listing',
+    'content',
+    ...(store.trashRetentionMs > 0 ? ['trash'] : []),
+  ];
   app.get('/', async () => ({ ...product, capabilities }));
   app.get('/health', async () => {
     await store.db.get('SELECT 1');

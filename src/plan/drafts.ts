@@ -98,6 +98,12 @@ export const permissionsDraft = (have: FileRow, want: FileRow, follows?: Draft):
   follows,
 });
 
+/** For the folder alone: what is beneath keeps its permissions. */
+export const alonePermissionsDraft = (have: FileRow, want: FileRow): Draft => {
+  const draft = permissionsDraft(have, want);
+  return { ...draft, operation: { ...draft.operation, recursive: false } };
+};
+
 /** What is left to do for a file that is at its path, with the content and permissions of `have`. Folders: see folder-permissions.ts. */
 export const settleDrafts = (have: FileRow, want: FileRow): Draft[] => {
   if (isFolder(want.path)) return [];

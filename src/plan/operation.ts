@@ -15,8 +15,11 @@ export type Operation = {
   readonly etag?: string;
   readonly permissions?: string;
   readonly file_id: number;
-  /** A folder's delete that takes all beneath along; without it only the folder's own marker goes. */
-  readonly recursive?: true;
+  /**
+   * Of a folder. True: a delete that takes all beneath along; without it only the folder's own marker goes. False:
+   * permissions of the folder alone; without it they are set for all beneath.
+   */
+  readonly recursive?: boolean;
   /** Offset of the mirror row this starts from; 0 when the file manager had nothing. */
   readonly from_offset: number;
   /** Offset of the file row this leads to; 0 when the bucket has nothing. */

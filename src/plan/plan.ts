@@ -2,6 +2,7 @@ import { isFolder } from '../../events/event.ts';
 import { sameContent, samePermissions } from '../../projections/rows.ts';
 import { edgesOf } from './claims.ts';
 import {
+  alonePermissionsDraft,
   type Draft,
   deleteDraft,
   followUps,
@@ -23,7 +24,10 @@ import { placeable } from './placeable.ts';
 import { type FilesUnder, type Trees, treesOf } from './trees.ts';
 
 export type PlanOptions = {
-  /** `folders`: the file manager renames, moves and deletes a whole folder in one call. */
+  /**
+   * `folders`: the file manager renames, moves and deletes a whole folder in one call. `folder-permissions`: it can set a
+   * folder's permissions without those of what is beneath.
+   */
   readonly capabilities?: readonly string[];
   /**
    * How many rows the mirror holds beneath a folder, the folder's own row included. Counting may stop at any number above
@@ -48,10 +52,12 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const { filesUnder } = options;
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
   const trees = wholeFolders ? treesOf(fitting, lives, filesUnder) : { moved: [], gone: [] };
-  const folders = folderPermissionsOf(lives, filesUnder);
+  const canAlone = options.capabilities?.includes('folder-permissions') === true;
+  const folders = folderPermissionsOf(lives, filesUnder, canAlone);
   const drafts = [
     ...treeDrafts(trees),
     ...folders.whole.map(({ have, want }) => permissionsDraft(have, want)),
+    ...folders.alone.map(({ have, want }) => alonePermissionsDraft(have, want)),
     ...lives.kept.flatMap(({ have, want }) => (folders.covered.has(have) ? [] : settleDrafts(have, want))),
     ...singleDrafts(lives, trees, options.vacatedAt ?? (() => 0)),
   ];

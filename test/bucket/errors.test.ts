@@ -69,6 +69,8 @@ test('a busy bucket says how long to wait, within reason', (t) => {
     ) as RetryableError;
   t.is(busy('7').retryAfterMs, 7_000);
   t.is(busy('99999').retryAfterMs, 300_000);
+  const inHalfAMinute = busy(new Date(Date.now() + 30_000).toUTCString()).retryAfterMs ?? 0;
+  t.true(inHalfAMinute > 20_000 && inHalfAMinute <= 30_000, 'a date says it too');
   t.is(busy('soon').retryAfterMs, undefined);
 });
 

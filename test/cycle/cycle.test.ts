@@ -55,6 +55,26 @@ withWorld('a cycle carries every kind of change over, and a second one asks noth
   t.deepEqual(calls, []);
 });
 
+withWorld('a folder of its own has permissions of its own, from its first cycle on', async (t, world) => {
+  await world.writer.put('d/', Buffer.alloc(0));
+  await world.append({ type: 'create', path: 'd/', size: 0, permissions: '0750' });
+  await world.put('d/x', 'content', { permissions: '0600' });
+  const held = async (): Promise<unknown> => {
+    const all: Record<string, string | null> = {};
+    for await (const { path, permissions } of world.client.list()) all[path] = permissions;
+    return all;
+  };
+  t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await held(), { 'd/': '0750', 'd/x': '0600' });
+  await world.append({ type: 'create', path: 'd/', size: 0, permissions: '0700' });
+  t.deepEqual((await world.cycle()).report.operations, { update_permissions: 1 });
+  t.deepEqual(await held(), { 'd/': '0700', 'd/x': '0600' });
+  await world.append({ type: 'change_permission', path: 'd/', permissions: '0640' });
+  t.deepEqual((await world.cycle()).report.operations, { update_permissions: 1 });
+  t.deepEqual(await held(), { 'd/': '0640', 'd/x': '0640' });
+  t.is((await world.cycle()).report.status, 'idle');
+});
+
 withWorld('a full cycle plans the same operations as one over the dirty rows', async (t, world) => {
   for (let at = 0; at < 30; at++) await world.put(`d${at % 3}/f${at}`, `content ${at}`);
   await world.cycle();

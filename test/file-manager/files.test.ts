@@ -36,6 +36,25 @@ test('a folder is renamed, moved, deleted and given permissions with all beneath
   t.deepEqual(await holdings(client), { d0: 'beside' });
 });
 
+test('permissions of a folder alone leave those of what is in it, and wait for the folder like those of a file', async (t) => {
+  const { client } = await started(t);
+  const alone = (permissions: string) => client.updatePermissions('d/', permissions, { ...newKey(), recursive: false });
+  await alone('0750');
+  await client.updatePermissions('d/x', '0600', newKey());
+  await save(client, 'd/', '');
+  await save(client, 'd/x', 'x');
+  const permissions = async (): Promise<unknown> => {
+    const all: Record<string, string | null> = {};
+    for await (const entry of client.list()) all[entry.path] = entry.permissions;
+    return all;
+  };
+  t.deepEqual(await permissions(), { 'd/': '0750', 'd/x': '0600' });
+  await alone('0700');
+  t.deepEqual(await permissions(), { 'd/': '0700', 'd/x': '0600' });
+  await client.updatePermissions('d/', '0640', newKey());
+  t.deepEqual(await permissions(), { 'd/': '0640', 'd/x': '0640' });
+});
+
 test('a rename replaces what is at its destination, a folder with all that was in it', async (t) => {
   const { client } = await started(t);
   for (const path of ['a', 'b', 'c/x', 'd/y']) await save(client, path, path);

@@ -6,7 +6,8 @@ import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { type ClientOptions, createFileManagerClient, type FileManagerClient } from '../../src/file-manager/client.ts';
-import { RefusedError, retryAfterMs, StopError } from '../../src/file-manager/client-errors.ts';
+import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
+import { retryAfterMs } from '../../src/retry-after.ts';
 import { contentOf, newKey, save } from './support.ts';
 
 type Handler = (request: IncomingMessage, response: ServerResponse) => void;

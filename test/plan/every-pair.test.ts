@@ -33,7 +33,7 @@ test('drawn pairs with folders of their own, contents that repeat and permission
     const random = seeded(seed);
     const have = drawTable(random, rich, 0);
     const want = drawTable(random, rich, 100);
-    const capabilities = seed % 2 === 0 ? ['folders'] : [];
+    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
     if (!planHolds(t, have, want, { capabilities, random })) return t.log(`seed ${seed}`);
   }
   t.pass();

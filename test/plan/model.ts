@@ -102,6 +102,8 @@ export const carryOut = (disk: Disk, { operation, result }: Step): void => {
       for (const name of disk.files.keys()) if (name.startsWith(path)) disk.files.delete(name);
       for (const name of disk.folders) if (name.startsWith(path)) disk.folders.delete(name);
     }
+  } else if (kind === 'update_permissions' && operation.recursive === false) {
+    if (!disk.folders.has(path)) throw new Error(`${path} is not there`);
   } else if (kind === 'update_permissions') {
     const touched = [...disk.files].filter(([name]) => name === path || (isFolder(path) && name.startsWith(path)));
     if (touched.length === 0 && !disk.folders.has(path)) throw new Error(`${path} is not there`);
@@ -127,7 +129,8 @@ export const foldOutcome = (
   const { kind, path, to } = operation;
   const offset = result?.offset ?? 0;
   const before = rows.get(path);
-  const whole = isFolder(path) && kind !== 'save' && (kind !== 'delete' || operation.recursive === true);
+  const alone = kind === 'delete' ? operation.recursive !== true : operation.recursive === false;
+  const whole = isFolder(path) && kind !== 'save' && !alone;
   if (whole) {
     for (const row of mirror.values()) {
       if (!row.path.startsWith(path)) continue;

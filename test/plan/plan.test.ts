@@ -230,6 +230,24 @@ test('permissions of a folder are set with those of all beneath it, or not at al
   );
 });
 
+test('permissions of a folder alone are set where the file manager can, beside those of a file in it', (t) => {
+  const have = files('d/', 'd/x', 'd/y');
+  const want = have.map((file, at) => ({
+    ...file,
+    permissions: ['0700', '0600', null][at] as string,
+    offset: 50 + at,
+  }));
+  const plan = planOf(have, want, ['folders', 'folder-permissions']);
+  t.deepEqual(plan.unplaceable, []);
+  t.deepEqual(
+    plan.steps.map(({ operation: { kind, path, permissions, recursive } }) => [kind, path, permissions, recursive]),
+    [
+      ['update_permissions', 'd/', '0700', false],
+      ['update_permissions', 'd/x', '0600', undefined],
+    ],
+  );
+});
+
 test('a file beside a folder of its name gives way and is reported, and everything else goes on', (t) => {
   const plan = planOf([row('a', 1, 'x')], [row('a', 1, 'x', 5, '0600'), row('a/b', 2, 'y'), row('c', 3)]);
   t.deepEqual(
