@@ -62,7 +62,6 @@ const decodeJson = (value: unknown, options: DecodeOptions, depth = 0): Decoded[
 /** Decodes one message of any producer. Never throws: what is not understood is a `reject` with its reason. */
 export const decode = (message: Message, options: DecodeOptions = {}): readonly Decoded[] => {
   const format = options.format ?? 'auto';
-  if (message.attributes['x-oversized'] !== undefined) return reject(message.attributes['x-oversized']);
   if (format === 'gcs' || (format === 'auto' && isGcs(message.attributes))) return [decodeGcs(message, options)];
   const parsed = parseJson(message.body);
   if ('problem' in parsed) return reject(parsed.problem);

@@ -32,7 +32,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'leave the source open after an error',
     file: 'src/sources/consume.ts',
-    find: 'await source.close().catch(() => undefined);',
+    find: 'await close().catch(() => undefined);',
     replace: '',
     tests: ['test/sources/consume.test.ts'],
     match: 'a fatal error*',

@@ -2,18 +2,39 @@ import { scan as accumulate, lastValueFrom, map, tap } from 'rxjs';
 import type { Format } from '../../events/decode.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { RetryableError } from '../errors.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
-import { consume } from '../sources/consume.ts';
+import { type BatchResult, consume } from '../sources/consume.ts';
 import type { Source } from '../sources/source.ts';
 import type { Context } from './context.ts';
 
-/** What a stream of batches came to. */
-export type Consumed = Omit<Intake, 'refused'>;
+/** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
+export type Consumed = Omit<Intake, 'refused'> & { readonly refused: number };
 
-const nothing: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0 };
+const nothing: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
 
 const batchBytesMax = 64 * 1024 * 1024;
+/** How long a message without room in quarantine is held back from a broker that would deliver it again at once. */
+const refusedMs = 30_000;
+
+const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
+  if (result.kind === 'failed') {
+    const { deliveries: messages, reason, retryMs } = result;
+    return logger.warn({ messages, reason, retryMs }, 'batch goes back to its broker');
+  }
+  const { quarantined, refused, ...counts } = result.counts;
+  if (refused.length > 0)
+    logger.error(
+      { messages: refused.length, first: refused[0]?.deliveryId },
+      "QUARANTINE IS FULL: messages that are not understood stay with their broker; see 's3-sync quarantine list', then retry or drop some",
+    );
+  if (quarantined > 0) logger.warn({ quarantined }, 'messages were not understood');
+  if (result.ackProblem !== undefined)
+    logger.warn(
+      { reason: result.ackProblem },
+      'acks were not taken: the broker may deliver again, which has no effect',
+    );
+  logger.debug({ ...counts, quarantined }, 'batch committed');
+};
 
 /**
  * Runs the stream: receive, decode, append, commit, project, then ack. Ends at the signal, or once nothing has come for
@@ -29,6 +50,8 @@ export const consumeInto = (
     format?: Format;
     bucketName?: string;
     onProgress?: (consumed: Consumed) => void;
+    /** Nobody would deliver a refused message again: it is counted, and the rest goes on. */
+    oneShot?: boolean;
   } = {},
 ): Promise<Consumed> => {
   const { config, logger, signal } = context;
@@ -43,11 +66,6 @@ export const consumeInto = (
       ...(options.format !== undefined && { format: options.format }),
     });
     await workspace.projector.catchUp();
-    if (intake.refused.length > 0) {
-      throw new RetryableError(
-        `quarantine is full: ${intake.refused.length} messages stay with their broker; see 's3-sync quarantine list', then retry or drop some`,
-      );
-    }
     return intake;
   };
   const limits = {
@@ -59,18 +77,14 @@ export const consumeInto = (
     limits,
     signal,
     ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
+    ...(!options.oneShot && { refusedBy: ({ refused }: Intake) => refused }),
+    // Who sends over HTTP is told when to come again, and should not be kept waiting for that.
+    refusedMs: source.name === 'http' ? 0 : refusedMs,
   }).pipe(
-    tap((result) => {
-      if (result.kind === 'failed')
-        logger.warn(
-          { messages: result.deliveries, reason: result.reason, retryMs: result.retryMs },
-          'batch goes back to its broker',
-        );
-      else if (result.counts.quarantined > 0)
-        logger.warn({ quarantined: result.counts.quarantined }, 'messages were not understood');
-      else logger.debug(result.counts, 'batch committed');
-    }),
-    map((result) => (result.kind === 'committed' ? result.counts : nothing)),
+    tap((result) => tell(logger, result)),
+    map((result) =>
+      result.kind === 'committed' ? { ...result.counts, refused: result.counts.refused.length } : nothing,
+    ),
     accumulate(
       (sum, batch): Consumed => ({
         messages: sum.messages + batch.messages,
@@ -78,6 +92,7 @@ export const consumeInto = (
         duplicates: sum.duplicates + batch.duplicates,
         ignored: sum.ignored + batch.ignored,
         quarantined: sum.quarantined + batch.quarantined,
+        refused: sum.refused + batch.refused,
       }),
       nothing,
     ),

@@ -1,22 +1,32 @@
-import { createReadStream } from 'node:fs';
-import { stat } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
+import { open } from 'node:fs/promises';
 import { type Format, formats } from '../../events/decode.ts';
 import { unwrapLine } from '../../events/lines.ts';
-import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import type { Message } from '../../events/message.ts';
+import { ConfigError, exitCode, FatalError, messageOf } from '../errors.ts';
 import { createFileSource } from '../sources/file.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context } from './context.ts';
 import { createProgress } from './progress.ts';
 
-/** A readable stream of a file, or of standard input for `-`. Throws FatalError when there is no such file. */
+/** A readable stream of a file, or of standard input for `-`. Throws FatalError when the file cannot be read. */
 export const inputOf = async (file: string): Promise<NodeJS.ReadableStream> => {
   if (file === '-') return process.stdin;
-  const facts = await stat(file).catch((error: unknown) => {
-    throw new FatalError(`cannot read ${file}: there is no such file`, { cause: error });
+  const handle = await open(file).catch((error: unknown) => {
+    const missing = (error as { code?: unknown } | undefined)?.code === 'ENOENT';
+    const reason = missing ? 'there is no such file' : messageOf(error);
+    throw new FatalError(`cannot read ${file}: ${reason}`, { cause: error });
   });
-  if (!facts.isFile()) throw new FatalError(`cannot read ${file}: it is no file`);
-  return createReadStream(file);
+  if ((await handle.stat()).isDirectory()) {
+    await handle.close();
+    throw new FatalError(`cannot read ${file}: it is a folder`);
+  }
+  return handle.createReadStream();
 };
+
+/** Bytes that are no text stay as they are, so that quarantine keeps what the file held. */
+const messageOfLine = (line: Buffer): Message =>
+  isUtf8(line) ? unwrapLine(line.toString('utf8')) : { body: line, attributes: {} };
 
 /** Reads events from a file into the log, as if a broker had delivered them. */
 export const runIngest = async (
@@ -31,11 +41,12 @@ export const runIngest = async (
   const workspace = await context.openWorkspace();
   const bucket = context.config.optional('CUSTOMER_S3_BUCKET') ? bucketOf(context) : undefined;
   try {
-    const source = createFileSource({ stream, name: file === '-' ? 'stdin' : file, toMessage: unwrapLine });
+    const source = createFileSource({ stream, name: file === '-' ? 'stdin' : file, toMessage: messageOfLine });
     const progress = createProgress(context.logger, 'reading events', 'messages');
     const consumed = await consumeInto(context, workspace, source, {
       format,
       ...(bucket && { bucket }),
+      oneShot: true,
       onProgress: ({ messages }) => progress(messages),
     });
     const { checkpoint, stats } = workspace.projector.meta();
@@ -45,7 +56,10 @@ export const runIngest = async (
         `${consumed.messages} messages: ${consumed.appended} new events, ${consumed.duplicates} duplicates, ${consumed.ignored} ignored, ${consumed.quarantined} in quarantine\nLog offset ${checkpoint}, ${stats.files} files\n`,
       );
     }
-    return exitCode.done;
+    if (consumed.refused === 0) return exitCode.done;
+    throw new FatalError(
+      `quarantine is full: ${consumed.refused} messages of ${file} are not understood and were not kept; see 's3-sync quarantine list', retry or drop some, then ingest the file again (what is in the log already has no second effect)`,
+    );
   } finally {
     bucket?.close();
     await workspace.close();

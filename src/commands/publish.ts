@@ -1,6 +1,6 @@
-import { createInterface } from 'node:readline';
 import { decode } from '../../events/decode.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import { readLines } from '../sources/lines.ts';
 import type { Context } from './context.ts';
 import { inputOf } from './ingest.ts';
 import { sqsAccess } from './sources.ts';
@@ -47,17 +47,19 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
 /** Publishes native events, a line each. All lines are checked first: a mistake publishes nothing. */
 export const runPublish = async (context: Context, file: string, flags: { ordered?: boolean }): Promise<number> => {
   const outgoing: Outgoing[] = [];
-  let number = 0;
-  for await (const line of createInterface({ input: await inputOf(file), crlfDelay: Number.POSITIVE_INFINITY })) {
-    number += 1;
-    if (line.trim() === '') continue;
-    const [decoded] = decode({ body: Buffer.from(line), attributes: {} }, { format: 'native' });
-    if (decoded?.kind !== 'event') {
-      throw new FatalError(
-        `${file}, line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : 'no event'}; nothing was published`,
-      );
+  for await (const lines of readLines((await inputOf(file)) as AsyncIterable<Buffer>)) {
+    for (const { number, bytes, oversize } of lines) {
+      const body = bytes.toString('utf8');
+      if (!oversize && body.trim() === '') continue;
+      const [decoded] = oversize ? [] : decode({ body: bytes, attributes: {} }, { format: 'native' });
+      if (decoded?.kind !== 'event') {
+        const reason = oversize ? `${oversize.length} bytes are too long` : 'no event';
+        throw new FatalError(
+          `${file}, line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : reason}; nothing was published`,
+        );
+      }
+      outgoing.push({ body, attributes: {}, ...(flags.ordered && { orderingKey: decoded.event.path }) });
     }
-    outgoing.push({ body: line, attributes: {}, ...(flags.ordered && { orderingKey: decoded.event.path }) });
   }
   const publisher = await publisherOf(context);
   try {

@@ -1,41 +1,41 @@
 import { defer, EMPTY, expand, from, type Observable, of, switchMap } from 'rxjs';
 import { ConfigError, FatalError, messageOf } from '../errors.ts';
+import { backoffMs, pause } from './backoff.ts';
+import { createReturns } from './returns.ts';
 import type { BatchLimits, Delivery, Source } from './source.ts';
 
 export type BatchResult<Counts> =
-  | { readonly kind: 'committed'; readonly deliveries: number; readonly counts: Counts }
+  | {
+      readonly kind: 'committed';
+      readonly deliveries: number;
+      readonly counts: Counts;
+      /** Deliveries of the batch that the step had no room for: not acked, and given back a while later. */
+      readonly refused: number;
+      /** Why the broker may deliver the batch again: it did not take the acks. Harmless, dedupe absorbs it. */
+      readonly ackProblem?: string;
+    }
   /** The commit failed, the batch was given back, and the next one is tried after `retryMs`. */
   | { readonly kind: 'failed'; readonly deliveries: number; readonly reason: string; readonly retryMs: number };
 
-export type ConsumeOptions = {
+export type ConsumeOptions<Counts> = {
   readonly limits: BatchLimits;
   /** Graceful stop: the batch in hand is finished, then the source is closed. */
   readonly signal: AbortSignal;
   /** Completes when nothing came for this long. */
   readonly idleMs?: number;
   readonly retryMsMax?: number;
+  /** The deliveries that a committed step could not keep. They stay unacked; the others of the batch are acked. */
+  readonly refusedBy?: (counts: Counts) => readonly Delivery[];
+  /** How long what was refused is held back before its broker gets it: it would come again at once. */
+  readonly refusedMs?: number;
 };
-
-export const backoffMs = (failures: number, capMs: number, random: () => number = Math.random): number =>
-  Math.round(random() * Math.min(capMs, 200 * 2 ** Math.min(failures, 20)));
-
-export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    const end = () => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', end);
-      resolve();
-    };
-    const timer = setTimeout(end, ms);
-    signal.addEventListener('abort', end);
-    if (signal.aborted) end();
-  });
 
 /**
  * Receive, commit, ack: one step, and the next one starts only when it has ended. RxJS has no backpressure, so nothing
  * is ever queued here; what waits, waits at the broker.
  *
  * `step` decodes, appends and commits. `ack` follows only a step that resolved; a step that throws is answered with `nack`.
+ * What the step refused is given back after a while, so that a broker that redelivers at once cannot make a busy loop.
  * ConfigError and FatalError end the stream with that error, anything else is retried with backoff and full jitter.
  * A crash between commit and ack repeats the batch; the log's dedupe absorbs it.
  * The source is closed before the stream ends, on every path.
@@ -43,9 +43,15 @@ export const pause = (ms: number, signal: AbortSignal): Promise<void> =>
 export const consume = <Counts>(
   source: Source,
   step: (deliveries: readonly Delivery[]) => Promise<Counts>,
-  { limits, signal, idleMs, retryMsMax = 30_000 }: ConsumeOptions,
+  { limits, signal, idleMs, retryMsMax = 30_000, refusedBy, refusedMs = 30_000 }: ConsumeOptions<Counts>,
 ): Observable<BatchResult<Counts>> => {
   let failures = 0;
+  const returns = createReturns(source, refusedMs);
+
+  const close = async (): Promise<void> => {
+    await returns.flush();
+    await source.close();
+  };
 
   const commit = async (deliveries: readonly Delivery[]): Promise<BatchResult<Counts>> => {
     let counts: Counts;
@@ -59,8 +65,17 @@ export const consume = <Counts>(
     }
     failures = 0;
     // Committed is committed: a lost ack only means that the broker delivers again.
-    await source.ack(deliveries).catch(() => undefined);
-    return { kind: 'committed', deliveries: deliveries.length, counts };
+    const refused = new Set(refusedBy?.(counts));
+    const kept = refused.size === 0 ? deliveries : deliveries.filter((delivery) => !refused.has(delivery));
+    const ackProblem = await source.ack(kept).then(() => undefined, messageOf);
+    await returns.add([...refused]);
+    return {
+      kind: 'committed',
+      deliveries: deliveries.length,
+      counts,
+      refused: refused.size,
+      ...(ackProblem !== undefined && { ackProblem }),
+    };
   };
 
   const next = async (previous?: BatchResult<Counts>): Promise<BatchResult<Counts> | undefined> => {
@@ -69,10 +84,10 @@ export const consume = <Counts>(
       const deliveries = await source.receive(limits, { signal, ...(idleMs === undefined ? {} : { idleMs }) });
       if (deliveries.length > 0) return await commit(deliveries);
     } catch (error) {
-      await source.close().catch(() => undefined);
+      await close().catch(() => undefined);
       throw error;
     }
-    await source.close();
+    await close();
     return undefined;
   };
 

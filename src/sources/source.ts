@@ -5,6 +5,8 @@ export type Delivery = {
   readonly message: Message;
   /** Broker's own id, for logs and quarantine only; never for dedupe. */
   readonly deliveryId: string;
+  /** Why the source itself could not read the message whole; it goes to quarantine without being decoded. */
+  readonly unreadable?: string;
 };
 
 /** How large a batch may grow, and how long it may wait for its first and its last message. */
@@ -24,7 +26,8 @@ export type BatchLimits = {
  *   what the broker's own flow control allows.
  * - `ack` is called only after the commit that holds the deliveries' events. It resolves when the broker has confirmed,
  *   as far as the broker confirms. A failed ack is not an error of the batch: the broker delivers again, dedupe absorbs.
- * - `nack` gives deliveries back after a failed commit; they come again later, after the broker's own delay.
+ * - `nack` gives deliveries back after a failed commit; they come again later, after the broker's own delay. Where the
+ *   broker keeps an order (ordering keys, FIFO groups), what came after them and was not handed out yet goes back too.
  * - `close` stops receiving, gives back what was never handed out, and lets pending acks finish.
  */
 export type Source = {

@@ -9,7 +9,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
 import { ConfigError, messageOf, RetryableError } from '../errors.ts';
-import { backoffMs, pause } from './consume.ts';
+import { backoffMs, pause } from './backoff.ts';
 import { createInbox } from './inbox.ts';
 import type { Delivery, Source } from './source.ts';
 

@@ -1,11 +1,9 @@
-import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { lastValueFrom, toArray } from 'rxjs';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { consume } from '../../src/sources/consume.ts';
 import { every } from '../../src/sources/every.ts';
-import { createFileSource } from '../../src/sources/file.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
 
 const limits = { messagesMax: 2, bytesMax: 1_000, lingerMs: 0 };
@@ -79,26 +77,53 @@ test('a schedule never overlaps, survives errors, and ends after the run in hand
   t.is(errors.length, 1);
 });
 
-test('a file is delivered a line at a time, blank lines left out, an over-long one named', async (t) => {
-  const source = createFileSource({
-    stream: Readable.from([`one\n\ntwo\r\n${'x'.repeat(50)}\ntorn`]),
-    name: 'f',
-    toMessage: (line) => ({ body: Buffer.from(line), attributes: {} }),
-    lineBytesMax: 20,
-  });
-  const all = await source.receive(
-    { messagesMax: 100, bytesMax: 1_000, lingerMs: 0 },
-    { signal: new AbortController().signal },
+test('what a step has no room for stays unacked and goes back later, and the rest of its batch is acked', async (t) => {
+  const { source, told } = broker(['a', 'bad', 'c']);
+  const step = async (deliveries: readonly Delivery[]) => deliveries;
+  const refusedBy = (deliveries: readonly Delivery[]) => deliveries.filter(({ deliveryId }) => deliveryId === 'bad');
+  const results = await lastValueFrom(
+    consume(source, step, { limits, signal: new AbortController().signal, idleMs: 10, refusedBy }).pipe(toArray()),
   );
+  t.deepEqual(told, ['ack a', 'ack c', 'nack bad', 'close'], 'held back until the end, behind everything else');
   t.deepEqual(
-    all.map(({ deliveryId, message }) => [deliveryId, message.body.toString()]),
-    [
-      ['f:1', 'one'],
-      ['f:3', 'two'],
-      ['f:4', ''],
-      ['f:5', 'torn'],
-    ],
+    results.map((result) => result.kind === 'committed' && result.refused),
+    [1, 0],
   );
-  t.regex(all[2]?.message.attributes['x-oversized'] ?? '', /line 4 has 50 bytes, more than 20/);
-  t.deepEqual(await source.receive(limits, { signal: new AbortController().signal }), []);
+});
+
+test('what is refused comes back after its time while the stream goes on', async (t) => {
+  const { source, told } = broker(['bad']);
+  const stop = new AbortController();
+  let rounds = 0;
+  const step = async (deliveries: readonly Delivery[]) => {
+    rounds += 1;
+    if (rounds === 3) stop.abort();
+    return deliveries;
+  };
+  const waiting: Source = {
+    ...source,
+    receive: async (batch, options) => {
+      for (;;) {
+        const deliveries = options.signal.aborted ? [] : await source.receive(batch, options);
+        if (deliveries.length > 0 || options.signal.aborted) return deliveries;
+        await sleep(1);
+      }
+    },
+  };
+  const options = { limits, signal: stop.signal, refusedBy: (all: readonly Delivery[]) => all, refusedMs: 5 };
+  await lastValueFrom(consume(waiting, step, options));
+  t.deepEqual(
+    told.filter((word) => word !== 'nack bad'),
+    ['close'],
+  );
+  t.is(told.filter((word) => word === 'nack bad').length, 3);
+});
+
+test('an ack that the broker does not take is told, and ends nothing', async (t) => {
+  const { source } = broker(['a']);
+  const failing: Source = { ...source, ack: async () => Promise.reject(new RetryableError('1 message not deleted')) };
+  const [result] = await lastValueFrom(
+    consume(failing, async () => 1, { limits, signal: new AbortController().signal, idleMs: 10 }).pipe(toArray()),
+  );
+  t.like(result, { kind: 'committed', ackProblem: '1 message not deleted' });
 });
