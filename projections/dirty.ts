@@ -12,6 +12,7 @@ const differs = `
   OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions)`;
 
 export const refreshDirty = async (store: Store): Promise<void> => {
+  if (store.defersDirty) return;
   await store.run(`DELETE FROM dirty WHERE path IN (SELECT path FROM touched)`);
   await store.run(
     `INSERT INTO dirty
@@ -19,4 +20,17 @@ export const refreshDirty = async (store: Store): Promise<void> => {
      WHERE (f.path IS NOT NULL OR m.path IS NOT NULL) AND (${differs})`,
   );
   await store.run('DELETE FROM touched');
+};
+
+/** Makes `dirty` anew from the whole of both tables, in one pass over each. */
+export const rebuildDirty = async (store: Store): Promise<void> => {
+  await store.run('DELETE FROM dirty');
+  await store.run(
+    `INSERT INTO dirty
+     SELECT path FROM (
+       SELECT f.path FROM file AS f LEFT JOIN mirror AS m USING (path) WHERE ${differs}
+       UNION ALL
+       SELECT m.path FROM mirror AS m LEFT JOIN file AS f USING (path) WHERE f.path IS NULL)
+     ORDER BY path`,
+  );
 };

@@ -88,9 +88,13 @@ const noteVacated = async (store: Store, events: readonly Recorded<OutcomeEvent>
   }
 };
 
-/** Folds one window of outcomes. */
-export const foldOutcomes = async (store: Store, events: readonly Recorded<OutcomeEvent>[]): Promise<Totals> => {
-  const rows = createWorkingSet(store, 'mirror');
+/** Folds one window of outcomes. Rows in `kept` stay in memory, unwritten, until the caller flushes them. */
+export const foldOutcomes = async (
+  store: Store,
+  events: readonly Recorded<OutcomeEvent>[],
+  kept?: WorkingSet,
+): Promise<Totals> => {
+  const rows = kept ?? createWorkingSet(store, 'mirror');
   const totals: Totals = { files: 0, bytes: 0 };
   const add = (change: Totals): void => {
     totals.files += change.files;
@@ -102,9 +106,9 @@ export const foldOutcomes = async (store: Store, events: readonly Recorded<Outco
     const run = events.slice(start, end);
     await rows.load(run.flatMap((event) => (event.to === undefined ? [event.path] : [event.path, event.to])));
     for (const event of run) applyOutcome(rows, event);
-    add(await rows.flush());
-    await noteVacated(store, run);
     const tree = events[end];
+    if (!kept || tree || kept.isFull()) add(await rows.flush());
+    await noteVacated(store, run);
     if (tree) add(await applyTreeOutcome(store, tree));
     start = end + 1;
   }

@@ -7,6 +7,8 @@ import type { BucketEvent, Recorded } from '../events/event.ts';
 export type Store = {
   all<T>(sql: string, parameters?: readonly (string | number | null)[]): Promise<T[]>;
   run(sql: string, parameters?: readonly (string | number | null)[]): Promise<number>;
+  /** Changed paths are not noted: `dirty` is made anew at the end, which costs less when most of the table changes. */
+  readonly defersDirty?: boolean;
 };
 
 /** A store with the log behind it, for folds that must look back. The log is attached to the database as `log`. */

@@ -16,8 +16,13 @@ const totalsOf = async (store: Store, table: FileTable | 'moved', folder?: strin
   return row ?? { files: 0, bytes: 0 };
 };
 
-const touch = (store: Store, table: FileTable, folder: string): Promise<number> =>
-  store.run(`INSERT OR IGNORE INTO touched SELECT path FROM ${table} WHERE ${inFolder}`, [folder, endOfFolder(folder)]);
+const touch = async (store: Store, table: FileTable, folder: string): Promise<void> => {
+  if (store.defersDirty) return;
+  await store.run(`INSERT OR IGNORE INTO touched SELECT path FROM ${table} WHERE ${inFolder}`, [
+    folder,
+    endOfFolder(folder),
+  ]);
+};
 
 /** Deletes the folder and all beneath it. */
 export const deleteTree = async (store: Store, table: FileTable, folder: string): Promise<Totals> => {
@@ -67,7 +72,7 @@ export const moveTree = async (
     `SELECT count(*) AS files, coalesce(sum(t.size), 0) AS bytes FROM moved JOIN ${table} AS t USING (path)`,
   );
   await store.run(`INSERT OR REPLACE INTO ${table} SELECT * FROM moved`);
-  await store.run('INSERT OR IGNORE INTO touched SELECT path FROM moved');
+  if (!store.defersDirty) await store.run('INSERT OR IGNORE INTO touched SELECT path FROM moved');
   await store.run('DELETE FROM moved');
   return { files: -(replaced?.files ?? 0), bytes: -(replaced?.bytes ?? 0) };
 };

@@ -1,5 +1,6 @@
 import type { BucketEvent, Recorded } from '../../events/event.ts';
 import type { FileRow } from '../rows.ts';
+import type { WorkingSet } from '../working-set.ts';
 
 /** The part of a working set that one point event needs. */
 export type Rows = {
@@ -51,4 +52,22 @@ export const evolve = (rows: Rows, event: Recorded<BucketEvent>): void => {
       }
       break;
   }
+};
+
+/** Applies an event about a whole folder to the rows in memory; false where they are not all there. See tree.ts for the same in SQL. */
+export const evolveTree = (
+  rows: Pick<WorkingSet, 'beneath' | 'set' | 'remove'>,
+  event: Recorded<BucketEvent>,
+): boolean => {
+  const found = rows.beneath(event.path);
+  if (!found) return false;
+  const { permissions, to, offset } = event;
+  if (event.type === 'change_permission') {
+    if (permissions !== undefined) for (const row of found) rows.set({ ...row, permissions, offset });
+    return true;
+  }
+  for (const { path } of found) rows.remove(path);
+  if (to !== undefined)
+    for (const row of found) rows.set({ ...row, path: to + row.path.slice(event.path.length), offset });
+  return true;
 };

@@ -4,7 +4,7 @@ import type { FileRow } from '../rows.ts';
 import type { StoreWithLog } from '../store.ts';
 import { chmodTree, deleteTree, moveTree } from '../tree.ts';
 import { createWorkingSet, type Totals, type WorkingSet } from '../working-set.ts';
-import { evolve } from './evolve.ts';
+import { evolve, evolveTree } from './evolve.ts';
 import { extend, type Frontier, isBeyond } from './frontier.ts';
 import { createNewest, extendHistory, type Newest, startHistory } from './history.ts';
 import { createLineage } from './lineage.ts';
@@ -22,12 +22,13 @@ export type FileFoldState = {
 /**
  * Folds one window of bucket events into the file table. The result depends on the events alone, never on where windows
  * begin and end: an event that comes after all that touched its paths is applied to the rows as they stand, any other one
- * through its lineage.
+ * through its lineage. Rows in `kept` stay in memory, unwritten, until the caller flushes them.
  */
 export const foldBucketEvents = async (
   store: StoreWithLog,
   events: readonly Event[],
   state: FileFoldState,
+  kept?: WorkingSet,
 ): Promise<Totals> => {
   const totals: Totals = { files: 0, bytes: 0 };
   const first = events[0];
@@ -42,7 +43,7 @@ export const foldBucketEvents = async (
     await startHistory(store, first.offset);
     state.keepsHistory = true;
   }
-  const rows = createWorkingSet(store, 'file');
+  const rows = kept ?? createWorkingSet(store, 'file');
   const newest = createNewest(store);
   if (state.keepsHistory) {
     await extendHistory(store, first.offset, last.offset);
@@ -55,8 +56,10 @@ export const foldBucketEvents = async (
     const tree = isTreeEvent(event);
     if (tree && !beyond[at]) await foldLate(store, rows, event);
     else if (tree) {
-      await flush();
-      add(totals, await foldTree(store, event));
+      if (!evolveTree(rows, event)) {
+        await flush();
+        add(totals, await foldTree(store, event));
+      }
     } else if (!beyond[at] && comesLate(newest, event)) await foldLate(store, rows, event);
     else {
       if (!rows.has(event.path) || (event.to !== undefined && !rows.has(event.to))) {
@@ -66,7 +69,7 @@ export const foldBucketEvents = async (
     }
     if (state.keepsHistory) newest.note(event, beyond[at] === true);
   }
-  await flush();
+  if (!kept || kept.isFull()) await flush();
   if (state.keepsHistory) await newest.flush();
   return totals;
 };

@@ -11,7 +11,8 @@ export type Frontier = Record<string, { version: string; time: string }>;
 export const isBeyond = (frontier: Frontier, event: Recorded<BucketEvent>): boolean => {
   const own = schemeOf(event.version);
   const time = timeKey(event.time);
-  for (const [scheme, reach] of Object.entries(frontier)) {
+  for (const scheme in frontier) {
+    const reach = frontier[scheme] as Frontier[string];
     if (scheme === own && own !== '') {
       if ((event.version as string) <= reach.version) return false;
     } else if (time < reach.time) return false;

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { rename, rm } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toNative } from '../../events/native-json.ts';
@@ -7,7 +7,6 @@ import type { Config } from '../config/config.ts';
 import { lockDataFolder } from '../data-folder/lock.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
-import { findDamage } from '../log/verify-log.ts';
 import { openProjector } from '../projector/projector.ts';
 import { openDatabase } from '../storage/database.ts';
 import type { Context } from './context.ts';
@@ -70,7 +69,7 @@ const foldInto = async (
     path: into,
     logPath: context.config.paths.log,
     logId: log.logId,
-    throwaway: true,
+    rebuilding: true,
   });
   try {
     // The state just before `from` is itself a fold; from there on the events are replayed at the pace that was asked for.
@@ -86,11 +85,20 @@ const foldInto = async (
     }
     const { checkpoint } = projector.meta();
     if (context.signal.aborted) throw new FatalError(`stopped at offset ${checkpoint}: nothing was changed`);
-    // One file, without a journal beside it, so that a rename moves all of it.
-    await projector.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     return checkpoint;
   } finally {
     await projector.close();
+    await syncFile(into);
+  }
+};
+
+/** A rebuild syncs nothing by itself. It has no journal beside it, so a rename moves all of it. */
+const syncFile = async (path: string): Promise<void> => {
+  const file = await open(path, 'r+');
+  try {
+    await file.sync();
+  } finally {
+    await file.close();
   }
 };
 
@@ -109,11 +117,6 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
       await printEvents(context, log, from, to, rate);
       return exitCode.done;
     }
-    const damage = await findDamage(log.database, 1, to);
-    if (damage)
-      throw new FatalError(
-        `the event log is damaged at offset ${damage.offset}: ${damage.problem}; restore ${config.paths.log} from a backup, or replay --to ${damage.offset - 1}`,
-      );
     if (flags.into !== undefined) {
       const into = resolve(flags.into);
       if (existsSync(into)) throw new ConfigError(`--into: ${into} is there already`);

@@ -50,7 +50,7 @@ export const runSnapshot = async (
           path: join(folder, 'projections.db'),
           logPath: config.paths.log,
           logId: log.logId,
-          throwaway: true,
+          rebuilding: true,
         });
         await projector.catchUp({ to: offset, signal: context.signal });
         await projector.database.reading(export_);

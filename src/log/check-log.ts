@@ -43,7 +43,8 @@ export const checkLog = async (database: Database, events = eventsPerCheck): Pro
   await database.run(`INSERT OR REPLACE INTO meta VALUES ('checked', ?)`, [JSON.stringify({ checked, round })]);
 };
 
-const insist = async (database: Database, from: number, to: number): Promise<void> => {
+/** Throws FatalError with the offset when an event from `from` to `to` is not what was appended. */
+export const insist = async (database: Database, from: number, to: number): Promise<void> => {
   if (from > to) return;
   const damage = await findDamage(database, from, to);
   if (damage) throw damaged(database.path, damage);

@@ -17,7 +17,7 @@ export const findDamage = async (queries: Queries, from = 1, to?: number): Promi
   const end = to ?? (await queries.get<{ last: number | null }>('SELECT max("offset") AS last FROM event'))?.last ?? 0;
   for (let place: Place = { offset: from - 1, checksum: before?.checksum ?? 0 }; place.offset < end; ) {
     const through = Math.min(end, place.offset + windowEvents);
-    const { last, stored, computed } = await readWindow(queries, 'event', place, through);
+    const { last, stored, computed } = await readWindow(queries, place, through);
     const damage = computed === stored && last === through ? undefined : await locateDamage(queries, place, through);
     if (damage) return damage;
     place = { offset: last, checksum: stored };

@@ -26,15 +26,10 @@ const cells = eventColumns
  * Reads the events after a place, up to `to`. One piece of JSON for all, since an object a row through the driver takes
  * four times as long; and the checksum chain runs over the rows' JSON, so the same text checks it at next to no cost.
  */
-export const readWindow = async (
-  queries: Pick<Queries, 'get'>,
-  table: 'event' | 'log.event',
-  after: Place,
-  to: number,
-): Promise<Window> => {
+export const readWindow = async (queries: Pick<Queries, 'get'>, after: Place, to: number): Promise<Window> => {
   const row = await queries.get<{ text: string; rows: number; last: number | null; checksum: number }>(
     `SELECT json_group_array(json_array(${cells})) AS text, count(*) AS rows, max("offset") AS last, checksum
-     FROM ${table} WHERE "offset" > ? AND "offset" <= ?`,
+     FROM event WHERE "offset" > ? AND "offset" <= ?`,
     [after.offset, to],
   );
   if (!row || row.last === null)

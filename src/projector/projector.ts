@@ -1,18 +1,21 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { BucketEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
-import { refreshDirty } from '../../projections/dirty.ts';
+import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
 import { foldBucketEvents } from '../../projections/file/fold.ts';
 import { foldOutcomes } from '../../projections/mirror.ts';
 import { projectionsSchema } from '../../projections/schema.ts';
-import type { StoreWithLog } from '../../projections/store.ts';
+import type { Store, StoreWithLog } from '../../projections/store.ts';
+import { createWorkingSet, type Totals, type WorkingSet } from '../../projections/working-set.ts';
+import { insist } from '../log/check-log.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
 import { eventColumnList } from '../log/schema.ts';
+import { eventsIn, type Place, readWindow, type Window } from '../log/window.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { countEvents, emptyMeta, type ProjectionMeta, readMeta, writeMeta } from './meta.ts';
 
 /** Events folded in one transaction. Larger windows fold faster, and hold more rows in memory. */
-const windowEvents = 10_000;
+const windowSizes = { live: 10_000, rebuilding: 5_000 } as const;
 
 export type Projector = {
   readonly database: Database;
@@ -30,8 +33,9 @@ export type ProjectorOptions = {
   readonly path: string;
   readonly logPath: string;
   readonly logId: string;
-  /** Larger while a view is rebuilt from zero, where nothing is lost by a crash. */
-  readonly throwaway?: boolean;
+  /** The file is worth nothing before it is finished: nothing is synced, and `dirty` is made at the end of a long fold. */
+  readonly rebuilding?: boolean;
+  readonly windowEvents?: number;
 };
 
 const removeDatabase = async (path: string): Promise<void> => {
@@ -40,9 +44,10 @@ const removeDatabase = async (path: string): Promise<void> => {
 
 /** Opens the projections for their one writer. Views of another version, or of another log, are dropped and built anew. */
 export const openProjector = async (options: ProjectorOptions): Promise<Projector> => {
+  const log = await openDatabase({ path: options.logPath, mode: 'read' });
   let database = await openFor(options);
   let meta = await readMeta(database);
-  if (meta === undefined || meta.logId !== options.logId || meta.checkpoint > (await lastOffset(database))) {
+  if (meta === undefined || meta.logId !== options.logId || meta.checkpoint > (await lastOffset(log))) {
     await database.close();
     await removeDatabase(options.path);
     database = await openFor(options);
@@ -51,7 +56,9 @@ export const openProjector = async (options: ProjectorOptions): Promise<Projecto
   await database.exec(projectionsSchema);
   const current = meta ?? emptyMeta(options.logId);
   if (!meta) await writeMeta(database, current);
-  return projecting(database, current);
+  const rebuilding = options.rebuilding === true;
+  const windowEvents = options.windowEvents ?? (rebuilding ? windowSizes.rebuilding : windowSizes.live);
+  return projecting(database, log, current, { rebuilding, windowEvents });
 };
 
 const openFor = async (options: ProjectorOptions): Promise<Database> => {
@@ -59,7 +66,8 @@ const openFor = async (options: ProjectorOptions): Promise<Database> => {
     openDatabase({
       path: options.path,
       mode: 'write',
-      synchronous: options.throwaway ? 'OFF' : 'NORMAL',
+      synchronous: options.rebuilding ? 'OFF' : 'NORMAL',
+      journal: options.rebuilding ? 'OFF' : 'WAL',
       cacheKib: 65_536,
       attach: { log: options.logPath },
     });
@@ -74,7 +82,7 @@ const openFor = async (options: ProjectorOptions): Promise<Database> => {
 };
 
 const lastOffset = async (queries: Queries): Promise<number> =>
-  (await queries.get<{ last: number | null }>('SELECT max("offset") AS last FROM log.event'))?.last ?? 0;
+  (await queries.get<{ last: number | null }>('SELECT max("offset") AS last FROM event'))?.last ?? 0;
 
 const storeOf = (queries: Queries): StoreWithLog => ({
   all: queries.all,
@@ -88,47 +96,77 @@ const storeOf = (queries: Queries): StoreWithLog => ({
   },
 });
 
-const projecting = (database: Database, initial: ProjectionMeta): Projector => {
+/** The next events to fold. Its events are read and parsed while the window before is written. */
+type Next = { readonly window: Window; readonly events: readonly Recorded[] };
+
+const projecting = (
+  database: Database,
+  log: Database,
+  initial: ProjectionMeta,
+  { rebuilding, windowEvents }: { rebuilding: boolean; windowEvents: number },
+): Projector => {
   let committed = initial;
 
-  /** Folds the next window in one transaction; false when there was nothing to fold. */
-  const foldWindow = async (to: number): Promise<boolean> =>
-    database
-      .transaction(async (queries) => {
-        const rows = await queries.all<EventRow>(
-          `SELECT ${eventColumnList} FROM log.event WHERE "offset" > ? AND "offset" <= ? ORDER BY "offset" LIMIT ?`,
-          [committed.checkpoint, to, windowEvents],
-        );
-        const last = rows.at(-1);
-        if (!last) return false;
-        const events = rows.map(eventOf);
-        const meta = structuredClone(committed);
-        const store = storeOf(queries);
-        const outcomes = events.filter((event) => event.type === 'outcome') as Recorded<OutcomeEvent>[];
-        const facts = events.filter((event) => event.type !== 'outcome') as Recorded<BucketEvent>[];
-        const files = await foldBucketEvents(store, facts, meta.fileFold);
-        const mirror = await foldOutcomes(store, outcomes);
-        await refreshDirty(store);
-        meta.stats.files += files.files;
-        meta.stats.bytes += files.bytes;
-        meta.stats.mirrorFiles += mirror.files;
-        meta.stats.mirrorBytes += mirror.bytes;
-        countEvents(meta.stats, events);
-        meta.checkpoint = last.offset;
-        await writeMeta(queries, meta);
-        return meta;
-      })
-      .then((meta) => {
-        if (meta === false) return false;
-        committed = meta;
-        return true;
-      });
+  /** A rebuild needs no transactions: before it is finished its file is worth nothing. */
+  const within = <T>(kept: Kept | undefined, work: (queries: Queries) => Promise<T>): Promise<T> =>
+    kept ? work(database) : database.transaction(work);
+
+  const foldWindow = async ({ window, events }: Next, kept?: Kept): Promise<void> => {
+    committed = await within(kept, async (queries) => {
+      const meta = structuredClone(committed);
+      const store: StoreWithLog = { ...storeOf(queries), defersDirty: kept !== undefined };
+      const outcomes = events.filter((event) => event.type === 'outcome') as Recorded<OutcomeEvent>[];
+      const facts = events.filter((event) => event.type !== 'outcome') as Recorded<BucketEvent>[];
+      const files = await foldBucketEvents(store, facts, meta.fileFold, kept?.file);
+      const mirror = await foldOutcomes(store, outcomes, kept?.mirror);
+      await refreshDirty(store);
+      addTotals(meta, files, mirror);
+      countEvents(meta.stats, events);
+      meta.checkpoint = window.last;
+      await writeMeta(queries, meta);
+      return meta;
+    });
+  };
+
+  /** What a rebuild kept in memory, and what it put off, is written at its end. */
+  const finish = async (kept: Kept): Promise<void> => {
+    const meta = structuredClone(committed);
+    addTotals(meta, await kept.file.flush(), await kept.mirror.flush());
+    await rebuildDirty(storeOf(database));
+    await writeMeta(database, meta);
+    committed = meta;
+  };
+
+  const readNext = async (after: Place, end: number): Promise<Next | undefined> => {
+    if (after.offset >= end) return undefined;
+    const through = Math.min(end, after.offset + windowEvents);
+    const window = await readWindow(log, after, through);
+    // A damaged event is never folded.
+    if (window.computed !== window.stored || window.last !== through) await insist(log, after.offset + 1, through);
+    return { window, events: eventsIn(window) };
+  };
 
   const foldTo = async ({ to, onProgress, signal }: Parameters<Projector['catchUp']>[0] = {}): Promise<number> => {
-    const end = to ?? (await lastOffset(database));
-    while (!signal?.aborted && committed.checkpoint < end && (await foldWindow(end)))
+    const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, await lastOffset(log));
+    if (committed.checkpoint >= end) return committed.checkpoint;
+    const kept =
+      rebuilding && end - committed.checkpoint > windowEvents ? keptRows(committed.checkpoint === 0) : undefined;
+    let next = readNext(await placeAt(log, committed.checkpoint), end);
+    for (let now = await next; now && !signal?.aborted; now = await next) {
+      next = readNext({ offset: now.window.last, checksum: now.window.stored }, end);
+      // What it throws is thrown where it is awaited, after the fold in hand.
+      next.catch(() => undefined);
+      await foldWindow(now, kept);
       onProgress?.(committed.checkpoint);
+    }
+    await next;
+    if (kept) await finish(kept);
     return committed.checkpoint;
+  };
+
+  const keptRows = (empty: boolean): Kept => {
+    const store: Store = { all: database.all, run: database.run, defersDirty: true };
+    return { file: createWorkingSet(store, 'file', { empty }), mirror: createWorkingSet(store, 'mirror', { empty }) };
   };
 
   let folding: Promise<unknown> = Promise.resolve();
@@ -140,6 +178,24 @@ const projecting = (database: Database, initial: ProjectionMeta): Projector => {
       folding = folded;
       return folded;
     },
-    close: () => database.close(),
+    close: async () => {
+      await log.close();
+      await database.close();
+    },
   };
+};
+
+/** Rows that a rebuild keeps in memory from window to window. */
+type Kept = { readonly file: WorkingSet; readonly mirror: WorkingSet };
+
+const addTotals = ({ stats }: ProjectionMeta, files: Totals, mirror: Totals): void => {
+  stats.files += files.files;
+  stats.bytes += files.bytes;
+  stats.mirrorFiles += mirror.files;
+  stats.mirrorBytes += mirror.bytes;
+};
+
+const placeAt = async (log: Queries, offset: number): Promise<Place> => {
+  const row = await log.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [offset]);
+  return { offset, checksum: row?.checksum ?? 0 };
 };

@@ -40,6 +40,8 @@ export type OpenOptions = {
   readonly mode: 'write' | 'read';
   /** FULL: a commit survives power loss. NORMAL: it may be lost, the file stays sound. */
   readonly synchronous?: 'FULL' | 'NORMAL' | 'OFF';
+  /** OFF: a file that is worth nothing before it is finished. A crash, or a statement that fails, leaves it damaged. */
+  readonly journal?: 'WAL' | 'OFF';
   /** Page cache of the connection in KiB. */
   readonly cacheKib?: number;
   /** Further databases, opened read-only under a schema name each. */
@@ -85,7 +87,7 @@ const asServiceError = (error: unknown, path: string): unknown => {
 
 /** Opens a database file. Throws FatalError when it is no database, damaged, or cannot be opened. */
 export const openDatabase = async (options: OpenOptions): Promise<Database> => {
-  const { path, mode, synchronous = 'FULL', cacheKib = 16_384, busyTimeoutMs = 5_000 } = options;
+  const { path, mode, synchronous = 'FULL', journal = 'WAL', cacheKib = 16_384, busyTimeoutMs = 5_000 } = options;
   const flags = mode === 'read' ? sqlite3.OPEN_READONLY : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;
   const uri = sqlite3.OPEN_URI;
   const guarded = async <T>(call: () => Promise<T>): Promise<T> => {
@@ -114,7 +116,9 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
   try {
     await direct.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}; PRAGMA cache_size = -${cacheKib};`);
     if (mode === 'write') {
-      await direct.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON;`);
+      await direct.exec(
+        `PRAGMA journal_mode = ${journal}; PRAGMA synchronous = ${synchronous}; PRAGMA foreign_keys = ON;`,
+      );
     } else {
       await direct.get('SELECT 1 FROM sqlite_schema LIMIT 1');
     }

@@ -43,7 +43,7 @@ for (const tokens of [true, false]) {
       path: join(folder, 'projections.db'),
       logPath: join(folder, 'events.db'),
       logId: log.logId,
-      throwaway: true,
+      rebuilding: true,
     });
     const drawn = fc.sample(arrivals(14, tokens), { numRuns: tokens ? histories : histories / 10, seed });
     const streams = drawn.map(({ arrived }, index) => arrived.map((event) => within(`h${index}/`, event)));
