@@ -367,8 +367,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'let in webhooks without their token',
     file: 'src/sources/http.ts',
-    find: '!timingSafeEqual(digest(bearerOf(request)), digest(token))',
-    replace: '!timingSafeEqual(digest(token), digest(token))',
+    find: 'sameSecret(bearerOf(request.headers), webhook.token)',
+    replace: 'sameSecret(webhook.token, webhook.token)',
     tests: ['test/sources/http.test.ts'],
     match: 'a webhook*',
   },

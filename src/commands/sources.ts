@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts';
+import type { HttpSourceOptions } from '../sources/http.ts';
 import type { Source } from '../sources/source.ts';
 import type { Context } from './context.ts';
 
@@ -29,6 +30,42 @@ export const sqsAccess = ({ config }: Context) => {
   };
 };
 
+const isLoopback = (url: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
+
+/** Who may send over HTTP. Throws ConfigError when nobody could, or when it was left unsaid. */
+export const admitsOf = ({ config }: Pick<Context, 'config'>): Pick<HttpSourceOptions, 'webhook' | 'push'> => {
+  const token = config.optional('HTTP_TOKEN');
+  const audience = config.optional('PUSH_AUDIENCE');
+  const email = config.optional('PUSH_EMAIL');
+  const issuer = config.optional('PUSH_ISSUER');
+  const keysUrl = config.optional('PUSH_KEYS_URL');
+  if ((audience === undefined) !== (email === undefined)) {
+    const missing = audience === undefined ? 'PUSH_AUDIENCE' : 'PUSH_EMAIL';
+    throw new ConfigError(
+      `${missing} is not set: a Pub/Sub push token is checked against PUSH_AUDIENCE and PUSH_EMAIL`,
+    );
+  }
+  if (keysUrl !== undefined && !keysUrl.startsWith('https:') && !isLoopback(keysUrl))
+    throw new ConfigError('PUSH_KEYS_URL: expected an https address; whoever can change the keys can sign tokens');
+  const open = config.flag('HTTP_UNAUTHENTICATED') ? 'unauthenticated' : undefined;
+  const webhook = token === undefined ? open : { token };
+  const push =
+    audience === undefined || email === undefined
+      ? open
+      : {
+          audience,
+          email,
+          ...(issuer !== undefined && { issuer }),
+          ...(keysUrl !== undefined && { jwksUrl: keysUrl }),
+        };
+  if (webhook === undefined && push === undefined) {
+    throw new ConfigError(
+      'the HTTP source does not know whom to let in: set HTTP_TOKEN for webhooks, PUSH_AUDIENCE and PUSH_EMAIL for Pub/Sub push, or HTTP_UNAUTHENTICATED=true to let in anyone',
+    );
+  }
+  return { ...(webhook && { webhook }), ...(push && { push }) };
+};
+
 /** Opens the source; each adapter's library is loaded only where it is used. */
 export const openSource = async (context: Context, name: SourceName): Promise<Source> => {
   const { config } = context;
@@ -39,6 +76,8 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
     return createPubSubSource({
       project: config.text('PUBSUB_PROJECT'),
       subscription: config.text('PUBSUB_SUBSCRIPTION'),
+      messagesMax: config.number('PUBSUB_MESSAGES_MAX'),
+      leaseSecondsMax: config.number('PUBSUB_LEASE_MAX'),
       ...(emulatorHost !== undefined && { emulatorHost }),
     });
   }
@@ -49,15 +88,15 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
   }
   config.require(['HTTP_PORT'], 'the HTTP source');
   const { createHttpSource } = await import('../sources/http.ts');
-  const token = config.optional('HTTP_TOKEN');
-  const audience = config.optional('PUSH_AUDIENCE');
-  const email = config.optional('PUSH_EMAIL');
+  const admits = admitsOf(context);
   const source = await createHttpSource({
     host: config.text('HTTP_HOST'),
     port: config.number('HTTP_PORT'),
-    ...(token !== undefined && { token }),
-    ...(audience !== undefined && email !== undefined && { push: { audience, email } }),
+    ...admits,
   });
+  const open = (['webhook', 'push'] as const).filter((kind) => admits[kind] === 'unauthenticated');
+  if (open.length > 0)
+    context.logger.warn({ open }, 'HTTP_UNAUTHENTICATED IS SET: whoever reaches the receiver can feed it events');
   context.logger.info({ url: source.url }, 'receiver is listening');
   return source;
 };

@@ -1,6 +1,9 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Message } from '../../events/message.ts';
+import { ConfigError, messageOf } from '../errors.ts';
+import { createAdmission, type Room } from './admission.ts';
+import { bearerOf, pushedMessage, sameSecret, webhookMessage } from './http-messages.ts';
+import { createInbox } from './inbox.ts';
 import { createPushVerifier, type PushOptions } from './push-token.ts';
 import type { Delivery, Source } from './source.ts';
 
@@ -8,176 +11,172 @@ export type HttpSourceOptions = {
   readonly host: string;
   /** 0 takes a free port. */
   readonly port: number;
-  /** When given, webhooks must carry it as a bearer token. */
-  readonly token?: string;
-  /** How Pub/Sub push is let in: by its token, or by anyone (the emulator sends none). Without it, not at all. */
+  /** How webhooks are let in: by their bearer token, or anyone. Without it, not at all. */
+  readonly webhook?: { readonly token: string } | 'unauthenticated';
+  /** How Pub/Sub push is let in: by its token, or anyone (the emulator sends none). Without it, not at all. */
   readonly push?: PushOptions | 'unauthenticated';
-  readonly bodyBytesMax?: number;
-  /** Messages that may wait for their commit; past it the sender is told to come again. */
-  readonly waitingMax?: number;
+  readonly limits?: Partial<HttpLimits>;
 };
 
-/** Sizes in bytes, times in milliseconds. */
-const defaults = {
-  bodyBytesMax: 10 * 1024 * 1024,
-  waitingMax: 1_000,
-  requestTimeoutMs: 30_000,
-  headersTimeoutMs: 10_000,
-  retryAfterSeconds: 5,
+export type HttpLimits = {
+  /** Pub/Sub's largest message is 10 MB, which its push envelope carries in base64. */
+  readonly bodyBytesMax: number;
+  /** Requests that are being received or wait for their commit; past it the sender is told to come again. */
+  readonly messagesMax: number;
+  /** Their bodies together. At least `bodyBytesMax`, or a body of unknown length is never let in. */
+  readonly bytesMax: number;
+  readonly connectionsMax: number;
+  /** A request whose headers, or which as a whole, takes longer to arrive is cut off. */
+  readonly headersTimeoutMs: number;
+  readonly requestTimeoutMs: number;
+  /** How long `close` waits for requests that are still arriving. */
+  readonly closeMsMax: number;
+};
+
+export const httpLimits: HttpLimits = {
+  bodyBytesMax: 16 * 1024 * 1024,
+  messagesMax: 1_000,
+  bytesMax: 64 * 1024 * 1024,
   connectionsMax: 1_000,
-} as const;
-
-type Waiting = { readonly delivery: Delivery; readonly bytes: number; readonly answer: (status: 204 | 503) => void };
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-const bearerOf = (request: FastifyRequest): string =>
-  /^Bearer (.+)$/i.exec(request.headers.authorization ?? '')?.[1] ?? '';
-
-/** CloudEvents in binary mode: the `ce-…` headers are its attributes. */
-const attributesOf = (request: FastifyRequest): Record<string, string> =>
-  Object.fromEntries(
-    Object.entries(request.headers).filter(
-      (entry): entry is [string, string] => entry[0].startsWith('ce-') && typeof entry[1] === 'string',
-    ),
-  );
-
-type PushEnvelope = {
-  readonly message?: {
-    readonly data?: unknown;
-    readonly attributes?: Record<string, unknown>;
-    readonly messageId?: unknown;
-  };
+  headersTimeoutMs: 10_000,
+  requestTimeoutMs: 30_000,
+  closeMsMax: 2_000,
 };
 
-const pushed = (body: Buffer): { message: Message; id: string } | undefined => {
-  try {
-    const { message } = JSON.parse(body.toString('utf8')) as PushEnvelope;
-    if (typeof message !== 'object' || message === null) return undefined;
-    const attributes = Object.entries(message.attributes ?? {}).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    );
-    const data = typeof message.data === 'string' ? message.data : '';
-    return {
-      message: { body: Buffer.from(data, 'base64'), attributes: Object.fromEntries(attributes) },
-      id: String(message.messageId ?? ''),
-    };
-  } catch {
-    return undefined;
-  }
-};
+const headerBytesMax = 32 * 1024;
+const retryAfterSeconds = 5;
+/** A refused body up to this size is read and thrown away, so that its sender hears the answer; for a larger one the connection is cut. */
+const drainedBytesMax = 64 * 1024;
+
+type Answer = (status: 204 | 503) => void;
 
 /**
  * A receiver of Pub/Sub push (`POST /push`) and of webhooks (`POST /webhook`, and `POST /`: MinIO, Ceph, CloudEvents).
  * A request is answered only when its message was acked, which is after the commit: 204, or 503 when it was given back.
+ * Who may not send, and whom there is no room for, is turned away before the body is read. A sender that hangs up while
+ * its message waits will send it again; the log's dedupe absorbs that.
+ *
+ * `receive` never lingers: each sender waits for its answer, and what arrives during a commit makes the next batch.
  */
 export const createHttpSource = async (options: HttpSourceOptions): Promise<Source & { readonly url: string }> => {
-  const { bodyBytesMax = defaults.bodyBytesMax, waitingMax = defaults.waitingMax, token, push } = options;
+  const limits = { ...httpLimits, ...options.limits };
+  const { push, webhook } = options;
   const verifyPush = push === undefined || push === 'unauthenticated' ? undefined : createPushVerifier(push);
-  const waiting: Waiting[] = [];
-  const handedOut = new Map<Delivery, Waiting>();
-  let wake: (() => void) | undefined;
+  const admission = createAdmission(limits);
+  const inbox = createInbox();
+  const rooms = new WeakMap<FastifyRequest, Room>();
+  const answers = new Map<Delivery, Answer>();
   let closed = false;
   let number = 0;
 
   const server = fastify({
-    bodyLimit: bodyBytesMax,
-    requestTimeout: defaults.requestTimeoutMs,
-    http: { headersTimeout: defaults.headersTimeoutMs, maxHeaderSize: 32_768 },
+    bodyLimit: limits.bodyBytesMax,
+    requestTimeout: limits.requestTimeoutMs,
+    http: {
+      headersTimeout: limits.headersTimeoutMs,
+      maxHeaderSize: headerBytesMax,
+      // Node looks for slow requests this often, and no oftener.
+      connectionsCheckingInterval: Math.min(1_000, limits.headersTimeoutMs / 2),
+    },
     forceCloseConnections: 'idle',
   });
-  server.server.maxConnections = defaults.connectionsMax;
+  server.server.maxConnections = limits.connectionsMax;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
 
-  const later = (reply: FastifyReply): FastifyReply =>
-    reply.code(503).header('retry-after', String(defaults.retryAfterSeconds)).send();
+  const declaredBytes = (request: FastifyRequest): number => {
+    const declared = request.headers['content-length'];
+    if (declared !== undefined) return Number(declared);
+    return request.headers['transfer-encoding'] === undefined ? 0 : limits.bodyBytesMax;
+  };
 
-  const take = (reply: FastifyReply, message: Message, id: string): Promise<void> | FastifyReply => {
-    if (closed || waiting.length + handedOut.size >= waitingMax) return later(reply);
-    number += 1;
-    return new Promise((resolve) => {
-      const delivery: Delivery = { message, deliveryId: id || `http:${number}` };
-      const answer = (status: 204 | 503): void => {
-        if (status === 204) reply.code(204).send();
-        else later(reply);
-        resolve();
-      };
-      waiting.push({ delivery, bytes: message.body.length, answer });
-      wake?.();
+  const turnAway = (request: FastifyRequest, reply: FastifyReply, status: 401 | 503, detail?: string): FastifyReply => {
+    if (declaredBytes(request) > drainedBytesMax) reply.header('connection', 'close');
+    if (status === 503) reply.header('retry-after', String(retryAfterSeconds));
+    return reply.code(status).send(detail === undefined ? undefined : { detail });
+  };
+
+  /** Before the body is read: a place for the most that it can be. Too long a body is refused by the server itself. */
+  const enter = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+    const room = closed ? undefined : admission.enter(Math.min(declaredBytes(request), limits.bodyBytesMax));
+    if (!room) return turnAway(request, reply, 503);
+    rooms.set(request, room);
+    reply.raw.once('close', () => {
+      if (rooms.get(request) === room) room.release();
     });
+    return undefined;
   };
 
   const bodyOf = (request: FastifyRequest): Buffer => (Buffer.isBuffer(request.body) ? request.body : Buffer.alloc(0));
 
-  const webhook = (request: FastifyRequest, reply: FastifyReply): Promise<void> | FastifyReply => {
-    if (token !== undefined && !timingSafeEqual(digest(bearerOf(request)), digest(token)))
-      return reply.code(401).send();
-    return take(reply, { body: bodyOf(request), attributes: attributesOf(request) }, '');
-  };
-  server.post('/webhook', webhook);
-  server.post('/', webhook);
-  server.post('/push', async (request, reply) => {
-    if (push === undefined) return reply.code(404).send();
-    const problem = await verifyPush?.(bearerOf(request));
-    if (problem !== undefined) return reply.code(401).send({ detail: problem });
-    const body = bodyOf(request);
-    const { message, id } = pushed(body) ?? { message: { body, attributes: {} }, id: '' };
-    return take(reply, message, id);
-  });
-  server.get('/health', async () => ({ ok: !closed, waiting: waiting.length }));
-  // MinIO asks whether its endpoint is there before it sends anything.
-  server.head('/webhook', async (_, reply) => reply.code(200).send());
-  const url = await server.listen({ host: options.host, port: options.port });
-
-  const arrival = (signal: AbortSignal, ms: number | undefined): Promise<void> =>
-    new Promise((resolve) => {
-      const done = (): void => {
-        clearTimeout(timer);
-        signal.removeEventListener('abort', done);
-        wake = undefined;
+  /** From here on the message keeps its place until it is settled, even when its sender hangs up. */
+  const take = (request: FastifyRequest, reply: FastifyReply, message: Message, id: string): Promise<void> => {
+    const room = rooms.get(request);
+    rooms.delete(request);
+    room?.shrinkTo(bodyOf(request).length);
+    number += 1;
+    const delivery: Delivery = { message, deliveryId: id || `http:${number}` };
+    return new Promise((resolve) => {
+      answers.set(delivery, (status) => {
+        room?.release();
+        if (status === 204) reply.code(204).send();
+        else reply.code(503).header('retry-after', String(retryAfterSeconds)).send();
         resolve();
-      };
-      const timer = ms === undefined ? undefined : setTimeout(done, ms);
-      signal.addEventListener('abort', done);
-      wake = done;
-      if (signal.aborted || closed) done();
+      });
+      inbox.put(delivery, message.body.length);
+      if (closed) settle([delivery], 503);
     });
+  };
 
   const settle = (deliveries: readonly Delivery[], status: 204 | 503): void => {
     for (const delivery of deliveries) {
-      handedOut.get(delivery)?.answer(status);
-      handedOut.delete(delivery);
+      answers.get(delivery)?.(status);
+      answers.delete(delivery);
     }
   };
+
+  if (webhook !== undefined) {
+    const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> =>
+      webhook === 'unauthenticated' || sameSecret(bearerOf(request.headers), webhook.token)
+        ? undefined
+        : turnAway(request, reply, 401);
+    const handler = (request: FastifyRequest, reply: FastifyReply): Promise<void> =>
+      take(request, reply, webhookMessage(request.headers, bodyOf(request)), '');
+    for (const path of ['/webhook', '/']) server.post(path, { onRequest: [authenticate, enter] }, handler);
+    // MinIO asks whether its endpoint is there before it sends anything.
+    server.head('/webhook', async (_, reply) => reply.code(200).send());
+  }
+  if (push !== undefined) {
+    const authenticate = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
+      const problem = await verifyPush?.(bearerOf(request.headers));
+      if (problem === undefined) return undefined;
+      return turnAway(request, reply, problem.kind === 'refused' ? 401 : 503, problem.detail);
+    };
+    server.post('/push', { onRequest: [authenticate, enter] }, (request, reply) => {
+      const { message, id } = pushedMessage(bodyOf(request));
+      return take(request, reply, message, id);
+    });
+  }
+  server.get('/health', async () => ({ ok: !closed, waiting: answers.size }));
+  const { host, port } = options;
+  const url = await server.listen({ host, port }).catch((error: unknown) => {
+    const text = `cannot listen on ${host}:${port}: ${messageOf(error)}; set HTTP_HOST and HTTP_PORT to a free address`;
+    throw new ConfigError(text, { cause: error });
+  });
 
   return {
     name: 'http',
     url,
-    receive: async ({ messagesMax, bytesMax, lingerMs }, { signal, idleMs }) => {
-      if (waiting.length === 0) await arrival(signal, idleMs);
-      const end = Date.now() + lingerMs;
-      while (waiting.length > 0 && waiting.length < messagesMax && Date.now() < end && !signal.aborted)
-        await arrival(signal, end - Date.now());
-      const batch: Delivery[] = [];
-      for (
-        let bytes = 0;
-        waiting.length > 0 && batch.length < messagesMax && (bytes < bytesMax || batch.length === 0);
-      ) {
-        const next = waiting.shift() as Waiting;
-        bytes += next.bytes;
-        handedOut.set(next.delivery, next);
-        batch.push(next.delivery);
-      }
-      return batch;
-    },
+    receive: (batch, receiving) => inbox.take({ ...batch, lingerMs: 0 }, receiving),
     ack: async (deliveries) => settle(deliveries, 204),
     nack: async (deliveries) => settle(deliveries, 503),
     close: async () => {
       closed = true;
-      wake?.();
-      for (const { answer } of waiting.splice(0)) answer(503);
+      inbox.close();
+      settle([...answers.keys()], 503);
+      const cut = setTimeout(() => server.server.closeAllConnections(), limits.closeMsMax);
       await server.close();
+      clearTimeout(cut);
     },
   };
 };

@@ -18,14 +18,22 @@ export type PubSubSourceOptions = PubSubConnection & {
   /** Received and not yet acked, buffer included. 1,000 caps the client near 9,000 messages/s. */
   readonly messagesMax?: number;
   readonly bytesMax?: number;
-  /** A message's lease is extended for at most this long; then the broker delivers it again. */
-  readonly extensionMinutesMax?: number;
+  /** A message's lease is extended for at most this long; then the broker delivers it again. Pub/Sub's limit is an hour. */
+  readonly leaseSecondsMax?: number;
   /** How long `close` waits for batches in hand before it gives them back. */
   readonly closeTimeoutMs?: number;
 };
 
+/** An emulator knows no credentials: with the universe given, the client asks no metadata server for them. */
 const connect = ({ project, emulatorHost }: PubSubConnection): PubSub =>
-  new PubSub({ projectId: project, ...(emulatorHost ? { apiEndpoint: emulatorHost, emulatorMode: true } : {}) });
+  new PubSub({
+    projectId: project,
+    ...(emulatorHost && {
+      apiEndpoint: emulatorHost,
+      emulatorMode: true,
+      clientOptions: { universeDomain: 'googleapis.com' },
+    }),
+  });
 
 const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
 
@@ -61,7 +69,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
       maxBytes: options.bytesMax ?? 64 * 1024 * 1024,
     },
     streamingOptions: { maxStreams: 1 },
-    maxExtensionTime: Duration.from({ minutes: options.extensionMinutesMax ?? 30 }),
+    maxExtensionTime: Duration.from({ seconds: Math.min(options.leaseSecondsMax ?? 1_800, 3_600) }),
     closeOptions: { behavior: 'WAIT', timeout: Duration.from({ millis: options.closeTimeoutMs ?? 30_000 }) },
   });
   const inbox = createInbox();

@@ -1,4 +1,4 @@
-import { createRemoteJWKSet, jwtVerify } from 'jose';
+import { createRemoteJWKSet, errors, jwtVerify } from 'jose';
 import { messageOf } from '../errors.ts';
 
 export type PushOptions = {
@@ -16,6 +16,18 @@ const google = {
   jwksUrl: 'https://www.googleapis.com/oauth2/v3/certs',
 } as const;
 
+/** `refused`: the token is not good. `unknown`: nobody can tell now, since the issuer's keys cannot be fetched. */
+export type PushProblem = { readonly kind: 'refused' | 'unknown'; readonly detail: string };
+
+const refused = (detail: string): PushProblem => ({ kind: 'refused', detail });
+
+/** What jose throws when the token itself is at fault; anything else comes from fetching the keys. */
+const isTokensFault = (error: unknown): boolean =>
+  error instanceof errors.JOSEError &&
+  !(error instanceof errors.JWKSTimeout) &&
+  !(error instanceof errors.JWKSInvalid) &&
+  error.code !== 'ERR_JOSE_GENERIC';
+
 /**
  * Checks the OIDC token of a Pub/Sub push request (Pub/Sub guide, authentication for push): RS256 signature, issuer,
  * audience, expiry, e-mail and that it is verified. Resolves with what is wrong, or undefined.
@@ -25,7 +37,7 @@ export const createPushVerifier = ({
   email,
   issuer = google.issuer,
   jwksUrl = google.jwksUrl,
-}: PushOptions): ((token: string) => Promise<string | undefined>) => {
+}: PushOptions): ((token: string) => Promise<PushProblem | undefined>) => {
   const keys = createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: 5_000 });
   return async (token) => {
     try {
@@ -35,10 +47,12 @@ export const createPushVerifier = ({
         algorithms: ['RS256'],
         requiredClaims: ['exp'],
       });
-      if (payload.email !== email) return 'the token names another e-mail';
-      return payload.email_verified === true ? undefined : "the token's e-mail is not verified";
+      if (payload.email !== email) return refused('the token names another e-mail');
+      return payload.email_verified === true ? undefined : refused("the token's e-mail is not verified");
     } catch (error) {
-      return `the token is not valid: ${messageOf(error)}`;
+      return isTokensFault(error)
+        ? refused(`the token is not valid: ${messageOf(error)}`)
+        : { kind: 'unknown', detail: 'the keys that sign tokens cannot be fetched now' };
     }
   };
 };

@@ -1,14 +1,19 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
+import { connect } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
+import { admitsOf } from '../../src/commands/sources.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { ConfigError } from '../../src/errors.ts';
 import { createHttpSource } from '../../src/sources/http.ts';
 
-const limits = { messagesMax: 10, bytesMax: 1_000_000, lingerMs: 20 };
+const limitsOf = { messagesMax: 10, bytesMax: 1_000_000, lingerMs: 20 };
 const receiving = { signal: new AbortController().signal, idleMs: 2_000 };
 
 test('a webhook is answered only after its message was acked, and not let in without its token', async (t) => {
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, token: 'right' });
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token: 'right' } });
   const post = (token: string) =>
     fetch(`${source.url}/webhook`, {
       method: 'POST',
@@ -28,7 +33,7 @@ test('a webhook is answered only after its message was acked, and not let in wit
     answered = true;
     return response.status;
   });
-  const batch = await source.receive(limits, receiving);
+  const batch = await source.receive(limitsOf, receiving);
   t.is(batch[0]?.message.body.toString(), '{"a":1}');
   t.is(batch[0]?.message.attributes['ce-id'], '7');
   await new Promise((resolve) => setTimeout(resolve, 50));
@@ -36,15 +41,72 @@ test('a webhook is answered only after its message was acked, and not let in wit
   await source.ack(batch);
   t.is(await answer, 204);
   const again = post('right');
-  await source.nack(await source.receive(limits, receiving));
+  await source.nack(await source.receive(limitsOf, receiving));
   t.is((await again).status, 503);
   await source.close();
 });
 
-test('a full receiver tells its senders to come again', async (t) => {
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, waitingMax: 1 });
+/** A request written by hand: resolves with the status, and whether the connection was cut, once the server ended it. */
+const byHand = (url: string, pieces: readonly (string | number)[]): Promise<{ status: number; ms: number }> =>
+  new Promise((resolve) => {
+    const begun = performance.now();
+    const socket = connect(Number(new URL(url).port), '127.0.0.1');
+    let answer = '';
+    let closed = false;
+    socket.on('data', (chunk) => {
+      answer += chunk;
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      closed = true;
+      resolve({ status: Number(/^HTTP\/1.1 (\d+)/.exec(answer)?.[1] ?? 0), ms: performance.now() - begun });
+    });
+    const write = async () => {
+      for (const piece of pieces) {
+        if (closed) return;
+        if (typeof piece === 'string') socket.write(piece);
+        else await sleep(piece);
+      }
+    };
+    void write();
+  });
+
+const headOf = (bytes: number, ...more: string[]) =>
+  [`POST /webhook HTTP/1.1`, 'host: x', `content-length: ${bytes}`, ...more, '', ''].join('\r\n');
+
+test('who may not send, and whom there is no room for, is turned away before the body is read', async (t) => {
+  const limits = { bodyBytesMax: 1_000_000, bytesMax: 1_500_000, requestTimeoutMs: 60_000 };
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token: 'right' }, limits });
+  // Nobody sends a body in this test: an answer can only have come without it.
+  t.is((await byHand(source.url, [headOf(900_000, 'authorization: Bearer wrong')])).status, 401);
+  t.is((await byHand(source.url, [headOf(2_000_000, 'authorization: Bearer right')])).status, 413);
+  const slow = connect(Number(new URL(source.url).port), '127.0.0.1');
+  slow.write(headOf(900_000, 'authorization: Bearer right'));
+  await sleep(50);
+  t.is((await byHand(source.url, [headOf(900_000, 'authorization: Bearer right')])).status, 503, 'two do not fit');
+  const chunked = headOf(0, 'authorization: Bearer right').replace('content-length: 0', 'transfer-encoding: chunked');
+  t.is((await byHand(source.url, [chunked])).status, 503, 'a body of unknown length counts as the longest');
+  slow.destroy();
+  await sleep(50);
+  const fits = fetch(`${source.url}/webhook`, {
+    method: 'POST',
+    body: 'x'.repeat(900_000),
+    headers: { authorization: 'Bearer right' },
+  });
+  await source.ack(await source.receive({ ...limitsOf, bytesMax: 10 }, receiving));
+  t.is((await fits).status, 204, 'who hung up has given its room back');
+  await source.close();
+});
+
+test('a receiver with many small messages tells further senders to come again', async (t) => {
+  const source = await createHttpSource({
+    host: '127.0.0.1',
+    port: 0,
+    webhook: 'unauthenticated',
+    limits: { messagesMax: 1 },
+  });
   const first = fetch(`${source.url}/webhook`, { method: 'POST', body: '1' });
-  const batch = await source.receive(limits, receiving);
+  const batch = await source.receive(limitsOf, receiving);
   const second = await fetch(`${source.url}/webhook`, { method: 'POST', body: '2' });
   t.is(second.status, 503);
   t.truthy(second.headers.get('retry-after'));
@@ -52,6 +114,74 @@ test('a full receiver tells its senders to come again', async (t) => {
   t.is((await first).status, 204);
   await source.close();
 });
+
+test('a sender that trickles its headers or its body in is cut off', async (t) => {
+  const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400, bodyBytesMax: 1_000, bytesMax: 1_000 };
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated', limits });
+  const drip = Array.from({ length: 100 }, (_, n) => [`x-${n}: y\r\n`, 50]).flat();
+  const body = Array.from({ length: 100 }, () => ['x', 50]).flat();
+  const [headers, slowBody] = await Promise.all([
+    byHand(source.url, ['POST /webhook HTTP/1.1\r\nhost: x\r\n', ...drip]),
+    byHand(source.url, [headOf(1_000), ...body]),
+  ]);
+  t.is(headers.status, 408);
+  t.is(slowBody.status, 408);
+  t.true(headers.ms < 4_000 && slowBody.ms < 4_000, 'long before the sender was done');
+  const after = fetch(`${source.url}/webhook`, { method: 'POST', body: 'x'.repeat(1_000) });
+  await source.ack(await source.receive(limitsOf, receiving));
+  t.is((await after).status, 204, 'and its room is free again');
+  await source.close();
+});
+
+test('headers and bodies have a limit', async (t) => {
+  const limits = { bodyBytesMax: 1_000 };
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated', limits });
+  t.is((await byHand(source.url, [headOf(0, `x: ${'y'.repeat(40_000)}`)])).status, 431);
+  const post = (body: RequestInit['body']) =>
+    fetch(`${source.url}/webhook`, { method: 'POST', body, duplex: 'half' } as RequestInit).then(
+      ({ status }) => status,
+      () => 'cut',
+    );
+  t.is(await post('x'.repeat(1_001)), 413);
+  const endless = new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(500)) });
+  t.true([413, 'cut'].includes(await post(endless)), 'a body that does not say how long it is');
+  await source.close();
+});
+
+test('a door that was not opened is not there', async (t) => {
+  const onlyPush = await createHttpSource({ host: '127.0.0.1', port: 0, push: 'unauthenticated' });
+  t.is((await fetch(`${onlyPush.url}/webhook`, { method: 'POST', body: '1' })).status, 404);
+  await onlyPush.close();
+  const onlyWebhook = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated' });
+  t.is((await fetch(`${onlyWebhook.url}/push`, { method: 'POST', body: '1' })).status, 404);
+  const error = await t.throwsAsync(
+    createHttpSource({ host: '127.0.0.1', port: Number(new URL(onlyWebhook.url).port), webhook: 'unauthenticated' }),
+    { instanceOf: ConfigError },
+  );
+  t.regex(error?.message ?? '', /EADDRINUSE.*HTTP_PORT/);
+  await onlyWebhook.close();
+});
+
+test('closing answers every sender, and a half-sent request does not hold it up', async (t) => {
+  const source = await createHttpSource({
+    host: '127.0.0.1',
+    port: 0,
+    webhook: 'unauthenticated',
+    limits: { closeMsMax: 100 },
+  });
+  const post = () => fetch(`${source.url}/webhook`, { method: 'POST', body: '1' }).then(({ status }) => status);
+  const inHand = post();
+  await source.receive(limitsOf, receiving);
+  const waiting = post();
+  const half = byHand(source.url, [headOf(100), 'x']);
+  await sleep(100);
+  await source.close();
+  t.deepEqual(await Promise.all([inHand, waiting]), [503, 503], 'never committed, never acknowledged');
+  await half;
+});
+
+const byHandPush = async (url: string): Promise<number> =>
+  (await byHand(url, [headOf(900_000, 'authorization: Bearer x').replace('/webhook', '/push')])).status;
 
 test('a push is let in by a token that is signed, current, and made out to us by the right account', async (t) => {
   const { publicKey, privateKey } = await generateKeyPair('RS256', { extractable: true });
@@ -101,11 +231,47 @@ test('a push is let in by a token that is signed, current, and made out to us by
     t.is((await post(bearer)).status, 401, title);
   }
   const good = post(token(claims));
-  const batch = await source.receive(limits, receiving);
+  const batch = await source.receive(limitsOf, receiving);
   t.like(batch[0], { deliveryId: '1', message: { attributes: { a: 'b' } } });
   t.is(batch[0]?.message.body.toString(), 'hello');
   await source.ack(batch);
   t.is((await good).status, 204);
+  t.is(await byHandPush(source.url), 401, 'told before the body is read');
   await source.close();
   keys.close();
+  keys.closeAllConnections();
+
+  const unsure = await createHttpSource({ host: '127.0.0.1', port: 0, push });
+  const unknown = await fetch(`${unsure.url}/push`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${await token(claims)}` },
+    body: '{}',
+  });
+  t.is(unknown.status, 503, 'without the keys nobody can tell: come again');
+  await unsure.close();
+});
+
+test('who may send over HTTP must be said, and said whole', (t) => {
+  const admits = (environment: Record<string, string>) => admitsOf({ config: loadConfig(environment) });
+  const refused = (environment: Record<string, string>, message: RegExp) => {
+    const error = t.throws(() => admits(environment), { instanceOf: ConfigError });
+    t.regex(error?.message ?? '', message);
+  };
+  refused({}, /HTTP_TOKEN.*PUSH_AUDIENCE.*HTTP_UNAUTHENTICATED=true/);
+  refused({ PUSH_AUDIENCE: 'a' }, /PUSH_EMAIL is not set/);
+  refused({ PUSH_EMAIL: 'a@b', HTTP_TOKEN: 'x' }, /PUSH_AUDIENCE is not set/);
+  refused({ PUSH_EMAIL: 'a@b', HTTP_UNAUTHENTICATED: 'true' }, /PUSH_AUDIENCE is not set/);
+  refused({ PUSH_EMAIL: 'a@b', PUSH_AUDIENCE: 'a', PUSH_KEYS_URL: 'http://keys.example/' }, /expected an https/);
+  t.deepEqual(admits({ HTTP_TOKEN: 'x' }), { webhook: { token: 'x' } });
+  t.deepEqual(
+    admits({ PUSH_EMAIL: 'a@b', PUSH_AUDIENCE: 'a', PUSH_KEYS_URL: 'http://127.0.0.1:1/', PUSH_ISSUER: 'i' }),
+    {
+      push: { email: 'a@b', audience: 'a', jwksUrl: 'http://127.0.0.1:1/', issuer: 'i' },
+    },
+  );
+  t.deepEqual(admits({ HTTP_UNAUTHENTICATED: 'true' }), { webhook: 'unauthenticated', push: 'unauthenticated' });
+  t.deepEqual(admits({ HTTP_UNAUTHENTICATED: 'true', HTTP_TOKEN: 'x' }), {
+    webhook: { token: 'x' },
+    push: 'unauthenticated',
+  });
 });
