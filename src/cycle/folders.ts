@@ -1,5 +1,6 @@
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { onDisk } from '../disk-error.ts';
 
 const nameAt = (ms: number): string => new Date(ms).toISOString().replace(/[:.]/g, '-');
 
@@ -12,10 +13,10 @@ const timeOf = (name: string): number =>
  * after a clock was set back, the new one comes right behind the latest.
  */
 export const makeCycleFolder = async (cycles: string, nowMs: number): Promise<string> => {
-  await mkdir(cycles, { recursive: true });
+  await onDisk(cycles, () => mkdir(cycles, { recursive: true }));
   const times = (await readdir(cycles)).map(timeOf).filter((time) => !Number.isNaN(time));
   const cycle = nameAt(times.reduce((latest, time) => Math.max(latest, time + 1), nowMs));
-  await mkdir(join(cycles, cycle), { recursive: true });
+  await onDisk(cycles, () => mkdir(join(cycles, cycle), { recursive: true }));
   return cycle;
 };
 

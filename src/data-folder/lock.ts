@@ -1,6 +1,7 @@
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { FatalError, FolderInUseError, RetryableError } from '../errors.ts';
+import { onDisk } from '../disk-error.ts';
+import { FolderInUseError, RetryableError } from '../errors.ts';
 import { openDatabase } from '../storage/database.ts';
 
 export type WriterLock = { release(): Promise<void> };
@@ -26,11 +27,7 @@ const takeLock = async (folder: string): Promise<() => Promise<void>> => {
  * the holder for the message. Throws FolderInUseError that names the holder.
  */
 export const lockDataFolder = async (folder: string, command: string): Promise<WriterLock> => {
-  await mkdir(folder, { recursive: true }).catch((error: unknown) => {
-    throw new FatalError(`cannot create the data folder ${folder}: check DATA_DIR and its permissions`, {
-      cause: error,
-    });
-  });
+  await onDisk(folder, () => mkdir(folder, { recursive: true }));
   const holder = join(folder, 'writer.json');
   const release = await takeLock(folder).catch(async (error: unknown) => {
     if (!(error instanceof RetryableError)) throw error;
@@ -40,7 +37,11 @@ export const lockDataFolder = async (folder: string, command: string): Promise<W
     );
     throw new FolderInUseError(folder, by, { cause: error });
   });
-  await writeFile(holder, JSON.stringify({ command, pid: process.pid, since: new Date().toISOString() }));
+  const named = JSON.stringify({ command, pid: process.pid, since: new Date().toISOString() });
+  await onDisk(holder, () => writeFile(holder, named)).catch(async (error: unknown) => {
+    await release();
+    throw error;
+  });
   return { release };
 };
 

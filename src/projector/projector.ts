@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { BucketEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
@@ -7,6 +7,7 @@ import { foldOutcomes } from '../../projections/mirror.ts';
 import { projectionsSchema } from '../../projections/schema.ts';
 import type { Store, StoreWithLog } from '../../projections/store.ts';
 import { createWorkingSet, type Totals, type WorkingSet } from '../../projections/working-set.ts';
+import { FatalError } from '../errors.ts';
 import { insist } from '../log/check-log.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
 import { eventColumnList } from '../log/schema.ts';
@@ -46,6 +47,7 @@ const removeDatabase = async (path: string): Promise<void> => {
 export const openProjector = async (options: ProjectorOptions): Promise<Projector> => {
   const log = await openDatabase({ path: options.logPath, mode: 'read' });
   let database = await openFor(options);
+  await insistOnProjections(database);
   let meta = await readMeta(database);
   if (meta === undefined || meta.logId !== options.logId || meta.checkpoint > (await lastOffset(log))) {
     await database.close();
@@ -74,11 +76,26 @@ const openFor = async (options: ProjectorOptions): Promise<Database> => {
   try {
     return await open();
   } catch (error) {
-    // A projection that cannot be read is worth nothing: the log holds everything.
-    if (!existsSync(options.path)) throw error;
+    // Damaged projections are worth nothing: the log holds everything. Any other failure leaves them as they are.
+    if (!isDamaged(error) || !existsSync(options.path) || !statSync(options.path).isFile()) throw error;
     await removeDatabase(options.path);
     return open();
   }
+};
+
+const isDamaged = (error: unknown): boolean => {
+  const cause = error instanceof Error ? error.cause : undefined;
+  return cause instanceof Error && 'code' in cause && /^SQLITE_(NOTADB|CORRUPT)$/.test(String(cause.code));
+};
+
+/** Throws FatalError for a database that never held projections: it is somebody's, and must not be dropped. */
+const insistOnProjections = async (database: Database): Promise<void> => {
+  const names = (await database.all<{ name: string }>('SELECT name FROM sqlite_schema')).map(({ name }) => name);
+  if (names.length === 0 || names.includes('file') || names.includes('mirror')) return;
+  await database.close();
+  throw new FatalError(
+    `${database.path} holds something else than projections (${names.slice(0, 3).join(', ')}): name another file in DATABASE_PATH`,
+  );
 };
 
 const lastOffset = async (queries: Queries): Promise<number> =>

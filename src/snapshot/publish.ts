@@ -1,15 +1,30 @@
-import { open, rename } from 'node:fs/promises';
+import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { asDiskError } from '../disk-error.ts';
 
 /**
  * Publishes a file: written under a temporary name, synced, renamed, and the folder synced. A reader sees the old file or
- * the whole new one; a crash leaves at most a temporary file.
+ * the whole new one; a crash leaves at most a temporary file. Throws FatalError that says what is wrong with the disk.
  */
 export const publishFile = async (
   path: string,
   write: (append: (text: string | Buffer) => Promise<void>) => Promise<void>,
 ): Promise<void> => {
   const temporary = `${path}.tmp-${process.pid}`;
+  try {
+    await publish(path, temporary, write);
+  } catch (error) {
+    // A full disk has other uses for the space.
+    await rm(temporary, { force: true }).catch(() => undefined);
+    throw asDiskError(error, path);
+  }
+};
+
+const publish = async (
+  path: string,
+  temporary: string,
+  write: (append: (text: string | Buffer) => Promise<void>) => Promise<void>,
+): Promise<void> => {
   const file = await open(temporary, 'w');
   try {
     await write(async (text) => {
