@@ -1,9 +1,12 @@
+import { execFileSync } from 'node:child_process';
 import { once } from 'node:events';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BucketEvent } from '../events/event.ts';
 import { versionToken } from '../events/order.ts';
+import { loadConfig } from '../src/config/config.ts';
+import { openWorkspace } from '../src/data-folder/workspace.ts';
 import { openLog } from '../src/log/log.ts';
 import { header } from '../src/snapshot/csv.ts';
 
@@ -174,3 +177,25 @@ export const eventLog = (count: number): Promise<string> =>
     await log.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
     await log.close();
   });
+
+/** A data folder whose file table holds `rows` rows, and whose log is empty. */
+export const projections = async (rows: number): Promise<string> => {
+  const { old } = await snapshots(rows, 0.003);
+  const folder = join(dataFolder, `data-${rows}`);
+  await once_(join(folder, 'ready'), async (temporary) => {
+    await mkdir(folder, { recursive: true });
+    const workspace = await openWorkspace(loadConfig({ DATA_DIR: folder }), 'bench');
+    await workspace.close();
+    execFileSync('sqlite3', [
+      join(folder, 'projections.db'),
+      'PRAGMA journal_mode = WAL;',
+      '.mode csv',
+      'CREATE TEMP TABLE raw (path TEXT, file_id INTEGER, key TEXT, size INTEGER, etag TEXT, permissions TEXT, modified_at TEXT, "offset" INTEGER);',
+      `.import --skip 1 ${old} raw`,
+      'INSERT INTO file SELECT path, file_id, nullif(key, \'\'), size, etag, permissions, modified_at, "offset" FROM raw;',
+      'PRAGMA wal_checkpoint(TRUNCATE);',
+    ]);
+    await writeFile(temporary, '');
+  });
+  return folder;
+};

@@ -37,7 +37,7 @@ export const runSnapshot = async (
     const export_ = async (queries: Parameters<typeof writeSnapshot>[0]): Promise<void> => {
       const options = { table, offset };
       const out = flags.out ?? '-';
-      if (out === '-') await writeSnapshot(queries, options, async (text) => context.print(text));
+      if (out === '-') await writeSnapshot(queries, options, async (records) => context.print(records.toString()));
       else {
         const manifest = await exportSnapshot(queries, resolve(out), options);
         context.logger.info({ ...manifest, out }, 'snapshot exported');

@@ -8,20 +8,39 @@ import { FatalError } from '../errors.ts';
  */
 export const header = `${columns.join(',')}\n`;
 
-const quotedSql = (name: string): string =>
+const quoted = (name: string): string =>
   `CASE WHEN ${name} GLOB '*["' || char(44, 13, 10) || ']*' THEN '"' || replace(${name}, '"', '""') || '"' ELSE coalesce(${name}, '') END`;
 
 /** One row as CSV, built by SQLite: several times faster than one object a row. */
-export const csvSql = (alias: string): string =>
+export const quotedSql = (alias: string): string =>
   columns
     .map((name) => {
       const column = `${alias}."${name}"`;
-      return ['path', 'key', 'etag', 'permissions'].includes(name)
-        ? `(${quotedSql(column)})`
-        : `coalesce(${column}, '')`;
+      return ['path', 'key', 'etag', 'permissions'].includes(name) ? `(${quoted(column)})` : `ifnull(${column}, '')`;
     })
     .join(` || ',' || `)
     .concat(` || char(10)`);
+
+/**
+ * The same without quotes, and without the search for what would need them, which costs more than all the rest:
+ * `needsQuotes` tells afterwards whether that was right. `format` writes null as nothing.
+ */
+export const bareSql = (alias: string): string =>
+  `format('${columns.map(() => '%s').join(',')}\n', ${columns.map((name) => `${alias}."${name}"`).join(', ')})`;
+
+/** Whether bare records hold a field that needs quotes: then there are quotes, CRs, or more commas or LFs than `rows` have. */
+export const needsQuotes = (records: Uint8Array, rows: number): boolean => {
+  let commas = 0;
+  let lines = 0;
+  for (let at = 0; at < records.length; at++) {
+    const byte = records[at] as number;
+    if (byte > 0x2c) continue;
+    if (byte === 0x2c) commas += 1;
+    else if (byte === 0x0a) lines += 1;
+    else if (byte === 0x22 || byte === 0x0d) return true;
+  }
+  return lines !== rows || commas !== rows * (columns.length - 1);
+};
 
 /** Fields of one record, without its line end. Throws FatalError when it is not RFC 4180. */
 export const fieldsOf = (record: string): string[] => {

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { FileTable } from '../../projections/store.ts';
 import type { Queries } from '../storage/database.ts';
-import { csvSql, header } from './csv.ts';
+import { bareSql, header, needsQuotes, quotedSql } from './csv.ts';
 import { publishFile } from './publish.ts';
 
 /** What a snapshot is: enough to check it and to say which state it shows. */
@@ -24,6 +24,16 @@ export type ExportOptions = {
 
 const pageRows = 5_000;
 
+type Page = { readonly records: Buffer | null; readonly rows: number; readonly last: string | null };
+
+const pageSql = (table: FileTable, only: 'dirty' | undefined, record: (alias: string) => string): string => {
+  const source = only === 'dirty' ? `dirty AS d JOIN ${table} AS t USING (path)` : `${table} AS t`;
+  const name = only === 'dirty' ? 'd.path' : 't.path';
+  return `
+    SELECT CAST(group_concat(line, '') AS BLOB) AS records, count(*) AS rows, max(path) AS last
+    FROM (SELECT ${name} AS path, ${record('t')} AS line FROM ${source} WHERE ${name} > ? ORDER BY ${name} LIMIT ${pageRows})`;
+};
+
 /**
  * Writes the snapshot's text page by page, in constant memory, and resolves with its manifest. Must run within one
  * transaction, or the pages would show different states.
@@ -31,29 +41,32 @@ const pageRows = 5_000;
 export const writeSnapshot = async (
   queries: Queries,
   { table, offset, only }: ExportOptions,
-  append: (text: string) => Promise<void>,
+  append: (records: Buffer) => Promise<void>,
 ): Promise<Manifest> => {
-  const source = only === 'dirty' ? `dirty AS d JOIN ${table} AS t USING (path)` : `${table} AS t`;
-  const name = only === 'dirty' ? 'd.path' : 't.path';
-  const page = `
-    SELECT group_concat(line, '') AS text, count(*) AS rows, max(path) AS last
-    FROM (SELECT ${name} AS path, ${csvSql('t')} AS line FROM ${source} WHERE ${name} > ? ORDER BY ${name} LIMIT ${pageRows})`;
+  const pageAfter = (last: string, record: (alias: string) => string): Promise<Page | undefined> =>
+    queries.get<Page>(pageSql(table, only, record), [last]);
   const hash = createHash('sha256');
   let rows = 0;
   let bytes = 0;
-  const write = async (text: string): Promise<void> => {
-    hash.update(text);
-    bytes += Buffer.byteLength(text);
-    await append(text);
+  const write = async (records: Buffer): Promise<void> => {
+    hash.update(records);
+    bytes += records.length;
+    await append(records);
   };
-  await write(header);
-  for (let last = ''; ; ) {
-    const result = await queries.get<{ text: string | null; rows: number; last: string | null }>(page, [last]);
-    if (result?.text == null || result.last === null) break;
-    await write(result.text);
-    rows += result.rows;
-    last = result.last;
-    if (result.rows < pageRows) break;
+  await write(Buffer.from(header));
+  let after = '';
+  let next: Promise<Page | undefined> | undefined = pageAfter(after, bareSql);
+  while (next) {
+    const page: Page | undefined = await next;
+    if (!page?.records || page.last === null) break;
+    const isQuoted = needsQuotes(page.records, page.rows);
+    const records = isQuoted ? (await pageAfter(after, quotedSql))?.records : page.records;
+    after = page.last;
+    // While this page is hashed and written, the database makes the next one.
+    next = page.rows < pageRows ? undefined : pageAfter(after, bareSql);
+    next?.catch(() => undefined);
+    await write(records as Buffer);
+    rows += page.rows;
   }
   return { format: 1, projection: table, offset, rows, bytes, sha256: hash.digest('hex') };
 };
