@@ -1,0 +1,126 @@
+import { existsSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
+import type { Context } from './commands/context.ts';
+import { loadConfig } from './config/config.ts';
+import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
+import { createLogger } from './logger.ts';
+
+/** The one entry point: words to a command, errors to an exit code. */
+
+/** The first signal asks for a graceful stop, the second one ends the process at once. */
+const stopSignal = (): AbortSignal => {
+  const controller = new AbortController();
+  const onSignal = (signal: NodeJS.Signals): void => {
+    if (controller.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    process.stderr.write(`\n${signal}: stopping after what is in hand; once more to stop at once\n`);
+    controller.abort();
+  };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, onSignal);
+  return controller.signal;
+};
+
+/** Runs a command here, or has the daemon run it that holds the data folder. Resolves with the exit code. */
+const run = async (entry: CommandEntry, context: Context, words: readonly string[], flags: Flags): Promise<number> => {
+  try {
+    return await entry.run(context, words, flags);
+  } catch (error) {
+    if (!(error instanceof FolderInUseError && error.command === 'daemon' && entry.handedOver)) throw error;
+    process.stderr.write(`handed over to the running ${error.holder}\n`);
+    const { handOver } = await import('./data-folder/hand-over.ts');
+    const { code, problem } = await handOver(
+      context.config.paths.data,
+      { command: context.command, words, flags },
+      error,
+      { signal: context.signal, print: (text) => process.stdout.write(text) },
+    );
+    if (problem !== undefined) complain(context.command, problem);
+    return code;
+  }
+};
+
+const complain = (command: string, problem: string): void => {
+  process.stderr.write(`s3-sync ${command}: ${problem}\n`);
+};
+
+const execute = async (
+  entry: CommandEntry,
+  words: readonly string[],
+  flags: Flags & { dataDir?: string; logLevel?: string },
+): Promise<void> => {
+  const command = nameOf(entry);
+  try {
+    if (existsSync('.env')) process.loadEnvFile('.env');
+    const config = loadConfig(process.env, {
+      ...settingsOf(entry, flags),
+      ...(flags.dataDir !== undefined && { DATA_DIR: flags.dataDir }),
+      ...(flags.logLevel !== undefined && { LOG_LEVEL: flags.logLevel }),
+    });
+    const context: Context = {
+      command,
+      config,
+      logger: createLogger(config.text('LOG_LEVEL')),
+      signal: stopSignal(),
+      print: (text) => process.stdout.write(text),
+      openWorkspace: async () => (await import('./data-folder/workspace.ts')).openWorkspace(config, command),
+    };
+    process.exitCode = await run(entry, context, words, flags);
+  } catch (error) {
+    complain(command, messageOf(error));
+    if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    process.exitCode = exitCodeFor(error);
+  }
+};
+
+const addCommand = (parent: Command, entry: CommandEntry): void => {
+  const command = parent
+    .command([entry.name, entry.arguments].filter(Boolean).join(' '))
+    .summary(entry.summary)
+    .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`);
+  for (const [flags, meaning] of entry.options ?? []) command.option(flags, meaning);
+  command
+    .option('--data-dir <dir>', 'folder of log and projections (DATA_DIR)')
+    .option('--log-level <level>', 'least severity that is logged (LOG_LEVEL)')
+    .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
+    .action(async (...parsed: unknown[]) => {
+      const words = parsed
+        .slice(0, -2)
+        .flat()
+        .filter((word): word is string => typeof word === 'string');
+      await execute(entry, words, parsed.at(-2) as Flags);
+    });
+};
+
+const program = new Command('s3-sync')
+  .description('Keeps a file manager equal to an S3-compatible bucket.')
+  .addHelpText(
+    'after',
+    '\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 held by the safety gate.\nEvery command has --help with an example.',
+  )
+  .showHelpAfterError('(s3-sync help shows the commands)')
+  .configureHelp({ sortSubcommands: false })
+  .exitOverride();
+
+const groups = new Map<string, Command>();
+for (const entry of catalogue) {
+  if (entry.group && !groups.has(entry.group)) {
+    groups.set(
+      entry.group,
+      program.command(entry.group).description('messages that could not be understood').exitOverride(),
+    );
+  }
+  addCommand(entry.group ? (groups.get(entry.group) as Command) : program, entry);
+}
+
+// A reader that has seen enough (`| head`) closes the pipe: that is no error.
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  if (error.code === 'EPIPE') process.exit(exitCode.done);
+  throw error;
+});
+
+try {
+  await program.parseAsync();
+} catch (error) {
+  if (!(error instanceof CommanderError)) throw error;
+  process.exitCode = error.exitCode === 0 || error.code === 'commander.helpDisplayed' ? exitCode.done : exitCode.usage;
+}
