@@ -12,10 +12,14 @@ $(INSTALLED): package-lock.json
 	@touch $@
 
 .PHONY: help setup install-tools up down clean initial-sync incremental-sync daemon status test-workflow \
-	logs logs-sync shell test mutations demo
+	logs logs-sync shell test mutations demo bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+bench: $(INSTALLED) ## Measure us beside our peers (BENCH=diff for one of them)
+	@scripts/bench-tools
+	@node bench/run.ts $(BENCH)
 
 demo: $(INSTALLED) ## Run the main job on an embedded S3 and queue (ARGS="--keep" leaves it running)
 	node src/cli.ts demo $(ARGS)
