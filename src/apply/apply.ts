@@ -1,6 +1,7 @@
 import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Operation, Plan, Step } from '../plan/operation.ts';
 import { type BreakerLimits, breakerLimits, createBreaker } from './breaker.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -200,6 +201,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
         onRetry: () => tally.retried(),
         onAttempt: () => watchAttempt(begin(), carried, clock),
       });
+      failpoint('step.after');
       tally.confirmed(step.operation, result);
       return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };
     } catch (error) {

@@ -4,6 +4,7 @@ import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Verification } from '../bucket/checksum.ts';
 import { FatalError, SupersededError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { RefusedError } from '../file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
 import type { Step } from '../plan/operation.ts';
@@ -33,6 +34,7 @@ export type StepResult = {
 export const carryOutStep = async (step: Step, context: StepContext): Promise<StepResult> => {
   const { operation } = step;
   const { fileManager, signal } = context;
+  failpoint('step.before');
   const options: CallOptions = { idempotencyKey: operation.op_id, signal };
   switch (operation.kind) {
     case 'save':
@@ -137,10 +139,12 @@ const saveFile = async (
   const { bucket, fileManager, signal } = context;
   const key = step.result?.key ?? path;
   const { facts, body, verification } = await bucket.get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) });
+  failpoint('step.opened');
   try {
     if (etag === undefined && size !== undefined && size !== facts.size)
       throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${size}`);
     const set = await setPermissions(path, step, facts.permissions, context, options);
+    failpoint('step.permitted');
     await fileManager.saveToDisk(path, { body, length: facts.size }, options);
     return { bytes: facts.size, verification, ...set };
   } finally {

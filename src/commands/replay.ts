@@ -6,6 +6,7 @@ import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
 import { lockDataFolder } from '../data-folder/lock.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
 import { openProjector } from '../projector/projector.ts';
 import { openDatabase } from '../storage/database.ts';
@@ -128,8 +129,11 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
       const fresh = `${config.paths.projections}.rebuild`;
       for (const suffix of ['', '-wal', '-shm']) await rm(fresh + suffix, { force: true });
       const checkpoint = await foldInto(context, log, fresh, from, to, rate);
+      failpoint('replay.folded');
       await retire(config.paths.projections);
+      failpoint('replay.retired');
       await rename(fresh, config.paths.projections);
+      failpoint('replay.swapped');
       context.print(`Folded up to offset ${checkpoint}; the projections are swapped\n`);
     } finally {
       await lock.release();

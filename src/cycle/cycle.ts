@@ -6,6 +6,7 @@ import type { PaceLimits } from '../apply/pace.ts';
 import type { RetryLimits } from '../apply/retry.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
+import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
 import type { Plan, Step } from '../plan/operation.ts';
@@ -84,6 +85,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const cycles = join(options.dataFolder, 'cycles');
   const cycle = await makeCycleFolder(cycles, started.getTime());
   const folder = join(cycles, cycle);
+  failpoint('cycle.begun');
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
   const { plan, changes, blocked, capabilities, withheld } = await planCycle(options, { folder, plans }, offset);
@@ -91,6 +93,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
 
+  failpoint('cycle.planned');
   const memory = await recall(log.database);
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, facts, options.gate);
@@ -113,12 +116,16 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       failuresMax: options.failuresMax,
       onUnreadable: (step, reason) => unreadable.push({ step, reason }),
       onOutcomes: async (outcomes) => {
+        failpoint('outcomes.before');
         await log.append(outcomes);
+        failpoint('outcomes.after');
       },
       ...(options.signal && { signal: options.signal }),
       onProgress: (finished, bytes) => options.onProgress?.(finished, plan.steps.length, bytes),
     });
+    failpoint('cycle.applied');
     await projector.catchUp();
+    failpoint('cycle.folded');
     await dropPlan(plans, plan.id);
   }
   const finished = new Date();
@@ -173,6 +180,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
   const outbox = join(options.dataFolder, 'outbox');
   if (isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
+  failpoint('cycle.reported');
   if (!options.dryRun) {
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);

@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { failpoint } from '../failpoint.ts';
 import { onDisk, parentsOf, statOf } from './paths.ts';
 
 /** Makes the entries of a folder durable: what was renamed into it survives a power cut. */
@@ -15,9 +16,12 @@ export const syncFolder = async (folder: string): Promise<void> => {
 
 /** Renames and makes it durable on both sides. Replaces a file; the caller has moved a folder out of the way. */
 export const renameDurably = async (from: string, to: string): Promise<void> => {
+  failpoint('disk.rename.before');
   await rename(from, to);
+  failpoint('disk.rename.unsynced');
   await syncFolder(dirname(to));
   if (dirname(from) !== dirname(to)) await syncFolder(dirname(from));
+  failpoint('disk.rename.after');
 };
 
 /** Creates the folders above a path, one by one, so that each new name is durable. */
@@ -59,6 +63,7 @@ export const applyMode = async (diskPath: string, mode: number): Promise<void> =
   const handle = await open(diskPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
     await handle.chmod(mode);
+    failpoint('disk.mode');
   } finally {
     await handle.close();
   }

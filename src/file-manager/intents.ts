@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
 import { makeParents, removeEmptyParents, removeTree, renameDurably } from './disk.ts';
 import { remember } from './idempotency.ts';
@@ -30,12 +31,15 @@ type Intent =
     }
   | { readonly kind: 'restore'; readonly path: string; readonly name: string };
 
-const begin = async (store: Store, intent: Intent): Promise<number> =>
-  store.db.transaction(async (db) => {
+const begin = async (store: Store, intent: Intent): Promise<number> => {
+  const id = await store.db.transaction(async (db) => {
     await db.run('INSERT INTO intent (body) VALUES (?)', [JSON.stringify(intent)]);
     const row = await db.get<{ id: number }>('SELECT max(id) AS id FROM intent');
     return row?.id ?? 0;
   });
+  failpoint('intent.committed');
+  return id;
+};
 
 const newName = (): string => randomUUID();
 
@@ -100,11 +104,14 @@ const finish = async (
   answer: Answer,
   rows: (db: Queries) => Promise<void>,
 ): Promise<Answer> => {
+  failpoint('intent.moved');
   await store.db.transaction(async (db) => {
     await rows(db);
     await remember(db, { ...intent.effect, answer, atMs: intent.atMs });
     await db.run('DELETE FROM intent WHERE id = ?', [id]);
+    failpoint('intent.written');
   });
+  failpoint('intent.finished');
   store.backup?.wake();
   return answer;
 };
@@ -112,6 +119,7 @@ const finish = async (
 const tidy = async (store: Store, path: string, name: string): Promise<void> => {
   await removeEmptyParents(store.root, path, (folder) => isExplicit(store.db, folder));
   if (store.trashRetentionMs === 0) await removeTree(store.trashed(name));
+  failpoint('intent.tidied');
 };
 
 const carryOutDeletion = async (

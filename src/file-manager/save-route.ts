@@ -1,4 +1,5 @@
 import type { FastifyInstance } from 'fastify';
+import { failpoint } from '../failpoint.ts';
 import { declaredBy, type Received, receive } from './content.ts';
 import { answerFor, checkedKey, fingerprintOf, recall } from './idempotency.ts';
 import { discard, refuseOtherKind, saveFile, saveFolder } from './operations.ts';
@@ -42,6 +43,7 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
         const file = store.temporaryFile();
         try {
           const received = await receive(request.raw, declared, { file, stallMs });
+          failpoint('disk.received');
           return await saveFile(store, effectFor(received), path, { ...received, file });
         } finally {
           await discard(file);

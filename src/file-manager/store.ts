@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { mkdir } from 'node:fs/promises';
+import { failpoint } from '../failpoint.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import type { BackupStorage } from './backup.ts';
 import { type BackupWorker, createBackupWorker, enqueueBackup } from './backup-worker.ts';
@@ -55,10 +56,13 @@ export const openStore = async (options: {
     trashed: (name) => `${own}/trash/${name}`,
     exclusive: (work) => queue('tree', work),
     commit: async (effect, answer, rows) => {
+      failpoint('state.commit.before');
       await db.transaction(async (queries) => {
         await rows(queries);
         await remember(queries, { ...effect, answer, atMs: Date.now() });
+        failpoint('state.commit.written');
       });
+      failpoint('state.commit.after');
       backup?.wake();
       return answer;
     },

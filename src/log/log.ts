@@ -1,5 +1,6 @@
 import type { LogEvent, Recorded } from '../../events/event.ts';
 import { FatalError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
 import { chainText, type EventRow, eventOf, payloadOf, payloadOfRow, textOf } from './rows.ts';
@@ -95,7 +96,12 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
     const { logId } = await prepareLog(database);
     return {
       ...reading(database, logId),
-      append: (events, poison = []) => database.transaction((queries) => appendBatch(queries, events, poison, limits)),
+      append: async (events, poison = []) => {
+        failpoint('append.before');
+        const appended = await database.transaction((queries) => appendBatch(queries, events, poison, limits));
+        failpoint('append.committed');
+        return appended;
+      },
     };
   } catch (error) {
     await database.close();
@@ -121,6 +127,7 @@ const appendBatch = async (
     else fresh.set(event.id, event);
   }
   const recorded = await insertEvents(queries, [...fresh.values()]);
+  failpoint('append.written');
   const conflictPoison = conflicts.map((event): Poison => conflictOf(event, known.get(event.id)?.offset));
   const stored = await storePoison(queries, [...poison, ...conflictPoison], limits);
   return {

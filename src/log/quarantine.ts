@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FatalError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
 
 /** A message that could not be understood, with its raw bytes and the reason. */
@@ -73,6 +74,7 @@ export const storePoison = async (
         message.body,
       ],
     );
+    failpoint('quarantine.written');
     entries += 1;
     bytes += message.body.length;
     stored += 1;

@@ -8,6 +8,7 @@ import { projectionsSchema } from '../../projections/schema.ts';
 import type { Store, StoreWithLog } from '../../projections/store.ts';
 import { createWorkingSet, type Totals, type WorkingSet } from '../../projections/working-set.ts';
 import { FatalError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { insist } from '../log/check-log.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
 import { eventColumnList } from '../log/schema.ts';
@@ -129,6 +130,7 @@ const projecting = (
     kept ? work(database) : database.transaction(work);
 
   const foldWindow = async ({ window, events }: Next, kept?: Kept): Promise<void> => {
+    failpoint('fold.before');
     committed = await within(kept, async (queries) => {
       const meta = structuredClone(committed);
       const store: StoreWithLog = { ...storeOf(queries), defersDirty: kept !== undefined };
@@ -141,8 +143,10 @@ const projecting = (
       countEvents(meta.stats, events);
       meta.checkpoint = window.last;
       await writeMeta(queries, meta);
+      failpoint('fold.written');
       return meta;
     });
+    failpoint('fold.committed');
   };
 
   /** What a rebuild kept in memory, and what it put off, is written at its end. */

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, readFile, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { failpoint } from '../failpoint.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { postJson } from './http.ts';
 import type { Report } from './report.ts';
@@ -69,11 +70,14 @@ const deliverTo = async (outbox: string, { url, token }: ReportEndpoint, timeout
   let problem: string | undefined;
   for (const name of names.slice(0, deliveriesAtOnce)) {
     const body = await readFile(join(folder, name));
+    failpoint('report.before');
     const posted = await postJson({ url, token, body, idempotencyKey: `report-${name.slice(0, -5)}`, timeoutMs });
     if (posted.state !== 'taken') problem = posted.problem;
     if (posted.state === 'unreachable') break;
     if (posted.state === 'taken') {
+      failpoint('report.taken');
       await rm(join(folder, name), { force: true });
+      failpoint('report.removed');
       delivered += 1;
     } else {
       await setAside(folder, name);

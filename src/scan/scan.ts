@@ -6,6 +6,7 @@ import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { type CycleMemory, remember } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { pathsByKey } from './paths-by-key.ts';
 
@@ -103,6 +104,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       return true;
     });
     if (dryRun || (wanted.length === 0 && poison.length === 0)) return;
+    failpoint('scan.page.before');
     const events = await lastValueFrom(
       from(wanted).pipe(
         mergeMap(([path, object]) => createOf(path, object, page.observedAt), headConcurrency),
@@ -110,6 +112,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       ),
     );
     await log.append(events, poison);
+    failpoint('scan.page.appended');
     await projector.catchUp();
   }
 
@@ -141,7 +144,9 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       after = last.path;
       counts.gone += rows.length;
       if (dryRun) continue;
+      failpoint('scan.gone.before');
       await log.append(rows.map(({ path }) => deleteOf(path)));
+      failpoint('scan.gone.appended');
     }
   }
 

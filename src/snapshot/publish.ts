@@ -1,6 +1,7 @@
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { asDiskError } from '../disk-error.ts';
+import { failpoint } from '../failpoint.ts';
 
 /**
  * Publishes a file: written under a temporary name, synced, renamed, and the folder synced. A reader sees the old file or
@@ -30,15 +31,19 @@ const publish = async (
     await write(async (text) => {
       await file.appendFile(text);
     });
+    failpoint('publish.written');
     await file.sync();
   } finally {
     await file.close();
   }
+  failpoint('publish.synced');
   await rename(temporary, path);
+  failpoint('publish.renamed');
   const folder = await open(dirname(path), 'r');
   try {
     await folder.sync();
   } finally {
     await folder.close();
   }
+  failpoint('publish.done');
 };

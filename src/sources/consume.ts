@@ -1,5 +1,6 @@
 import { defer, EMPTY, expand, from, type Observable, of, switchMap } from 'rxjs';
 import { ConfigError, FatalError, messageOf } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { backoffMs, pause } from './backoff.ts';
 import { createReturns } from './returns.ts';
 import type { BatchLimits, Delivery, Source } from './source.ts';
@@ -67,7 +68,9 @@ export const consume = <Counts>(
     // Committed is committed: a lost ack only means that the broker delivers again.
     const refused = new Set(refusedBy?.(counts));
     const kept = refused.size === 0 ? deliveries : deliveries.filter((delivery) => !refused.has(delivery));
+    failpoint('ack.before');
     const ackProblem = await source.ack(kept).then(() => undefined, messageOf);
+    failpoint('ack.after');
     await returns.add([...refused]);
     return {
       kind: 'committed',

@@ -1,6 +1,7 @@
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Message } from '../../events/message.ts';
 import { ConfigError, messageOf } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { createAdmission, type Room } from './admission.ts';
 import { bearerOf, pushedMessage, sameSecret, webhookMessage } from './http-messages.ts';
 import { createInbox } from './inbox.ts';
@@ -123,6 +124,7 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
         else reply.code(503).header('retry-after', String(retryAfterSeconds)).send();
         resolve();
       });
+      failpoint('http.received');
       inbox.put(delivery, message.body.length);
       if (closed) settle([delivery], 503);
     });
@@ -168,7 +170,11 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
     name: 'http',
     url,
     receive: (batch, receiving) => inbox.take({ ...batch, lingerMs: 0 }, receiving),
-    ack: async (deliveries) => settle(deliveries, 204),
+    ack: async (deliveries) => {
+      failpoint('http.answer.before');
+      settle(deliveries, 204);
+      failpoint('http.answer.after');
+    },
     nack: async (deliveries) => settle(deliveries, 503),
     close: async () => {
       closed = true;

@@ -1,0 +1,159 @@
+import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test, { type ExecutionContext } from 'ava';
+import { type Failpoint, failpoints } from '../../src/failpoint.ts';
+import { openLogForReading } from '../../src/log/log.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
+import { createGate, freePort, prepareScenes, runKilled, runUntilDone, type Scene, type Scenes } from './scene.ts';
+
+/**
+ * A real process is killed at every failpoint, started again, and left to finish. Then bucket, projection and file manager
+ * hold the same bytes, every event counts once, and a further cycle finds nothing to do. A failpoint that is not reached
+ * fails its test.
+ */
+let scenes: Scenes;
+test.before(async (t) => {
+  t.timeout(120_000);
+  scenes = await prepareScenes();
+});
+test.after.always(() => scenes?.close());
+
+const gate = createGate(2);
+const sync = ['incremental-sync', '--no-drain', '--json'];
+const inIngest = /^(append|quarantine|fold|ack)\./;
+
+const endsEqual = async (t: ExecutionContext, scene: Scene, url: string): Promise<void> => {
+  const environment = scene.environment(url);
+  const done = await runUntilDone(sync, environment);
+  t.is(done.code, 0, done.stderr);
+  t.deepEqual(await scene.faults(url), []);
+  const idle = await runCli(sync, environment);
+  t.is((JSON.parse(idle.stdout) as { status: string }).status, 'idle', idle.stderr);
+};
+
+const killedAt = (failpoint: Failpoint, work: (t: ExecutionContext) => Promise<void>): void => {
+  test(`killed at ${failpoint}: nothing is lost, nothing counts twice, all sides end equal`, async (t) => {
+    await gate(() => {
+      t.timeout(120_000);
+      return work(t);
+    });
+  });
+};
+
+for (const failpoint of failpoints.service) {
+  killedAt(failpoint, async (t) => {
+    const ingesting = inIngest.test(failpoint);
+    const scene = await scenes.scene(ingesting ? 'synced' : 'ingested');
+    const files = await scene.files();
+    try {
+      const environment = scene.environment(files.url);
+      const command = ingesting ? ['ingest', scenes.events] : sync;
+      const killed = await runKilled(command, environment, failpoint);
+      t.is(killed.code, null, `${failpoint} was not reached: ${killed.stderr}`);
+      if (ingesting) t.is((await runUntilDone(command, environment)).code, 0);
+      await endsEqual(t, scene, files.url);
+    } finally {
+      await files.close();
+    }
+  });
+}
+
+for (const failpoint of failpoints.scan) {
+  killedAt(failpoint, async (t) => {
+    const scene = await scenes.scene('synced');
+    const files = await scene.files();
+    try {
+      const environment = scene.environment(files.url);
+      const killed = await runKilled(['initial-sync'], environment, failpoint);
+      t.is(killed.code, null, `${failpoint} was not reached: ${killed.stderr}`);
+      const again = await runUntilDone(['initial-sync'], environment);
+      t.is(again.code, 0, again.stderr);
+      await endsEqual(t, scene, files.url);
+    } finally {
+      await files.close();
+    }
+  });
+}
+
+for (const failpoint of failpoints.replay) {
+  killedAt(failpoint, async (t) => {
+    const scene = await scenes.scene('ingested');
+    const files = await scene.files();
+    try {
+      const environment = scene.environment(files.url);
+      const live = await runCli(['snapshot'], environment);
+      const killed = await runKilled(['replay'], environment, failpoint);
+      t.is(killed.code, null, `${failpoint} was not reached: ${killed.stderr}`);
+      t.is((await runUntilDone(['replay'], environment)).code, 0);
+      t.is((await runCli(['snapshot'], environment)).stdout, live.stdout);
+      await endsEqual(t, scene, files.url);
+    } finally {
+      await files.close();
+    }
+  });
+}
+
+const isUp = async (url: string): Promise<void> => {
+  for (let look = 0; look < 200; look += 1) {
+    const response = await fetch(`${url}/health`).catch(() => undefined);
+    if (response?.ok) return;
+    await sleep(50);
+  }
+  throw new Error(`${url} does not answer`);
+};
+
+for (const failpoint of failpoints.fileManager) {
+  killedAt(failpoint, async (t) => {
+    const scene = await scenes.scene('ingested');
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const command = ['file-manager', '--root', scene.root, '--port', String(port)];
+    const first = startCli(command, { FAILPOINT: failpoint });
+    await isUp(url);
+    const syncing = runUntilDone(sync, scene.environment(url));
+    const killed = await Promise.race([first.finished, syncing.then(() => undefined)]);
+    first.child.kill('SIGKILL');
+    await first.finished;
+    const second = startCli(command, {});
+    try {
+      t.is(killed?.code, null, `${failpoint} was not reached`);
+      await isUp(url);
+      await syncing;
+      await endsEqual(t, scene, url);
+    } finally {
+      second.child.kill('SIGTERM');
+      await second.finished;
+    }
+  });
+}
+
+for (const failpoint of failpoints.http) {
+  killedAt(failpoint, async (t) => {
+    const port = await freePort();
+    const url = `http://127.0.0.1:${port}`;
+    const data = await freshFolder();
+    const environment = { DATA_DIR: data, HTTP_PORT: String(port), HTTP_TOKEN: 'token' };
+    const body = '{"id":"1","type":"create","time":"2030-01-01T00:00:00Z","path":"a","size":1}';
+    const send = async (): Promise<number | undefined> => {
+      const options = { method: 'POST', body, headers: { authorization: 'Bearer token' } };
+      return (await fetch(`${url}/webhook`, options).catch(() => undefined))?.status;
+    };
+    const first = startCli(['subscribe', '--source', 'http'], { ...environment, FAILPOINT: failpoint });
+    await isUp(url);
+    await send();
+    await once(first.child, 'exit');
+    t.is((await first.finished).code, null, `${failpoint} was not reached`);
+    const second = startCli(['subscribe', '--source', 'http'], environment);
+    await isUp(url);
+    t.is(await send(), 204, 'the sender tries again');
+    second.child.kill('SIGTERM');
+    t.is((await second.finished).code, 0);
+    const log = await openLogForReading(`${data}/events.db`);
+    t.deepEqual(
+      (await log.read(1, 9, 9)).map(({ id }) => id),
+      ['1'],
+    );
+    await log.close();
+  });
+}
