@@ -276,7 +276,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'content is readable before its permissions are set',
     file: 'src/apply/step.ts',
-    find: 'const set = await setPermissions(path, step, facts.permissions, context, options);\n    await fileManager.saveToDisk(path, { body, length: facts.size }, options);',
+    find: "const set = await setPermissions(path, step, facts.permissions, context, options);\n    failpoint('step.permitted');\n    await fileManager.saveToDisk(path, { body, length: facts.size }, options);",
     replace:
       'await fileManager.saveToDisk(path, { body, length: facts.size }, options);\n    const set = await setPermissions(path, step, facts.permissions, context, options);',
     tests: ['test/cycle/cycle.test.ts'],
