@@ -1,66 +1,117 @@
 import type { BucketEvent } from './event.ts';
-import { pathOfKey } from './keys.ts';
-import { field, parseJson, textField } from './limits.ts';
+import { Invalid, readText, rejecting, required, shown } from './fields.ts';
+import { pathOfObject } from './keys.ts';
+import { isObject, type JsonObject, parseJson } from './limits.ts';
 import type { Decoded, Message } from './message.ts';
 import { generationToken } from './order.ts';
-import type { DecodeOptions } from './s3.ts';
+import { notifiedPermissions } from './permissions.ts';
+import { checkBucket, type DecodeOptions } from './s3.ts';
 import { utcTime } from './time.ts';
 
-const reject = (reason: string): Decoded => ({ kind: 'reject', reason: `GCS notification: ${reason}` });
+/** Whether the attributes are those of a GCS notification, of whatever event type. */
+export const isGcs = ({ eventType, bucketId, objectId }: Message['attributes']): boolean =>
+  eventType !== undefined && (bucketId !== undefined || objectId !== undefined);
 
-/** Whether the attributes are those of a GCS notification. */
-export const isGcs = (attributes: Message['attributes']): boolean =>
-  attributes.eventType?.startsWith('OBJECT_') === true && attributes.objectId !== undefined;
+/** The object's resource, where the notification carries it. */
+const resourceOf = ({ attributes, body }: Message): JsonObject | undefined => {
+  const { payloadFormat } = attributes;
+  if (payloadFormat !== undefined && payloadFormat !== 'NONE' && payloadFormat !== 'JSON_API_V1')
+    throw new Invalid(`payloadFormat ${shown(payloadFormat)} is not known (NONE and JSON_API_V1 are)`);
+  if (payloadFormat === 'NONE' || body.length === 0) return undefined;
+  const parsed = parseJson(body);
+  if ('problem' in parsed) throw new Invalid(parsed.problem);
+  if (!isObject(parsed.value)) throw new Invalid('the payload is no JSON object');
+  return parsed.value;
+};
 
-/** A GCS notification (Cloud Storage, Pub/Sub notifications): the attributes say what happened, the payload may be empty. */
-export const decodeGcs = ({ attributes, body }: Message, options: DecodeOptions): Decoded => {
-  const { eventType = '', bucketId = '', objectId = '', objectGeneration = '' } = attributes;
-  if (options.bucket !== undefined && bucketId !== options.bucket) {
-    return reject(
-      `it is about bucket ${JSON.stringify(bucketId)}, and ${JSON.stringify(options.bucket)} is configured`,
-    );
-  }
+/** int64 as GCS writes it: decimal digits in a string. */
+const readDigits = (object: unknown, name: string): string | undefined => {
+  const digits = readText(object, name, { lengthMax: 32 });
+  if (digits !== undefined && !/^\d+$/.test(digits))
+    throw new Invalid(`${name}: expected a whole number in a string, found ${shown(digits)}`);
+  return digits;
+};
+
+const sizeIn = (resource: JsonObject | undefined): number | undefined => {
+  const digits = readDigits(resource, 'size');
+  const size = digits === undefined ? undefined : Number(digits);
+  if (size !== undefined && !Number.isSafeInteger(size)) throw new Invalid(`size: ${shown(digits)} is too large`);
+  return size;
+};
+
+/** The MD5 in hexadecimal, which is the etag that the bucket's S3 interface gives; composed objects have none. */
+const md5In = (resource: JsonObject | undefined): string | undefined => {
+  const hash = readText(resource, 'md5Hash', { lengthMax: 64 });
+  if (hash === undefined) return undefined;
+  const bytes = Buffer.from(hash, 'base64');
+  if (bytes.length !== 16 || bytes.toString('base64') !== hash)
+    throw new Invalid(`md5Hash: expected 16 bytes in base64, found ${shown(hash)}`);
+  return bytes.toString('hex');
+};
+
+/** A generation is deleted after everything that its metadata went through. */
+const lastMetageneration = '9'.repeat(20);
+
+const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
+  const { attributes } = message;
+  const eventType = required(readText(attributes, 'eventType'), 'eventType');
+  const bucket = required(readText(attributes, 'bucketId'), 'bucketId');
+  checkBucket(bucket, options);
   if (eventType === 'OBJECT_INITIALIZE')
     return { kind: 'ignore', reason: 'an upload has begun, nothing is stored yet' };
   const removed = eventType === 'OBJECT_DELETE' || eventType === 'OBJECT_ARCHIVE';
-  if (removed && attributes.overwrittenByGeneration !== undefined) {
+  if (!removed && eventType !== 'OBJECT_FINALIZE' && eventType !== 'OBJECT_METADATA_UPDATE')
+    throw new Invalid(`eventType ${shown(eventType)} is not known`);
+  const generation = required(readDigits(attributes, 'objectGeneration'), 'objectGeneration');
+  if (removed && readDigits(attributes, 'overwrittenByGeneration') !== undefined) {
     return { kind: 'ignore', reason: 'an older generation went away; the newer one has an event of its own' };
   }
-  const parsed = attributes.payloadFormat === 'NONE' || body.length === 0 ? { value: undefined } : parseJson(body);
-  if ('problem' in parsed) return reject(parsed.problem);
-  const metageneration = textField(parsed.value, 'metageneration');
-  const token = generationToken(objectGeneration, metageneration);
+  const resource = resourceOf(message);
+  const key = required(readText(attributes, 'objectId'), 'objectId');
+  const size = sizeIn(resource);
+  const checked = pathOfObject(key, eventType === 'OBJECT_FINALIZE' ? size : undefined);
+  if ('problem' in checked) throw new Invalid(checked.problem);
   const time = utcTime(attributes.eventTime);
-  const checked = pathOfKey(objectId);
-  if ('problem' in checked) return reject(checked.problem);
-  if (token === undefined) return reject(`objectGeneration ${JSON.stringify(objectGeneration)} is no number`);
-  if (time === undefined) return reject('eventTime is missing or no RFC 3339 time');
-  const size = Number(textField(parsed.value, 'size') ?? Number.NaN);
-  const hash = textField(parsed.value, 'md5Hash');
-  const mode = textField(field(parsed.value, 'metadata'), 'file-permissions');
+  if (time === undefined)
+    throw new Invalid(`eventTime: expected an RFC 3339 time, found ${shown(attributes.eventTime)}`);
+  const metageneration = readDigits(resource, 'metageneration');
+  const permissions = notifiedPermissions(resource, 'metadata');
+  const etag = md5In(resource);
+  const token = generationToken(generation, removed ? lastMetageneration : (metageneration ?? '1'));
   const shared = {
-    id: `gcs:${bucketId}/${objectId}#${objectGeneration}:${eventType}${metageneration === undefined ? '' : `:${metageneration}`}`,
+    id: `gcs:${bucket}/${key}#${generation}:${eventType}${metageneration === undefined ? '' : `:${metageneration}`}`,
     time,
     path: checked.path,
-    version: token,
+    ...(token !== undefined && { version: token }),
     source: 'gcs',
   };
-  const create: BucketEvent = {
-    ...shared,
-    type: 'create',
-    ...(Number.isSafeInteger(size) && { size }),
-    etag: hash === undefined ? `generation-${objectGeneration}` : Buffer.from(hash, 'base64').toString('hex'),
-    ...(mode !== undefined && { permissions: mode }),
-  };
-  if (eventType === 'OBJECT_FINALIZE') return { kind: 'event', event: create };
   if (removed) {
     const marker = checked.path.endsWith('/') && { scope: 'marker' as const };
-    return { kind: 'event', event: { ...shared, type: 'delete', ...marker } };
+    // Sent for generations that were no longer the newest, too: only the bucket knows which one stands there now.
+    return {
+      kind: 'ask',
+      question: 'head',
+      unasked: 'event',
+      key,
+      event: { ...shared, type: 'delete', ...marker },
+    };
   }
-  if (eventType === 'OBJECT_METADATA_UPDATE') {
-    return mode === undefined
-      ? { kind: 'ignore', reason: 'metadata without permissions changes nothing here' }
-      : { kind: 'event', event: { ...shared, type: 'change_permission', permissions: mode } };
+  const event: BucketEvent = {
+    ...shared,
+    type: eventType === 'OBJECT_FINALIZE' ? 'create' : 'change_permission',
+    ...(permissions !== undefined && { permissions }),
+  };
+  if (event.type === 'change_permission') {
+    if (permissions !== undefined) return { kind: 'event', event };
+    if (resource !== undefined) return { kind: 'ignore', reason: 'metadata without permissions changes nothing here' };
+    return { kind: 'ask', question: 'metadata', unasked: 'ignore', key, event };
   }
-  return reject(`eventType ${JSON.stringify(eventType)} is not known`);
+  const create = { ...event, ...(size !== undefined && { size }), ...(etag !== undefined && { etag }) };
+  return etag === undefined
+    ? { kind: 'ask', question: 'facts', unasked: 'event', key, event: create }
+    : { kind: 'event', event: create };
 };
+
+/** A GCS notification (Cloud Storage, Pub/Sub notifications): the attributes say what happened, the payload may be empty. */
+export const decodeGcs = (message: Message, options: DecodeOptions): Decoded =>
+  rejecting('GCS notification', () => decodeMessage(message, options));

@@ -8,6 +8,9 @@ export type PathCheck = { readonly path: string } | { readonly problem: string }
 const segmentBytesMax = 255;
 const keyBytesMax = 1_024;
 
+/** Names at the top that belong to the service and its file manager: their own folder, and temporary names of plans. */
+const ownNames = /^\.s3-sync(-tmp-[0-9a-f]+)?$/i;
+
 /** The path of a key, or why there is none. A trailing `/` names a folder. */
 export const pathOfKey = (key: string): PathCheck => {
   const shown = JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
@@ -26,7 +29,21 @@ export const pathOfKey = (key: string): PathCheck => {
       return { problem: `${shown} has a segment longer than ${segmentBytesMax} bytes` };
     }
   }
+  if (ownNames.test(segments[0] as string))
+    return { problem: `${shown} begins with a name that the service keeps for itself` };
   return { path: key };
+};
+
+/**
+ * The path of an object, or why there is none. A key that ends in `/` stands for a folder, which has no content: such an
+ * object with bytes in it cannot be carried over.
+ */
+export const pathOfObject = (key: string, size: number | undefined): PathCheck => {
+  const checked = pathOfKey(key);
+  if ('problem' in checked || !key.endsWith('/') || size === undefined || size === 0) return checked;
+  return {
+    problem: `${JSON.stringify(key)} names a folder and holds ${size} bytes: a folder has no content, give the object another key`,
+  };
 };
 
 /**

@@ -1,41 +1,49 @@
-import { field, isObject, parseJson } from './limits.ts';
+import { field, isObject, type JsonObject, parseJson } from './limits.ts';
 import type { Message } from './message.ts';
+import { looksNative } from './native.ts';
 
-const textsOf = (value: unknown): Record<string, string> =>
-  isObject(value)
-    ? Object.fromEntries(
-        Object.entries(value).filter((entry): entry is [string, string] => typeof entry[1] === 'string'),
-      )
-    : {};
+/** Attributes are texts; anything else is no message of a broker. */
+const textsOf = (value: unknown): Record<string, string> | undefined => {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value) || Object.values(value).some((text) => typeof text !== 'string')) return undefined;
+  return { ...value } as Record<string, string>;
+};
+
+const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
+
+/** `{"data":…,"attributes":…}`, as Pub/Sub hands it out by push and by pull. Either may be missing, not both. */
+const pubsubMessage = (value: JsonObject): Message | undefined => {
+  if (looksNative(value) || Object.hasOwn(value, 'specversion')) return undefined;
+  const inner = field(value, 'message');
+  const message = isObject(inner) ? inner : value;
+  if (!['data', 'attributes', 'messageId'].some((name) => Object.hasOwn(message, name))) return undefined;
+  const data = field(message, 'data') ?? '';
+  const attributes = field(message, 'attributes');
+  if (typeof data !== 'string' || !base64.test(data)) return undefined;
+  const texts = textsOf(attributes);
+  return texts && { body: Buffer.from(data, 'base64'), attributes: texts };
+};
+
+/** `{"Body":…}`, as SQS hands it out. */
+const sqsMessage = (value: JsonObject): Message | undefined => {
+  const body = field(value, 'Body');
+  if (typeof body !== 'string') return undefined;
+  const sent = field(value, 'MessageAttributes');
+  const pairs = (isObject(sent) ? Object.keys(sent) : []).flatMap((name) => {
+    const text = field(field(sent, name), 'StringValue');
+    return typeof text === 'string' ? [[name, text] as const] : [];
+  });
+  return { body: Buffer.from(body), attributes: Object.fromEntries(pairs) };
+};
 
 /**
  * One line of a file as the message that a broker would have delivered: a Pub/Sub push envelope
  * (`{"message":{"data":…,"attributes":…}}`), a pulled Pub/Sub message (`{"data":…,"attributes":…}`), an SQS message
- * (`{"Body":…}`), or the raw body itself.
+ * (`{"Body":…}`), or the raw body itself. A line that is none of them stays as it is.
  */
 export const unwrapLine = (line: string): Message => {
   const raw: Message = { body: Buffer.from(line), attributes: {} };
   const parsed = parseJson(raw.body);
   if ('problem' in parsed || !isObject(parsed.value)) return raw;
-  const value = parsed.value;
-  const pubsub = isObject(field(value, 'message')) ? field(value, 'message') : value;
-  const attributes = field(pubsub, 'attributes');
-  const data = field(pubsub, 'data');
-  if (
-    (typeof data === 'string' || data === undefined) &&
-    (isObject(attributes) || (typeof data === 'string' && !Object.hasOwn(value, 'specversion')))
-  ) {
-    return { body: Buffer.from(typeof data === 'string' ? data : '', 'base64'), attributes: textsOf(attributes) };
-  }
-  const body = field(value, 'Body');
-  if (typeof body === 'string') {
-    const sent = field(value, 'MessageAttributes');
-    const names = isObject(sent) ? Object.keys(sent) : [];
-    const pairs = names.flatMap((name) => {
-      const text = field(field(sent, name), 'StringValue');
-      return typeof text === 'string' ? [[name, text] as const] : [];
-    });
-    return { body: Buffer.from(body), attributes: Object.fromEntries(pairs) };
-  }
-  return raw;
+  return pubsubMessage(parsed.value) ?? sqsMessage(parsed.value) ?? raw;
 };

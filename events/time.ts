@@ -2,7 +2,7 @@ const rfc3339 = /^(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(\.\d{1,9})?([Zz]|[+-]\d
 
 /**
  * An RFC 3339 time in UTC, as given when it is already, otherwise shifted with its fraction kept. Undefined when it is no
- * such time, or no such day.
+ * such time, or no such day, or lies outside the years 0000 to 9999 once it is in UTC.
  */
 export const utcTime = (text: unknown): string | undefined => {
   if (typeof text !== 'string') return undefined;
@@ -13,5 +13,7 @@ export const utcTime = (text: unknown): string | undefined => {
   if (Number.isNaN(atZone.getTime()) || !atZone.toISOString().startsWith(`${date}T`)) return undefined;
   if (/^z$/i.test(zone)) return `${date}T${clock}${fraction}Z`;
   const shifted = new Date(`${date}T${clock}${zone}`);
-  return Number.isNaN(shifted.getTime()) ? undefined : `${shifted.toISOString().slice(0, 19)}${fraction}Z`;
+  if (Number.isNaN(shifted.getTime())) return undefined;
+  const utc = `${shifted.toISOString().slice(0, 19)}${fraction}Z`;
+  return rfc3339.test(utc) ? utc : undefined;
 };

@@ -13,7 +13,7 @@ import type { Bucket, ObjectFacts } from './bucket.ts';
 import { type Expectation, expectationOf } from './checksum.ts';
 import { abortable, bareEtag, type Connection, guarded, guardedSmall, isoTime, observedAtOf } from './client.ts';
 import type { Asked } from './errors.ts';
-import { metadataPermissions } from './permissions.ts';
+import { metadataPermissions } from '../../events/permissions.ts';
 import { verifiedStream } from './verified.ts';
 
 const asked = (verb: string, key: string, bucket: string): Asked => ({

@@ -98,7 +98,7 @@ export const catalogue: readonly CommandEntry[] = [
     name: 'ingest',
     arguments: '<file>',
     summary: 'read events, one a line, from a file (or - for standard input) into the log',
-    options: [['--format <name>', 'auto, native, cloudevents, s3, minio, ceph, eventbridge or gcs'], json],
+    options: [['--format <name>', 'auto, native, cloudevents, s3, minio, ceph, storj, eventbridge or gcs'], json],
     example: 's3-sync ingest events.jsonl',
     run: async (context, [file = '-'], flags) => (await import('./ingest.ts')).runIngest(context, file, flags),
   },

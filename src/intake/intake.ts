@@ -1,5 +1,5 @@
 import { decode, type Format } from '../../events/decode.ts';
-import type { BucketEvent } from '../../events/event.ts';
+import type { BucketEvent, LogEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { WritableLog } from '../log/log.ts';
 import type { Poison } from '../log/quarantine.ts';
@@ -13,6 +13,7 @@ export type Intake = {
   readonly appended: number;
   readonly duplicates: number;
   readonly ignored: number;
+  /** Facts that quarantine holds now: put there, or counted once more. */
   readonly quarantined: number;
   /** Deliveries for which quarantine has no room: they go back to their broker. */
   readonly refused: readonly Delivery[];
@@ -29,68 +30,107 @@ export type IntakeOptions = {
   readonly signal?: AbortSignal;
 };
 
-/**
- * One step of the stream: decode, ask the bucket where needed, append, commit. When it resolves, everything is durable and
- * the deliveries may be acked, but for those in `refused`: what was good in them is in the log too, and comes again as a
- * duplicate. When it throws, nothing of the batch is in the log.
- */
-export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
+/** What a batch of messages holds, each part with the delivery that brought it. */
+type Collected = {
+  readonly events: (BucketEvent | undefined)[];
+  /** The delivery of each event, by its place in `events`. */
+  readonly carriers: Delivery[];
+  readonly asked: Asked[];
+  ignored: number;
+  /** Reasons of what was rejected; a message with several bad records has several. */
+  readonly rejected: Map<Delivery, string[]>;
+};
+
+const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }: IntakeOptions): Collected => {
   const events: BucketEvent[] = [];
+  const carriers: Delivery[] = [];
   const asked: Asked[] = [];
-  const poison: Poison[] = [];
-  const origin = new Map<Poison, Delivery>();
-  const carriers = new Map<string, Set<Delivery>>();
+  const rejected = new Map<Delivery, string[]>();
   let ignored = 0;
+  const decodeOptions = {
+    ...(format !== undefined && { format }),
+    ...(bucketName !== undefined && { bucket: bucketName }),
+  };
   const reject = (delivery: Delivery, reason: string): void => {
-    const entry: Poison = {
-      source: options.sourceName,
-      deliveryId: delivery.deliveryId,
-      reason,
-      attributes: delivery.message.attributes,
-      body: delivery.message.body,
-    };
-    poison.push(entry);
-    origin.set(entry, delivery);
+    rejected.set(delivery, [...(rejected.get(delivery) ?? []), reason]);
+  };
+  const take = (delivery: Delivery, event: BucketEvent): number => {
+    carriers.push(delivery);
+    return events.push(event) - 1;
   };
   for (const delivery of deliveries) {
     if (delivery.unreadable !== undefined) {
       reject(delivery, delivery.unreadable);
       continue;
     }
-    for (const decoded of decode(delivery.message, {
-      ...(options.format !== undefined && { format: options.format }),
-      ...(options.bucketName !== undefined && { bucket: options.bucketName }),
-    })) {
-      if (decoded.kind === 'event' || decoded.kind === 'ask') {
-        const { id } = decoded.event;
-        carriers.set(id, (carriers.get(id) ?? new Set()).add(delivery));
-      }
-      if (decoded.kind === 'event') events.push(decoded.event);
+    for (const decoded of decode(delivery.message, decodeOptions)) {
+      if (decoded.kind === 'event') take(delivery, decoded.event);
       else if (decoded.kind === 'ignore') ignored++;
       else if (decoded.kind === 'reject') reject(delivery, decoded.reason);
-      else if (options.bucket) asked.push({ at: events.push(decoded.event) - 1, ...decoded });
-      else
-        reject(
-          delivery,
-          `only the bucket can tell what happened to ${JSON.stringify(decoded.key)}: configure CUSTOMER_S3_BUCKET, then retry`,
-        );
+      else if (bucket) asked.push({ at: take(delivery, decoded.event), ...decoded });
+      else if (decoded.unasked === 'event') take(delivery, decoded.event);
+      else if (decoded.unasked === 'ignore') ignored++;
+      else reject(delivery, onlyTheBucket(decoded.key));
     }
   }
+  return { events, carriers, asked, ignored, rejected };
+};
+
+const onlyTheBucket = (key: string): string =>
+  `only the bucket can tell what happened to ${JSON.stringify(key)}: configure CUSTOMER_S3_BUCKET, then retry`;
+
+const reasonsShown = 20;
+
+/** One entry a message, however many of its records are bad: it is retried, or dropped, as a whole. */
+const reasonOf = (reasons: readonly string[]): string => {
+  const different = [...new Set(reasons)];
+  const more = different.length - reasonsShown;
+  return `${different.slice(0, reasonsShown).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+};
+
+/**
+ * One step of the stream: decode, ask the bucket where needed, append, commit. When it resolves, everything is durable and
+ * the deliveries may be acked, but for those in `refused`: what was good in them is in the log too, and comes again as a
+ * duplicate. When it throws, nothing of the batch is in the log.
+ *
+ * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, in quarantine, or was refused.
+ */
+export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
+  const { events, carriers, asked, ignored, rejected } = collect(deliveries, options);
   if (options.bucket && asked.length > 0) await answer(events, asked, options.bucket, options.signal);
-  const result = await options.log.append(events, poison);
-  const conflicts = result.conflicts.length;
-  // A conflict's entry is made by the log, and names the event's id; which of its carriers brought it nobody can tell.
-  const refusedBy = (entry: Poison): Iterable<Delivery> => {
-    const delivery = origin.get(entry);
-    return delivery ? [delivery] : (carriers.get(entry.deliveryId) ?? []);
+  const origin = new Map<Poison, Delivery>();
+  const poisonOf = (delivery: Delivery, reason: string): Poison => {
+    const { deliveryId, message } = delivery;
+    const entry = {
+      source: options.sourceName,
+      deliveryId,
+      reason,
+      attributes: message.attributes,
+      body: message.body,
+    };
+    origin.set(entry, delivery);
+    return entry;
   };
-  const refusedConflicts = result.refused.filter((entry) => !origin.has(entry)).length;
+  const poison = [...rejected].map(([delivery, reasons]) => poisonOf(delivery, reasonOf(reasons)));
+  const stated: BucketEvent[] = [];
+  const carrierOf = new Map<LogEvent, Delivery>();
+  events.forEach((event, at) => {
+    if (!event) return;
+    stated.push(event);
+    carrierOf.set(event, carriers[at] as Delivery);
+  });
+  const result = await options.log.append(stated, poison, (event, reason) =>
+    poisonOf(carrierOf.get(event) as Delivery, reason),
+  );
+  const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));
+  const kept = (delivery: Delivery | undefined): boolean => delivery !== undefined && !refused.has(delivery);
+  const rejectedFacts = [...rejected].reduce((sum, [delivery, { length }]) => sum + (kept(delivery) ? length : 0), 0);
   return {
     messages: deliveries.length,
     appended: result.events.length,
     duplicates: result.duplicates,
-    ignored,
-    quarantined: result.quarantined + conflicts - refusedConflicts,
-    refused: [...new Set(result.refused.flatMap((entry) => [...refusedBy(entry)]))],
+    ignored: ignored + events.length - stated.length,
+    quarantined: rejectedFacts + result.conflicts.filter((event) => kept(carrierOf.get(event))).length,
+    refused: [...refused],
   };
 };

@@ -14,7 +14,7 @@ export type Appended = {
   readonly duplicates: number;
   /** Events whose id the log holds with another payload: quarantined, never applied. */
   readonly conflicts: readonly LogEvent[];
-  /** Messages newly put into quarantine, conflicts not counted. */
+  /** Entries newly put into quarantine. */
   readonly quarantined: number;
   /** Messages for which quarantine has no room: they must not be acked. */
   readonly refused: readonly Poison[];
@@ -30,12 +30,15 @@ export type Log = {
   close(): Promise<void>;
 };
 
+export type ConflictPoison = (event: LogEvent, reason: string) => Poison;
+
 export type WritableLog = Log & {
   /**
    * Appends a batch in one durable transaction. When it resolves, the events may be acked; when it throws, nothing of
-   * the batch is in the log. Offsets stay contiguous: only new events take one.
+   * the batch is in the log. Offsets stay contiguous: only new events take one. `poisonOf` makes the quarantine entry of a
+   * conflict, for callers that know the message in which the event came.
    */
-  append(events: readonly LogEvent[], poison?: readonly Poison[]): Promise<Appended>;
+  append(events: readonly LogEvent[], poison?: readonly Poison[], poisonOf?: ConflictPoison): Promise<Appended>;
 };
 
 /** A fact that the bucket was asked about may be answered differently on redelivery; its id alone decides. */
@@ -96,9 +99,11 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
     const { logId } = await prepareLog(database);
     return {
       ...reading(database, logId),
-      append: async (events, poison = []) => {
+      append: async (events, poison = [], poisonOf = conflictAlone) => {
         failpoint('append.before');
-        const appended = await database.transaction((queries) => appendBatch(queries, events, poison, limits));
+        const appended = await database.transaction((queries) =>
+          appendBatch(queries, events, poison, poisonOf, limits),
+        );
         failpoint('append.committed');
         return appended;
       },
@@ -113,6 +118,7 @@ const appendBatch = async (
   queries: Queries,
   events: readonly LogEvent[],
   poison: readonly Poison[],
+  poisonOf: ConflictPoison,
   limits: QuarantineLimits,
 ): Promise<Appended> => {
   const known = await knownIds(queries, events);
@@ -128,13 +134,15 @@ const appendBatch = async (
   }
   const recorded = await insertEvents(queries, [...fresh.values()]);
   failpoint('append.written');
-  const conflictPoison = conflicts.map((event): Poison => conflictOf(event, known.get(event.id)?.offset));
+  const conflictPoison = conflicts.map((event) =>
+    poisonOf(event, conflictReason(event.id, known.get(event.id)?.offset)),
+  );
   const stored = await storePoison(queries, [...poison, ...conflictPoison], limits);
   return {
     events: recorded,
     duplicates,
     conflicts,
-    quarantined: stored.stored - conflicts.length < 0 ? 0 : stored.stored - conflicts.length,
+    quarantined: stored.stored,
     refused: stored.refused,
   };
 };
@@ -170,10 +178,13 @@ const asRow = (event: LogEvent): EventRow => {
   return Object.fromEntries(eventColumns.map((name, index) => [name, cells[index]])) as EventRow;
 };
 
-const conflictOf = (event: LogEvent, offset: number | undefined): Poison => ({
+const conflictReason = (id: string, offset: number | undefined): string =>
+  `id ${JSON.stringify(id)} was already used ${offset ? `at offset ${offset} ` : ''}with another payload: the producer must give every fact an id of its own`;
+
+const conflictAlone: ConflictPoison = (event, reason) => ({
   source: event.source,
   deliveryId: event.id,
-  reason: `id ${JSON.stringify(event.id)} was already used ${offset ? `at offset ${offset} ` : ''}with another payload: the producer must give every fact an id of its own`,
+  reason,
   attributes: {},
   body: Buffer.from(JSON.stringify(event)),
 });

@@ -36,7 +36,10 @@ export const digestOf = (poison: Pick<Poison, 'body' | 'attributes'>): string =>
     .update(poison.body)
     .digest('hex');
 
-/** Stores messages within the caller's transaction. `stored` counts new entries, `refused` those without room. */
+/**
+ * Stores messages within the caller's transaction. `stored` counts new entries, `refused` those without room. One that is
+ * there already is counted, and its reason is the newest; a message that this call brings for several reasons has them all.
+ */
 export const storePoison = async (
   queries: Queries,
   poison: readonly Poison[],
@@ -48,13 +51,18 @@ export const storePoison = async (
   let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(
     'SELECT count(*) AS entries, coalesce(sum(length(body)), 0) AS bytes FROM quarantine',
   )) ?? { entries: 0, bytes: 0 };
+  const now = new Date().toISOString();
+  const reasons = new Map<string, string>();
   for (const message of poison) {
     const digest = digestOf(message);
-    const now = new Date().toISOString();
-    const again = await queries.run('UPDATE quarantine SET times = times + 1, last_received_at = ? WHERE digest = ?', [
-      now,
-      digest,
-    ]);
+    const named = reasons.get(digest);
+    const reason =
+      named === undefined || named.includes(message.reason) ? message.reason : `${named}; ${message.reason}`;
+    reasons.set(digest, reason);
+    const again = await queries.run(
+      'UPDATE quarantine SET times = times + 1, last_received_at = ?, reason = ? WHERE digest = ?',
+      [now, reason, digest],
+    );
     if (again > 0) continue;
     if (entries + 1 > limits.entriesMax || bytes + message.body.length > limits.bytesMax) {
       refused.push(message);

@@ -130,7 +130,7 @@ test('what changes neither content nor permissions is ignored, what is unknown i
     reasonOf({ Records: [s3Record('ObjectInvented:Now', { key: 'a' })] }),
     /event name "ObjectInvented:Now" is not known/,
   );
-  t.regex(reasonOf({ Records: [{ ...put, eventVersion: '3.0' }] }), /event version 3.0 is not known/);
+  t.regex(reasonOf({ Records: [{ ...put, eventVersion: '3.0' }] }), /event version "3.0" is not known/);
 });
 
 test('one bad record does not take its neighbours along', (t) => {
@@ -183,6 +183,7 @@ test('MinIO, Ceph, EventBridge, GCS and CloudEvents are recognised', (t) => {
       source: 'aws.s3',
       time: '2026-01-31T12:00:00Z',
       detail: {
+        version: '0',
         bucket: { name: 'photos' },
         object: { key: 'a+b%20', size: 5, etag: 'x', sequencer: 'F' },
         reason: 'PutObject',

@@ -1,0 +1,56 @@
+import { Invalid, readText, rejecting, shown } from './fields.ts';
+import { field, isObject, type JsonObject, parseJson } from './limits.ts';
+import type { Decoded, Message } from './message.ts';
+import { decodeNative } from './native.ts';
+
+const checkVersion = (version: unknown): void => {
+  if (typeof version !== 'string' || !/^1\.\d{1,9}$/.test(version))
+    throw new Invalid(`CloudEvents version ${shown(version)} is not known (1.x is)`);
+};
+
+/**
+ * The native event that a CloudEvent carries: its data, and from the envelope what the data leaves out. The last word of
+ * the envelope's type is the native one (`com.example.file.create`), its subject the path.
+ */
+const nativeIn = (envelope: JsonObject, data: unknown): Decoded => {
+  if (data !== undefined && data !== null && !isObject(data))
+    throw new Invalid(`CloudEvents data: expected a JSON object, found ${shown(data)}`);
+  const type = readText(envelope, 'type')?.split('.').at(-1);
+  return decodeNative({
+    id: field(envelope, 'id'),
+    type,
+    time: field(envelope, 'time'),
+    path: field(envelope, 'subject'),
+    ...(isObject(data) ? data : {}),
+  });
+};
+
+/** `data`, or `data_base64` where the producer wrote its JSON as bytes. */
+const dataOf = (envelope: JsonObject): unknown => {
+  const encoded = readText(envelope, 'data_base64', { lengthMax: Number.POSITIVE_INFINITY });
+  if (encoded === undefined) return field(envelope, 'data');
+  if (field(envelope, 'data') !== undefined) throw new Invalid('CloudEvents: data and data_base64 exclude each other');
+  const parsed = parseJson(Buffer.from(encoded, 'base64'));
+  if ('problem' in parsed) throw new Invalid(`CloudEvents data_base64: ${parsed.problem}`);
+  return parsed.value;
+};
+
+/** CloudEvents 1.0 in structured mode: one JSON object with its data inside. */
+export const decodeStructured = (envelope: JsonObject): Decoded =>
+  rejecting('CloudEvent', () => {
+    checkVersion(field(envelope, 'specversion'));
+    return nativeIn(envelope, dataOf(envelope));
+  });
+
+/** Whether the attributes (`ce-…`, of HTTP headers or of a broker) are those of binary mode. */
+export const isBinary = (attributes: Message['attributes']): boolean => attributes['ce-specversion'] !== undefined;
+
+/** CloudEvents 1.0 in binary mode: the attributes are the envelope, the body is the data, and may be empty. */
+export const decodeBinary = ({ attributes, body }: Message): Decoded =>
+  rejecting('CloudEvent', () => {
+    checkVersion(attributes['ce-specversion']);
+    const parsed = body.length === 0 ? { value: undefined } : parseJson(body);
+    if ('problem' in parsed) throw new Invalid(parsed.problem);
+    const { 'ce-id': id, 'ce-type': type, 'ce-time': time, 'ce-subject': subject } = attributes;
+    return nativeIn({ id, type, time, subject }, parsed.value);
+  });
