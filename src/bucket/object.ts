@@ -7,13 +7,13 @@ import {
   type HeadObjectCommandOutput,
   type S3Client,
 } from '@aws-sdk/client-s3';
+import { metadataPermissions } from '../../events/permissions.ts';
 import { RetryableError, SupersededError } from '../errors.ts';
 import { type AclMapping, aclPermissions, type Grant, granteeOf } from './acl.ts';
 import type { Bucket, ObjectFacts } from './bucket.ts';
 import { type Expectation, expectationOf } from './checksum.ts';
 import { abortable, bareEtag, type Connection, guarded, guardedSmall, isoTime, observedAtOf } from './client.ts';
 import type { Asked } from './errors.ts';
-import { metadataPermissions } from '../../events/permissions.ts';
 import { verifiedStream } from './verified.ts';
 
 const asked = (verb: string, key: string, bucket: string): Asked => ({

@@ -12,12 +12,22 @@ export const bearerOf = (headers: IncomingHttpHeaders): string =>
 export const sameSecret = (given: string, expected: string): boolean =>
   timingSafeEqual(digest(given), digest(expected));
 
+/** A CloudEvents attribute as a header carries it: characters beyond ASCII are percent-encoded (HTTP binding, 3.1.3.2). */
+const attributeText = (header: string): string => {
+  const bare = /^".*"$/.test(header) ? header.slice(1, -1).replace(/\\(.)/g, '$1') : header;
+  try {
+    return decodeURIComponent(bare);
+  } catch {
+    return bare;
+  }
+};
+
 /** A request as the message that it carries. CloudEvents in binary mode: the `ce-…` headers are its attributes. */
 export const webhookMessage = (headers: IncomingHttpHeaders, body: Buffer): Message => ({
   body,
   attributes: Object.fromEntries(
-    Object.entries(headers).filter(
-      (entry): entry is [string, string] => entry[0].startsWith('ce-') && typeof entry[1] === 'string',
+    Object.entries(headers).flatMap(([name, value]) =>
+      name.startsWith('ce-') && typeof value === 'string' ? [[name, attributeText(value)] as const] : [],
     ),
   ),
 });
@@ -36,12 +46,12 @@ export const pushedMessage = (body: Buffer): { readonly message: Message; readon
   try {
     const { message } = JSON.parse(body.toString('utf8')) as PushEnvelope;
     if (typeof message !== 'object' || message === null) return raw;
-    const attributes = Object.entries(message.attributes ?? {}).filter(
-      (entry): entry is [string, string] => typeof entry[1] === 'string',
-    );
-    const data = typeof message.data === 'string' ? message.data : '';
+    const data = message.data ?? '';
+    const attributes = message.attributes ?? {};
+    // Pub/Sub sends nothing but texts: a message with anything else is not understood without that part of it.
+    if (typeof data !== 'string' || Object.values(attributes).some((value) => typeof value !== 'string')) return raw;
     return {
-      message: { body: Buffer.from(data, 'base64'), attributes: Object.fromEntries(attributes) },
+      message: { body: Buffer.from(data, 'base64'), attributes: attributes as Record<string, string> },
       id: String(message.messageId ?? ''),
     };
   } catch {

@@ -1,6 +1,6 @@
 import test from 'ava';
-import { aclPermissions, cannedOf, type Grant, granteeOf, parseAclMapping } from '../../src/bucket/acl.ts';
 import { metadataPermissions } from '../../events/permissions.ts';
+import { aclPermissions, cannedOf, type Grant, granteeOf, parseAclMapping } from '../../src/bucket/acl.ts';
 import { ConfigError } from '../../src/errors.ts';
 
 for (const [metadata, expected] of [
