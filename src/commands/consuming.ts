@@ -5,7 +5,7 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
 import { type BatchResult, consume } from '../sources/consume.ts';
 import type { Source } from '../sources/source.ts';
-import type { Context } from './context.ts';
+import { type Context, permissionSources } from './context.ts';
 
 /** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
 export type Consumed = Omit<Intake, 'refused'> & { readonly refused: number };
@@ -56,6 +56,7 @@ export const consumeInto = (
 ): Promise<Consumed> => {
   const { config, logger, signal } = context;
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
+  const permissions = permissionSources(context, workspace);
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
     const intake = await takeIn(deliveries, {
       log: workspace.log,
@@ -63,6 +64,7 @@ export const consumeInto = (
       signal,
       ...(bucketName !== undefined && { bucketName }),
       ...(options.bucket && { bucket: options.bucket }),
+      permissions,
       ...(options.format !== undefined && { format: options.format }),
     });
     await workspace.projector.catchUp();

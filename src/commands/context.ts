@@ -6,6 +6,7 @@ import type { CycleOptions } from '../cycle/cycle.ts';
 import { unreadableSchedule } from '../cycle/unreadable.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { createFileManagerClient, type FileManagerClient } from '../file-manager/client.ts';
+import type { PermissionSources } from '../intake/unstated.ts';
 import type { Logger } from '../logger.ts';
 import { gateLimits } from '../plan/gate.ts';
 import type { ReportEndpoint } from '../report/outbox.ts';
@@ -36,6 +37,12 @@ export const bucketOf = ({ config }: Context): Bucket & { close(): void } =>
     bucket: config.text('CUSTOMER_S3_BUCKET'),
     aclMapping: parseAclMapping(config.optional('ACL_PERMISSIONS') ?? ''),
   });
+
+/** Where the permissions of created objects come from, beside the messages themselves. */
+export const permissionSources = ({ config }: Context, workspace: Workspace): PermissionSources => ({
+  ...(config.flag('CUSTOMER_S3_METADATA') && { files: workspace.projector.database }),
+  acl: config.optional('ACL_PERMISSIONS') !== undefined,
+});
 
 export const fileManagerOf = ({ config }: Context): FileManagerClient => {
   const token = config.optional('FILE_MANAGER_TOKEN');

@@ -2,7 +2,7 @@ import { unwrapLine } from '../../events/lines.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { takeIn } from '../intake/intake.ts';
 import { dropQuarantined, listQuarantined, type Quarantined, readQuarantined } from '../log/quarantine.ts';
-import { bucketOf, type Context } from './context.ts';
+import { bucketOf, type Context, permissionSources } from './context.ts';
 import { openExistingLog } from './replay.ts';
 
 /** Control characters made visible, so that a message cannot steer the terminal that shows it. */
@@ -90,6 +90,7 @@ export const runQuarantineRetry = async (
         sourceName: entry.source,
         ...(name !== undefined && { bucketName: name }),
         ...(bucket && { bucket }),
+        permissions: permissionSources(context, workspace),
       });
       if (intake.appended + intake.duplicates + intake.ignored === 0) continue;
       await dropQuarantined(workspace.log.database, id);

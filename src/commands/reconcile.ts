@@ -16,6 +16,7 @@ export const runReconcile = async (
       workspace,
       bucket,
       metadata: context.config.flag('CUSTOMER_S3_METADATA'),
+      acl: context.config.optional('ACL_PERMISSIONS') !== undefined,
       signal: context.signal,
       onProgress: createProgress(context.logger, 'listing the bucket', 'objects'),
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),

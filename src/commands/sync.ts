@@ -36,6 +36,7 @@ export const initialSync = async (
       workspace,
       bucket,
       metadata: config.flag('CUSTOMER_S3_METADATA'),
+      acl: config.optional('ACL_PERMISSIONS') !== undefined,
       signal,
       onProgress: listing,
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),

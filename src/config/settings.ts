@@ -88,7 +88,8 @@ export const settings = [
     env: 'ACL_PERMISSIONS',
     kind: 'text',
     fallback: '',
-    meaning: 'permissions for each canned ACL, such as public-read=0644,private=0600; empty for the default mapping',
+    meaning:
+      'permissions for each canned ACL, such as public-read=0644,private=0600; set, it counts for every object that keeps none in its metadata (one request each); empty, only ACL changes count, by the default mapping',
   },
   {
     env: 'GATE_DELETE_MAX',

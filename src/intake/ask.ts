@@ -10,9 +10,12 @@ export type Asked = Pick<Extract<Decoded, { kind: 'ask' }>, 'question' | 'key' |
 /** Requests to the bucket under way at once. */
 const concurrency = 16;
 
+/** The source of an event that the bucket was asked about. */
+const marked = (source: string): string => (source.endsWith('+head') ? source : `${source}+head`);
+
 /** The object that stands at the key now. One that no path can stand for is as good as none. */
 const standing = (event: BucketEvent, facts: ObjectFacts | undefined): BucketEvent | undefined => {
-  const source = `${event.source}+head`;
+  const source = marked(event.source);
   if (!facts || 'problem' in pathOfObject(facts.key, facts.size)) {
     // A create without an object was announced too early, or its delete is on its way.
     return event.type === 'delete' ? { ...event, source } : undefined;
@@ -32,7 +35,7 @@ const completed = (event: BucketEvent, facts: ObjectFacts | undefined): BucketEv
   const permissions = event.permissions ?? facts.permissions;
   return {
     ...event,
-    source: `${event.source}+head`,
+    source: marked(event.source),
     size: facts.size,
     etag: facts.etag,
     ...(permissions !== undefined && { permissions }),
@@ -44,23 +47,29 @@ const completed = (event: BucketEvent, facts: ObjectFacts | undefined): BucketEv
  * is newer than the message, so an object that is there turns a delete into a create with the object's own facts. `source`
  * gets a suffix: a redelivery may be answered differently, and then counts as the duplicate that it is.
  *
- * Permissions kept in an object's metadata come before those of its ACL.
+ * Permissions kept in an object's metadata come before those of its ACL; `acl` says whether the ACL of a created object
+ * counts at all.
  */
 export const answer = async (
   events: (BucketEvent | undefined)[],
   asked: readonly Asked[],
   bucket: Bucket,
-  signal?: AbortSignal,
+  { acl = false, signal }: { readonly acl?: boolean; readonly signal?: AbortSignal } = {},
 ): Promise<void> => {
   const options = signal ? { signal } : {};
+  const withAcl = async (event: BucketEvent | undefined, key: string): Promise<BucketEvent | undefined> => {
+    if (!acl || event?.type !== 'create' || event.permissions !== undefined || event.path.endsWith('/')) return event;
+    const permissions = await bucket.aclPermissions(key, options);
+    return permissions === undefined ? event : { ...event, source: marked(event.source), permissions };
+  };
   const permissionsOf = async (question: 'acl' | 'metadata', key: string): Promise<string | undefined> => {
     const facts = await bucket.head(key, options);
     if (!facts || facts.permissions !== undefined || question === 'metadata') return facts?.permissions;
     return bucket.aclPermissions(key, options);
   };
   const one = async ({ question, key, event, at }: Asked): Promise<void> => {
-    if (question === 'head') events[at] = standing(event, await bucket.head(key, options));
-    else if (question === 'facts') events[at] = completed(event, await bucket.head(key, options));
+    if (question === 'head') events[at] = await withAcl(standing(event, await bucket.head(key, options)), key);
+    else if (question === 'facts') events[at] = await withAcl(completed(event, await bucket.head(key, options)), key);
     else {
       const permissions = await permissionsOf(question, key);
       events[at] = permissions === undefined ? undefined : { ...event, source: `${event.source}+acl`, permissions };

@@ -5,6 +5,7 @@ import type { WritableLog } from '../log/log.ts';
 import type { Poison } from '../log/quarantine.ts';
 import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
+import { askUnstated, type PermissionSources } from './unstated.ts';
 
 /** What became of the messages of one batch. */
 export type Intake = {
@@ -25,6 +26,8 @@ export type IntakeOptions = {
   readonly bucketName?: string;
   /** Asked where a message alone cannot decide; without it such messages are quarantined. */
   readonly bucket?: Bucket;
+  /** Where the permissions of created objects are looked for, beside the messages. */
+  readonly permissions?: PermissionSources;
   /** What the messages are, where it is said; otherwise each is looked at. */
   readonly format?: Format;
   readonly signal?: AbortSignal;
@@ -97,7 +100,12 @@ const reasonOf = (reasons: readonly string[]): string => {
  */
 export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
   const { events, carriers, asked, ignored, rejected } = collect(deliveries, options);
-  if (options.bucket && asked.length > 0) await answer(events, asked, options.bucket, options.signal);
+  if (options.bucket) {
+    const permissions = options.permissions ?? { acl: false };
+    const all = [...asked, ...(await askUnstated(events, asked, permissions))];
+    const { signal } = options;
+    if (all.length > 0) await answer(events, all, options.bucket, { acl: permissions.acl, ...(signal && { signal }) });
+  }
   const origin = new Map<Poison, Delivery>();
   const poisonOf = (delivery: Delivery, reason: string): Poison => {
     const { deliveryId, message } = delivery;

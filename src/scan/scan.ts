@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
-import { pathOfKey } from '../../events/keys.ts';
+import { pathOfObject } from '../../events/keys.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { type CycleMemory, remember } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
@@ -16,6 +16,8 @@ export type ScanOptions = {
   readonly prefix?: string;
   /** Ask each new or changed object for the permissions in its metadata: one HEAD each. */
   readonly metadata: boolean;
+  /** Ask each of them for its ACL where its metadata states no permissions: one request more. */
+  readonly acl?: boolean;
   /** Compare only; append nothing. */
   readonly dryRun?: boolean;
   readonly signal?: AbortSignal;
@@ -82,7 +84,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const poison: Poison[] = [];
     const found = new Map<string, ListedObject>();
     for (const object of page.objects) {
-      const checked = pathOfKey(paths.get(object.key) ?? object.key);
+      const checked = pathOfObject(paths.get(object.key) ?? object.key, object.size);
       if ('path' in checked) found.set(checked.path, object);
       else poison.push(poisonOf(object, checked.problem));
     }
@@ -117,7 +119,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
-    const facts = options.metadata ? await bucket.head(object.key, signal ? { signal } : {}) : undefined;
+    const permissions = path.endsWith('/') ? undefined : await permissionsOf(object);
     return {
       id: `scan:${scanId}:${object.key}`,
       type: 'create',
@@ -127,9 +129,16 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       etag: object.etag,
       modifiedAt: object.modifiedAt,
       ...(object.key !== path && { key: object.key }),
-      ...(facts?.permissions !== undefined && facts.etag === object.etag && { permissions: facts.permissions }),
+      ...(permissions !== undefined && { permissions }),
       source: 'scan',
     };
+  }
+
+  async function permissionsOf({ key, etag }: ListedObject): Promise<string | undefined> {
+    const within = signal ? { signal } : {};
+    const facts = options.metadata ? await bucket.head(key, within) : undefined;
+    if (facts?.permissions !== undefined) return facts.etag === etag ? facts.permissions : undefined;
+    return options.acl ? bucket.aclPermissions(key, within) : undefined;
   }
 
   async function takeGone(): Promise<void> {

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { pathOfKey } from '../../events/keys.ts';
+import { pathOfObject } from '../../events/keys.ts';
 import type { Bucket, ListedObject } from '../bucket/bucket.ts';
 import { pathsByKey } from '../scan/paths-by-key.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
@@ -40,7 +40,7 @@ export const listBucket = async (bucket: Bucket, projection: Queries): Promise<L
       const placed: [string, string][] = [];
       const refused: [string, string][] = [];
       for (const object of page.objects) {
-        const checked = pathOfKey(paths.get(object.key) ?? object.key);
+        const checked = pathOfObject(paths.get(object.key) ?? object.key, object.size);
         if ('path' in checked) placed.push([checked.path, JSON.stringify(object)]);
         // As JSON: SQLite would end a text at a NUL.
         else refused.push([JSON.stringify(object.key), checked.problem]);

@@ -47,19 +47,18 @@ const missing = (name: ServerName): string => {
 };
 
 /**
- * A test that needs a real server. The file's tests share one server, started by the first that runs: they run one
- * after the other, and each takes names of its own (`uniqueName`). Where the server is not installed the test does not
- * run, the end of the test run says so, and it counts as failed with CI=true.
+ * A test that needs a server to be installed, and starts its own. Where it is not installed the test does not run, the end
+ * of the test run says so, and it counts as failed with CI=true.
  */
-export const serverTest = <N extends ServerName>(
-  name: N,
+export const installedTest = (
+  name: ServerName,
   title: string,
-  run: (t: ExecutionContext, server: Servers[N]) => Promise<void> | void,
+  run: (t: ExecutionContext) => Promise<void> | void,
 ): void => {
   if (available(name)) {
     test.serial(title, async (t) => {
       t.timeout(180_000);
-      await run(t, await shared(name));
+      await run(t);
     });
     return;
   }
@@ -67,6 +66,16 @@ export const serverTest = <N extends ServerName>(
   if (missingFails()) test(title, (t) => t.fail(line));
   else test.skip(title, () => undefined); // a server that is not installed here: reported at the end of the run
 };
+
+/**
+ * A test that needs a real server. The file's tests share one server, started by the first that runs: they run one
+ * after the other, and each takes names of its own (`uniqueName`).
+ */
+export const serverTest = <N extends ServerName>(
+  name: N,
+  title: string,
+  run: (t: ExecutionContext, server: Servers[N]) => Promise<void> | void,
+): void => installedTest(name, title, async (t) => run(t, await shared(name)));
 
 /** A name for a bucket, topic or queue that no other test of the run takes. */
 export const uniqueName = (prefix: string): string => `${prefix}-${randomBytes(6).toString('hex')}`;

@@ -1,0 +1,163 @@
+import {
+  CompleteMultipartUploadCommand,
+  CopyObjectCommand,
+  CreateBucketCommand,
+  CreateMultipartUploadCommand,
+  DeleteObjectCommand,
+  DeleteObjectsCommand,
+  PutBucketNotificationConfigurationCommand,
+  PutBucketVersioningCommand,
+  PutObjectCommand,
+  PutObjectTaggingCommand,
+  S3Client,
+  UploadPartCommand,
+} from '@aws-sdk/client-s3';
+import type { ExecutionContext } from 'ava';
+import { createHttpSource } from '../../src/sources/http.ts';
+import { minioWebhookArn, startMinio } from '../support/minio.ts';
+import { installedTest, uniqueName } from '../support/servers.ts';
+import { awsOptions, contents, listed, startService } from './support.ts';
+
+const token = 'webhook-token';
+
+/** A bucket of a real MinIO whose webhook is the service's receiver, and steps that wait for their messages. */
+const connected = async (t: ExecutionContext, environment: Readonly<Record<string, string>> = {}) => {
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token } });
+  const minio = await startMinio({
+    webhook: { endpoint: `${source.url}/webhook`, authToken: `Bearer ${token}` },
+  });
+  t.teardown(() => minio.stop());
+  const client = new S3Client(awsOptions(minio));
+  t.teardown(() => client.destroy());
+  const Bucket = uniqueName('bucket');
+  await client.send(new CreateBucketCommand({ Bucket }));
+  const service = await startService(t, source, minio, Bucket, environment);
+  await client.send(
+    new PutBucketNotificationConfigurationCommand({
+      Bucket,
+      NotificationConfiguration: {
+        QueueConfigurations: [{ QueueArn: minioWebhookArn, Events: ['s3:ObjectCreated:*', 's3:ObjectRemoved:*'] }],
+      },
+    }),
+  );
+  let sent = 0;
+  /** Does something to the bucket, and waits until the service has taken in the messages about it. */
+  const after = async <T>(work: Promise<T>, messages = 1): Promise<T> => {
+    const result = await work;
+    sent += messages;
+    await service.messages(sent);
+    return result;
+  };
+  const put = (Key: string, Body: string, Metadata: Record<string, string> = {}) =>
+    after(client.send(new PutObjectCommand({ Bucket, Key, Body, Metadata })));
+  const remove = (Key: string, VersionId?: string) =>
+    after(client.send(new DeleteObjectCommand({ Bucket, Key, ...(VersionId !== undefined && { VersionId }) })));
+  const versioning = (Status: 'Enabled' | 'Suspended') =>
+    client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status } }));
+  return { client, service, Bucket, after, put, remove, versioning };
+};
+
+installedTest('minio', 'what happens in a MinIO bucket stands in the file table, as its webhook told', async (t) => {
+  const { client, service, Bucket, after, put, remove } = await connected(t);
+  await put('plan.md', 'one');
+  await put('plan.md', 'another one');
+  await put('empty', '');
+  await put('my folder/a+b %2B ü 📷.txt', 'x');
+  await put('folder/', '');
+  await put('script.sh', '#!', { mode: '33261' });
+  await after(client.send(new CopyObjectCommand({ Bucket, Key: 'copy.md', CopySource: `${Bucket}/plan.md` })));
+  const target = { Bucket, Key: 'parts' };
+  const { UploadId } = await client.send(new CreateMultipartUploadCommand(target));
+  const Parts = [];
+  for (const [at, Body] of [Buffer.alloc(5 * 1_048_576, 'a'), Buffer.from('end')].entries()) {
+    const { ETag } = await client.send(new UploadPartCommand({ ...target, UploadId, PartNumber: at + 1, Body }));
+    Parts.push({ PartNumber: at + 1, ETag });
+  }
+  await after(client.send(new CompleteMultipartUploadCommand({ ...target, UploadId, MultipartUpload: { Parts } })));
+  const all = await service.files();
+  t.is(Object.keys(all).length, 7);
+  t.deepEqual(contents(all), await listed(service.bucket));
+  t.is(all['script.sh']?.permissions, '0755');
+
+  const before = service.consumed();
+  const Tagging = { TagSet: [{ Key: 'a', Value: 'b' }] };
+  await after(client.send(new PutObjectTaggingCommand({ Bucket, Key: 'plan.md', Tagging })));
+  await remove('nothing-there');
+  t.is(service.consumed().appended, before.appended, 'tags and deletes of nothing are no events');
+  t.is(service.consumed().ignored, before.ignored + 2);
+
+  await remove('plan.md');
+  await remove('folder/');
+  await after(
+    client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: 'empty' }, { Key: 'parts' }] } })),
+    2,
+  );
+  const left = await service.files();
+  t.deepEqual(Object.keys(left), ['copy.md', 'my folder/a+b %2B ü 📷.txt', 'script.sh']);
+  t.deepEqual(contents(left), await listed(service.bucket));
+  t.like(service.consumed(), { quarantined: 0, duplicates: 0 });
+});
+
+installedTest(
+  'minio',
+  'a mode that changes by a copy onto itself is a change of permissions, and no new content',
+  async (t) => {
+    const { client, service, Bucket, after, put } = await connected(t);
+    await put('a', 'one', { mode: '33188' });
+    const before = await service.files();
+    t.is(before.a?.permissions, '0644');
+    await after(
+      client.send(
+        new CopyObjectCommand({
+          Bucket,
+          Key: 'a',
+          CopySource: `${Bucket}/a`,
+          Metadata: { mode: '33152' },
+          MetadataDirective: 'REPLACE',
+        }),
+      ),
+    );
+    t.deepEqual(await service.files(), { a: { ...before.a, permissions: '0600' } });
+  },
+);
+
+installedTest('minio', 'the eight cases of a versioned bucket end as the bucket does', async (t) => {
+  const { client, service, Bucket, after, put, remove, versioning } = await connected(t);
+  const same = async (title: string, expected: string | undefined): Promise<void> => {
+    const files = await service.files();
+    t.deepEqual(contents(files), await listed(service.bucket), title);
+    t.is(files.v?.size ?? undefined, expected?.length, title);
+  };
+  await versioning('Enabled');
+  const one = await put('v', '1');
+  const two = await put('v', '22');
+  const three = await put('v', '333');
+  await same('the newest version counts', '333');
+  await remove('v', one.VersionId);
+  await same('1. an old version deleted changes nothing', '333');
+  const marker = await remove('v');
+  t.true(marker.DeleteMarker);
+  await same('2. a delete marker hides the file', undefined);
+  await remove('v', two.VersionId);
+  await same('3. an old version deleted behind a marker brings nothing back', undefined);
+  await remove('v', marker.VersionId);
+  await same('4. the marker deleted brings the newest version back', '333');
+  const four = await put('v', '4444');
+  await remove('v', four.VersionId);
+  await same('5. the current version deleted uncovers the one before it', '333');
+  await remove('v', three.VersionId);
+  await same('6. the last version deleted leaves nothing', undefined);
+
+  await put('v', '55555');
+  await versioning('Suspended');
+  await put('v', '666666');
+  await same('suspended: a put replaces the null version', '666666');
+  const nullMarker = await remove('v');
+  await same('7. suspended: a delete puts a null marker in its place', undefined);
+  await remove('v', nullMarker.VersionId ?? 'null');
+  await same('8. the null marker deleted uncovers the version from before', '55555');
+  await versioning('Enabled');
+  await after(client.send(new DeleteObjectsCommand({ Bucket, Delete: { Objects: [{ Key: 'v' }] } })));
+  await same('many at once: a marker again', undefined);
+  t.like(service.consumed(), { quarantined: 0, duplicates: 0 });
+});

@@ -1,0 +1,122 @@
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { ExecutionContext } from 'ava';
+import type { FileRow } from '../../projections/rows.ts';
+import type { Bucket } from '../../src/bucket/bucket.ts';
+import { createBucket } from '../../src/bucket/s3.ts';
+import { type Consumed, consumeInto } from '../../src/commands/consuming.ts';
+import type { Context } from '../../src/commands/context.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { openWorkspace } from '../../src/data-folder/workspace.ts';
+import { createLogger } from '../../src/logger.ts';
+import type { Source } from '../../src/sources/source.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+
+export type Access = {
+  readonly url: string;
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly region: string;
+};
+
+export const bucketOptions = ({ url, accessKey, secretKey, region }: Access, bucket: string) => ({
+  endpoint: url,
+  region,
+  accessKey,
+  secretKey,
+  bucket,
+});
+
+export const awsOptions = ({ url, accessKey, secretKey, region }: Access) => ({
+  endpoint: url,
+  region,
+  forcePathStyle: true,
+  credentials: { accessKeyId: accessKey, secretAccessKey: secretKey },
+});
+
+export type Service = {
+  /** What became of the messages so far. */
+  consumed(): Consumed;
+  /** Resolves once this many messages were taken in; throws after a while. */
+  messages(count: number): Promise<void>;
+  /** `path`: its row without the columns that name offsets and times. */
+  files(): Promise<Record<string, { size: number | null; etag: string | null; permissions: string | null }>>;
+  /** Operations of the kinds that the file manager would be asked for. */
+  readonly bucket: Bucket;
+  stop(): Promise<void>;
+};
+
+const waitMsMax = 60_000;
+
+/** The subscriber as `s3-sync subscribe` runs it: source, intake, log, projections, with the bucket to ask. */
+export const startService = async (
+  t: ExecutionContext,
+  source: Source,
+  access: Access,
+  bucketName: string,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<Service> => {
+  const folder = await freshFolder();
+  const config = loadConfig({ DATA_DIR: join(folder, 'data'), CUSTOMER_S3_BUCKET: bucketName, ...environment });
+  const workspace = await openWorkspace(config, 'test');
+  const bucket = createBucket(bucketOptions(access, bucketName));
+  const stopping = new AbortController();
+  let consumed: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
+  const context: Context = {
+    command: 'test',
+    config,
+    logger: createLogger('silent'),
+    signal: stopping.signal,
+    print: () => undefined,
+    openWorkspace: async () => workspace,
+  };
+  const running = consumeInto(context, workspace, source, {
+    bucket,
+    onProgress: (sum) => {
+      consumed = sum;
+    },
+  });
+  running.catch(() => undefined);
+  let stopped = false;
+  const stop = async (): Promise<void> => {
+    if (stopped) return;
+    stopped = true;
+    stopping.abort();
+    await running.finally(async () => {
+      bucket.close();
+      await workspace.close();
+      await removeFolder(folder);
+    });
+  };
+  t.teardown(stop);
+  return {
+    consumed: () => consumed,
+    messages: async (count) => {
+      const end = Date.now() + waitMsMax;
+      while (consumed.messages < count) {
+        if (Date.now() > end)
+          throw new Error(`${consumed.messages} of ${count} messages came: ${JSON.stringify(consumed)}`);
+        await sleep(20);
+      }
+    },
+    files: async () => {
+      const rows = await workspace.projector.database.all<FileRow>('SELECT * FROM file ORDER BY path');
+      return Object.fromEntries(rows.map(({ path, size, etag, permissions }) => [path, { size, etag, permissions }]));
+    },
+    bucket,
+    stop,
+  };
+};
+
+/** What the bucket itself lists, in the form of `files`, permissions left out. */
+export const listed = async (bucket: Bucket): Promise<Record<string, { size: number; etag: string }>> => {
+  const objects: Record<string, { size: number; etag: string }> = {};
+  for await (const page of bucket.list()) for (const { key, size, etag } of page.objects) objects[key] = { size, etag };
+  return objects;
+};
+
+/** The file table without permissions, to compare with a listing. */
+export const contents = (
+  files: Awaited<ReturnType<Service['files']>>,
+): Record<string, { size: number | null; etag: string | null }> =>
+  Object.fromEntries(Object.entries(files).map(([path, { size, etag }]) => [path, { size, etag }]));
