@@ -3,9 +3,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket } from '../../src/bucket/bucket.ts';
-import { createBucket } from '../../src/bucket/s3.ts';
 import { type Consumed, consumeInto } from '../../src/commands/consuming.ts';
-import type { Context } from '../../src/commands/context.ts';
+import { bucketOf, type Context } from '../../src/commands/context.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { openWorkspace } from '../../src/data-folder/workspace.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -18,14 +17,6 @@ export type Access = {
   readonly secretKey: string;
   readonly region: string;
 };
-
-export const bucketOptions = ({ url, accessKey, secretKey, region }: Access, bucket: string) => ({
-  endpoint: url,
-  region,
-  accessKey,
-  secretKey,
-  bucket,
-});
 
 export const awsOptions = ({ url, accessKey, secretKey, region }: Access) => ({
   endpoint: url,
@@ -41,7 +32,6 @@ export type Service = {
   messages(count: number): Promise<void>;
   /** `path`: its row without the columns that name offsets and times. */
   files(): Promise<Record<string, { size: number | null; etag: string | null; permissions: string | null }>>;
-  /** Operations of the kinds that the file manager would be asked for. */
   readonly bucket: Bucket;
   stop(): Promise<void>;
 };
@@ -57,9 +47,15 @@ export const startService = async (
   environment: Readonly<Record<string, string>> = {},
 ): Promise<Service> => {
   const folder = await freshFolder();
-  const config = loadConfig({ DATA_DIR: join(folder, 'data'), CUSTOMER_S3_BUCKET: bucketName, ...environment });
+  const config = loadConfig({
+    DATA_DIR: join(folder, 'data'),
+    CUSTOMER_S3_ENDPOINT: access.url,
+    CUSTOMER_S3_ACCESS_KEY: access.accessKey,
+    CUSTOMER_S3_SECRET_KEY: access.secretKey,
+    CUSTOMER_S3_BUCKET: bucketName,
+    ...environment,
+  });
   const workspace = await openWorkspace(config, 'test');
-  const bucket = createBucket(bucketOptions(access, bucketName));
   const stopping = new AbortController();
   let consumed: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
   const context: Context = {
@@ -70,6 +66,7 @@ export const startService = async (
     print: () => undefined,
     openWorkspace: async () => workspace,
   };
+  const bucket = bucketOf(context);
   const running = consumeInto(context, workspace, source, {
     bucket,
     onProgress: (sum) => {
