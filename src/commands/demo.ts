@@ -34,7 +34,7 @@ type Broker = { readonly environment: Record<string, string>; readonly name: str
 
 const startBroker = async (embedded: Running, pubsub: boolean): Promise<Broker> => {
   if (!pubsub) {
-    const { ensureQueue } = await import('../sources/sqs.ts');
+    const { ensureQueue } = await import('../sources/sqs-client.ts');
     const access = {
       endpoint: embedded.url,
       region: demoKeys.region,
@@ -49,7 +49,7 @@ const startBroker = async (embedded: Running, pubsub: boolean): Promise<Broker> 
       stop: async () => undefined,
     };
   }
-  const { ensurePubSub } = await import('../sources/pubsub.ts');
+  const { ensurePubSub } = await import('../sources/pubsub-publisher.ts');
   const emulator = await startPubSubEmulator('demo');
   await ensurePubSub({
     project: 'demo',

@@ -19,7 +19,7 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
   const topic = config.optional('PUBSUB_TOPIC');
   if (topic !== undefined) {
     config.require(['PUBSUB_PROJECT'], 'publishing to Pub/Sub');
-    const { createPubSubPublisher } = await import('../sources/pubsub.ts');
+    const { createPubSubPublisher } = await import('../sources/pubsub-publisher.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
     const publisher = createPubSubPublisher({
       project: config.text('PUBSUB_PROJECT'),
@@ -33,11 +33,17 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
     };
   }
   if (config.optional('SQS_QUEUE_URL') !== undefined) {
-    const { createSqsPublisher } = await import('../sources/sqs.ts');
+    const { createSqsPublisher } = await import('../sources/sqs-publisher.ts');
     const publisher = createSqsPublisher(sqsAccess(context));
     return {
       publish: (messages) =>
-        publisher.publish(messages.map((message) => ({ ...message, body: Buffer.from(message.body) }))),
+        publisher.publish(
+          messages.map(({ body, attributes, orderingKey }) => ({
+            body: Buffer.from(body),
+            attributes,
+            ...(orderingKey !== undefined && { group: orderingKey }),
+          })),
+        ),
       close: publisher.close,
     };
   }

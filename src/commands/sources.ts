@@ -77,14 +77,18 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
       project: config.text('PUBSUB_PROJECT'),
       subscription: config.text('PUBSUB_SUBSCRIPTION'),
       messagesMax: config.number('PUBSUB_MESSAGES_MAX'),
-      leaseSecondsMax: config.number('PUBSUB_LEASE_MAX'),
+      leaseSecondsMax: config.number('LEASE_MAX'),
       ...(emulatorHost !== undefined && { emulatorHost }),
     });
   }
   if (name === 'sqs') {
     config.require(['SQS_QUEUE_URL'], 'the SQS source');
     const { createSqsSource } = await import('../sources/sqs.ts');
-    return createSqsSource({ ...sqsAccess(context), visibilitySeconds: config.number('SQS_VISIBILITY') });
+    return createSqsSource({
+      ...sqsAccess(context),
+      visibilitySeconds: config.number('SQS_VISIBILITY'),
+      leaseSecondsMax: config.number('LEASE_MAX'),
+    });
   }
   config.require(['HTTP_PORT'], 'the HTTP source');
   const { createHttpSource } = await import('../sources/http.ts');

@@ -125,12 +125,6 @@ export const settings = [
     fallback: '10000',
     meaning: 'messages that Pub/Sub hands out before they are acked; fewer than 1000 make it slow',
   },
-  {
-    env: 'PUBSUB_LEASE_MAX',
-    kind: 'seconds',
-    fallback: '1800',
-    meaning: 'how long Pub/Sub waits for a message in hand, at most 3600; renewed until then while a batch is slow',
-  },
   { env: 'SQS_QUEUE_URL', kind: 'url', fallback: '', meaning: 'queue to receive from' },
   { env: 'SQS_ENDPOINT', kind: 'url', fallback: '', meaning: 'SQS endpoint; empty for AWS itself' },
   {
@@ -138,6 +132,13 @@ export const settings = [
     kind: 'seconds',
     fallback: '60',
     meaning: 'how long SQS hides a message from others while it is in hand; renewed while a batch is slow',
+  },
+  {
+    env: 'LEASE_MAX',
+    kind: 'seconds',
+    fallback: '1800',
+    meaning:
+      'how long Pub/Sub (at most 3600) and SQS (at most 41400) wait for a message in hand; renewed until then while a batch is slow',
   },
   {
     env: 'HTTP_PORT',

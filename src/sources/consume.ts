@@ -31,13 +31,21 @@ export type ConsumeOptions<Counts> = {
   readonly refusedMs?: number;
 };
 
+const isForGood = (error: unknown): boolean => error instanceof FatalError || error instanceof ConfigError;
+
+/** Why an ack failed, unless no later one can do better: then messages would come again for ever, and the stream ends. */
+const tolerable = (error: unknown): string => {
+  if (isForGood(error)) throw error;
+  return messageOf(error);
+};
+
 /**
  * Receive, commit, ack: one step, and the next one starts only when it has ended. RxJS has no backpressure, so nothing
  * is ever queued here; what waits, waits at the broker.
  *
  * `step` decodes, appends and commits. `ack` follows only a step that resolved; a step that throws is answered with `nack`.
  * What the step refused is given back after a while, so that a broker that redelivers at once cannot make a busy loop.
- * ConfigError and FatalError end the stream with that error, anything else is retried with backoff and full jitter.
+ * ConfigError and FatalError of any of them end the stream with that error, anything else is retried with backoff and full jitter.
  * A crash between commit and ack repeats the batch; the log's dedupe absorbs it.
  * The source is closed before the stream ends, on every path.
  */
@@ -60,7 +68,7 @@ export const consume = <Counts>(
       counts = await step(deliveries);
     } catch (error) {
       await source.nack(deliveries).catch(() => undefined);
-      if (error instanceof FatalError || error instanceof ConfigError) throw error;
+      if (isForGood(error)) throw error;
       const retryMs = backoffMs(failures++, retryMsMax);
       return { kind: 'failed', deliveries: deliveries.length, reason: messageOf(error), retryMs };
     }
@@ -69,7 +77,7 @@ export const consume = <Counts>(
     const refused = new Set(refusedBy?.(counts));
     const kept = refused.size === 0 ? deliveries : deliveries.filter((delivery) => !refused.has(delivery));
     failpoint('ack.before');
-    const ackProblem = await source.ack(kept).then(() => undefined, messageOf);
+    const ackProblem = await source.ack(kept).then(() => undefined, tolerable);
     failpoint('ack.after');
     await returns.add([...refused]);
     return {

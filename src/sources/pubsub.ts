@@ -1,17 +1,8 @@
-import { Duration, PubSub, type Message as PubSubMessage, type Topic } from '@google-cloud/pubsub';
-import type { Message } from '../../events/message.ts';
-import { ConfigError, FatalError, messageOf } from '../errors.ts';
+import { Duration, type Message as PubSubMessage } from '@google-cloud/pubsub';
+import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
 import { createInbox } from './inbox.ts';
+import { codeOf, connectPubSub, type PubSubConnection } from './pubsub-client.ts';
 import type { Delivery, Source } from './source.ts';
-
-/** gRPC status codes that no retry repairs, as far as they concern a subscription. */
-const code = { notFound: 5, alreadyExists: 6, permissionDenied: 7, invalidArgument: 3, unauthenticated: 16 } as const;
-
-export type PubSubConnection = {
-  readonly project: string;
-  /** `host:port` of an emulator; the client falls back to Google's own service without it. */
-  readonly emulatorHost?: string | undefined;
-};
 
 export type PubSubSourceOptions = PubSubConnection & {
   readonly subscription: string;
@@ -24,18 +15,15 @@ export type PubSubSourceOptions = PubSubConnection & {
   readonly closeTimeoutMs?: number;
 };
 
-/** An emulator knows no credentials: with the universe given, the client asks no metadata server for them. */
-const connect = ({ project, emulatorHost }: PubSubConnection): PubSub =>
-  new PubSub({
-    projectId: project,
-    ...(emulatorHost && {
-      apiEndpoint: emulatorHost,
-      emulatorMode: true,
-      clientOptions: { universeDomain: 'googleapis.com' },
-    }),
-  });
-
-const codeOf = (error: unknown): unknown => (error as { code?: unknown } | undefined)?.code;
+/** gRPC status codes that no retry repairs, as far as they concern a subscription. */
+const code = {
+  invalidArgument: 3,
+  notFound: 5,
+  permissionDenied: 7,
+  failedPrecondition: 9,
+  unimplemented: 12,
+  unauthenticated: 16,
+} as const;
 
 const explain = (error: Error, subscription: string): Error => {
   const at = `PUBSUB_SUBSCRIPTION "${subscription}"`;
@@ -50,6 +38,8 @@ const explain = (error: Error, subscription: string): Error => {
         cause: error,
       });
     case code.invalidArgument:
+    case code.failedPrecondition:
+    case code.unimplemented:
       return new ConfigError(`${at} is not usable: ${messageOf(error)}`, { cause: error });
     default:
       return new FatalError(`The stream of ${at} ended: ${messageOf(error)}`, { cause: error });
@@ -59,9 +49,12 @@ const explain = (error: Error, subscription: string): Error => {
 /**
  * Streaming pull over one stream. The client retries what is transient; anything that ends the stream comes out of `receive`.
  * Acks are confirmed one by one where the subscription has exactly-once delivery, and flushed by `close` elsewhere.
+ * Leases are extended by the client while messages are in hand. With ordering keys, a message that goes back takes along
+ * the later ones of its key that wait here: Pub/Sub delivers all of them again, in order. Dead letters are the
+ * subscription's own policy: it counts how often a message came back.
  */
 export const createPubSubSource = (options: PubSubSourceOptions): Source => {
-  const client = connect(options);
+  const client = connectPubSub(options);
   const subscription = client.subscription(options.subscription, {
     flowControl: {
       allowExcessMessages: false,
@@ -92,10 +85,18 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     subscription.on('message', onMessage);
   };
 
+  /** Resolves with the number of those that Pub/Sub refused to take: they come again. */
   const settle = async (deliveries: readonly Delivery[], how: 'ackWithResponse' | 'nackWithResponse') => {
     const messages = deliveries.flatMap((delivery) => held.get(delivery) ?? []);
     for (const delivery of deliveries) held.delete(delivery);
-    await Promise.allSettled(messages.map((message) => message[how]()));
+    const answers = await Promise.allSettled(messages.map((message) => message[how]()));
+    return answers.filter(({ status }) => status === 'rejected').length;
+  };
+
+  const giveBack = async (deliveries: readonly Delivery[]): Promise<void> => {
+    const keys = new Set(deliveries.map((delivery) => held.get(delivery)?.orderingKey).filter(Boolean));
+    const later = keys.size === 0 ? [] : inbox.withdraw((delivery) => keys.has(held.get(delivery)?.orderingKey));
+    await settle([...deliveries, ...later], 'nackWithResponse');
   };
 
   const shutDown = async () => {
@@ -110,63 +111,14 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
       listen();
       return inbox.take(limits, receiving);
     },
-    ack: (deliveries) => settle(deliveries, 'ackWithResponse'),
-    nack: (deliveries) => settle(deliveries, 'nackWithResponse'),
+    async ack(deliveries) {
+      const lost = await settle(deliveries, 'ackWithResponse');
+      if (lost > 0) throw new RetryableError(`${lost} acks were not taken by ${options.subscription}`);
+    },
+    nack: giveBack,
     close() {
       closing ??= shutDown();
       return closing;
     },
   };
-};
-
-export type PubSubPublisher = {
-  /** Resolves when the broker has stored all of them. Messages of one ordering key keep their order. */
-  publish(messages: readonly (Message & { readonly orderingKey?: string })[]): Promise<void>;
-  close(): Promise<void>;
-};
-
-export const createPubSubPublisher = (options: PubSubConnection & { readonly topic: string }): PubSubPublisher => {
-  const client = connect(options);
-  const topic: Topic = client.topic(options.topic, { messageOrdering: true });
-  return {
-    async publish(messages) {
-      await Promise.all(
-        messages.map(({ body, attributes, orderingKey }) =>
-          topic.publishMessage({ data: body, attributes: { ...attributes }, ...(orderingKey ? { orderingKey } : {}) }),
-        ),
-      );
-    },
-    async close() {
-      await topic.flush();
-      await client.close();
-    },
-  };
-};
-
-/** Creates topic and subscription where they are missing. For the demo, the emulator and tests; repeating it is harmless. */
-export const ensurePubSub = async (
-  options: PubSubConnection & {
-    readonly topic: string;
-    readonly subscription: string;
-    readonly ordered?: boolean;
-    readonly exactlyOnce?: boolean;
-    readonly ackDeadlineSeconds?: number;
-  },
-): Promise<void> => {
-  const client = connect(options);
-  const unlessThere = (error: unknown) => {
-    if (codeOf(error) !== code.alreadyExists) throw error;
-  };
-  try {
-    await client.createTopic(options.topic).catch(unlessThere);
-    await client
-      .createSubscription(options.topic, options.subscription, {
-        enableMessageOrdering: options.ordered ?? false,
-        enableExactlyOnceDelivery: options.exactlyOnce ?? false,
-        ackDeadlineSeconds: options.ackDeadlineSeconds ?? 60,
-      })
-      .catch(unlessThere);
-  } finally {
-    await client.close();
-  }
 };

@@ -1,119 +1,69 @@
 import {
   ChangeMessageVisibilityBatchCommand,
-  CreateQueueCommand,
   DeleteMessageBatchCommand,
   ReceiveMessageCommand,
-  SendMessageBatchCommand,
-  SQSClient,
   type Message as SqsMessage,
 } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
-import { ConfigError, messageOf, RetryableError } from '../errors.ts';
+import { ConfigError, RetryableError } from '../errors.ts';
 import { backoffMs, pause } from './backoff.ts';
 import { createInbox } from './inbox.ts';
 import type { Delivery, Source } from './source.ts';
+import { batchMax, connectSqs, isFifo, misconfigured, type SqsConnection, sendAll } from './sqs-client.ts';
 
-/** SQS takes and gives at most this many in one request. */
-const batchMax = 10;
-const attempts = 3;
 /** SQS refuses a visibility past 12 hours after the receive; leave the last minutes to the broker. */
-const holdMsMax = 11.5 * 60 * 60 * 1000;
-
-export type SqsConnection = {
-  readonly queueUrl: string;
-  readonly endpoint?: string | undefined;
-  readonly region: string;
-  readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
-};
+const leaseSecondsLimit = 11.5 * 60 * 60;
 
 export type SqsSourceOptions = SqsConnection & {
   /** Long polls open at once. A FIFO queue gets one, so that groups arrive in order. */
   readonly pollers?: number;
   readonly visibilitySeconds?: number;
+  /** A message is kept invisible for at most this long after its receive; then SQS delivers it again. */
+  readonly leaseSecondsMax?: number;
   /** How long a message that was given back stays invisible. */
   readonly nackDelaySeconds?: number;
-  readonly bufferMax?: number;
+  /** Received and not handed out yet; each poller may exceed it by one answer. */
+  readonly bufferMax?: { readonly messages: number; readonly bytes: number };
 };
 
 type Held = { receiptHandle: string; readonly group: string | undefined; readonly receivedMs: number };
-type BatchEntry = { readonly Id: string; readonly ReceiptHandle: string };
 
-const connect = ({ endpoint, region, credentials }: Omit<SqsConnection, 'queueUrl'>): SQSClient =>
-  new SQSClient({ region, ...(endpoint ? { endpoint } : {}), ...(credentials ? { credentials } : {}) });
-
-const misconfigured = new Set([
-  'QueueDoesNotExist',
-  'AWS.SimpleQueueService.NonExistentQueue',
-  'AccessDenied',
-  'AccessDeniedException',
-  'InvalidClientTokenId',
-  'SignatureDoesNotMatch',
-  'InvalidAddress',
-  'CredentialsProviderError',
-]);
-
-const isMisconfigured = (error: unknown): boolean => error instanceof Error && misconfigured.has(error.name);
-
+/** What the producer sent. SQS's own attributes stay out: they differ with every receive of the same message. */
 const toMessage = (sent: SqsMessage): Message => ({
   body: Buffer.from(sent.Body ?? ''),
-  attributes: {
-    ...sent.Attributes,
-    ...Object.fromEntries(
-      Object.entries(sent.MessageAttributes ?? {}).map(([name, value]) => [
-        name,
-        value.StringValue ?? Buffer.from(value.BinaryValue ?? []).toString('base64'),
-      ]),
-    ),
-  },
+  attributes: Object.fromEntries(
+    Object.entries(sent.MessageAttributes ?? {}).map(([name, value]) => [
+      name,
+      value.StringValue ?? Buffer.from(value.BinaryValue ?? []).toString('base64'),
+    ]),
+  ),
 });
-
-const chunks = <T>(items: readonly T[]): readonly (readonly T[])[] =>
-  Array.from({ length: Math.ceil(items.length / batchMax) }, (_, n) => items.slice(n * batchMax, (n + 1) * batchMax));
-
-/** Sends entries ten at a time; SQS reports failure by entry, and those are repeated. Resolves with what failed to the last. */
-const sendAll = async <E extends { readonly Id: string }>(
-  entries: readonly E[],
-  send: (entries: E[]) => Promise<{ Failed?: { Id: string | undefined }[] | undefined }>,
-): Promise<readonly E[]> => {
-  const never = new AbortController().signal;
-  let rest = entries;
-  for (let attempt = 0; attempt < attempts && rest.length > 0; attempt += 1) {
-    if (attempt > 0) await pause(backoffMs(attempt, 2_000), never);
-    const failed: E[] = [];
-    for (const chunk of chunks(rest)) {
-      const answer = await send([...chunk]).catch(() => undefined);
-      const ids = new Set(answer?.Failed?.map((entry) => entry.Id));
-      failed.push(...(answer === undefined ? chunk : chunk.filter((entry) => ids.has(entry.Id))));
-    }
-    rest = failed;
-  }
-  return rest;
-};
 
 /**
  * Long polls of ten messages each, merged up to the batch limits. Everything held is kept invisible until it is acked or
  * given back. Dead letters are the queue's own redrive policy: `nack` only returns a message, SQS counts the receives.
+ * What only a person can repair (no such queue, no permission, bad credentials) comes out of `receive` and `ack` as
+ * ConfigError; anything else is tried again.
  */
 export const createSqsSource = (options: SqsSourceOptions): Source => {
-  const client = connect(options);
+  const client = connectSqs(options);
   const { queueUrl: QueueUrl } = options;
-  const fifo = QueueUrl.endsWith('.fifo');
-  const visibility = options.visibilitySeconds ?? 60;
-  const bufferMax = options.bufferMax ?? 1_000;
+  const fifo = isFifo(QueueUrl);
+  const visibility = Math.ceil(options.visibilitySeconds ?? 60);
+  const leaseMsMax = Math.min(options.leaseSecondsMax ?? 1_800, leaseSecondsLimit) * 1_000;
+  const bufferMax = options.bufferMax ?? { messages: 1_000, bytes: 64 * 1024 * 1024 };
   const inbox = createInbox();
   const held = new Map<Delivery, Held>();
   const stop = new AbortController();
   let polling: Promise<unknown> | undefined;
   let closing: Promise<void> | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
-  let beating: Promise<unknown> = Promise.resolve();
-
-  const entriesOf = (handles: readonly string[]): readonly BatchEntry[] =>
-    handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle }));
+  let beating: Promise<void> | undefined;
 
   const setVisibility = (handles: readonly string[], VisibilityTimeout: number) =>
     sendAll(
-      entriesOf(handles).map((entry) => ({ ...entry, VisibilityTimeout })),
+      handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle, VisibilityTimeout })),
+      QueueUrl,
       (Entries) => client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
     );
 
@@ -123,14 +73,20 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     return handles;
   };
 
+  /** One renewal at a time: a slow one makes the next wait for its turn of the clock. */
   const extend = () => {
-    const young = [...held.values()].filter((one) => Date.now() - one.receivedMs < holdMsMax);
-    beating = beating.then(() =>
-      setVisibility(
-        young.map((one) => one.receiptHandle),
-        visibility,
-      ),
-    );
+    const now = Date.now();
+    const handles = [...held.values()]
+      .filter(({ receivedMs }) => now + visibility * 1_000 - receivedMs <= leaseMsMax)
+      .map(({ receiptHandle }) => receiptHandle);
+    beating ??= setVisibility(handles, visibility)
+      .then(
+        () => undefined,
+        (error: unknown) => inbox.fail(error as Error),
+      )
+      .finally(() => {
+        beating = undefined;
+      });
   };
 
   const accept = (sent: SqsMessage) => {
@@ -153,7 +109,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
             WaitTimeSeconds: 20,
             VisibilityTimeout: visibility,
             MessageAttributeNames: ['All'],
-            MessageSystemAttributeNames: ['All'],
+            MessageSystemAttributeNames: ['MessageGroupId'],
           }),
           { abortSignal: stop.signal },
         );
@@ -161,10 +117,8 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
         for (const sent of answer.Messages ?? []) accept(sent);
       } catch (error) {
         if (stop.signal.aborted) return;
-        if (isMisconfigured(error)) {
-          const text = `SQS_QUEUE_URL "${QueueUrl}" can't be read: ${messageOf(error)}; check queue, region and credentials`;
-          return inbox.fail(new ConfigError(text, { cause: error }));
-        }
+        const problem = misconfigured(error, QueueUrl, 'receiving from');
+        if (problem) return inbox.fail(problem);
         await pause(backoffMs(failures++, 20_000), stop.signal);
       }
     }
@@ -173,7 +127,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   const listen = () => {
     if (polling || closing) return;
     polling = Promise.all(Array.from({ length: fifo ? 1 : (options.pollers ?? 3) }, poll));
-    heartbeat = setInterval(extend, (visibility * 1000) / 3);
+    heartbeat = setInterval(extend, (visibility * 1_000) / 3);
   };
 
   const giveBack = async (deliveries: readonly Delivery[], delaySeconds: number) => {
@@ -196,8 +150,11 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
       return inbox.take(limits, receiving);
     },
     async ack(deliveries) {
-      const lost = await sendAll(entriesOf(release(deliveries)), (Entries) =>
-        client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
+      const handles = release(deliveries);
+      const lost = await sendAll(
+        handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle })),
+        QueueUrl,
+        (Entries) => client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
       );
       if (lost.length > 0) throw new RetryableError(`${lost.length} messages were not deleted from ${QueueUrl}`);
     },
@@ -208,57 +165,11 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
       await giveBack([...deliveries, ...later], options.nackDelaySeconds ?? 0);
     },
     close() {
-      closing ??= shutDown();
+      closing ??= shutDown().catch((error: unknown) => {
+        client.destroy();
+        if (!(error instanceof ConfigError)) throw error;
+      });
       return closing;
     },
   };
-};
-
-export type SqsPublisher = {
-  /** Resolves when SQS has stored all of them. `group` is for FIFO queues, `dedupeId` too. */
-  publish(messages: readonly (Message & { readonly group?: string; readonly dedupeId?: string })[]): Promise<void>;
-  close(): Promise<void>;
-};
-
-export const createSqsPublisher = (options: SqsConnection): SqsPublisher => {
-  const client = connect(options);
-  return {
-    async publish(messages) {
-      const entries = messages.map(({ body, attributes, group, dedupeId }, n) => ({
-        Id: String(n),
-        MessageBody: body.toString('utf8'),
-        MessageAttributes: Object.fromEntries(
-          Object.entries(attributes).map(([name, StringValue]) => [name, { DataType: 'String', StringValue }]),
-        ),
-        ...(group ? { MessageGroupId: group } : {}),
-        ...(dedupeId ? { MessageDeduplicationId: dedupeId } : {}),
-      }));
-      const lost = await sendAll(entries, (Entries) =>
-        client.send(new SendMessageBatchCommand({ QueueUrl: options.queueUrl, Entries })),
-      );
-      if (lost.length > 0) throw new RetryableError(`${lost.length} messages were not sent to ${options.queueUrl}`);
-    },
-    async close() {
-      client.destroy();
-    },
-  };
-};
-
-/** Creates the queue, or finds it. Resolves with its URL. */
-export const ensureQueue = async (
-  options: Omit<SqsConnection, 'queueUrl'> & {
-    readonly queueName: string;
-    readonly attributes?: Readonly<Record<string, string>>;
-  },
-): Promise<string> => {
-  const client = connect(options);
-  try {
-    const { QueueUrl } = await client.send(
-      new CreateQueueCommand({ QueueName: options.queueName, Attributes: { ...options.attributes } }),
-    );
-    if (!QueueUrl) throw new RetryableError(`SQS gave no URL for the queue "${options.queueName}"`);
-    return QueueUrl;
-  } finally {
-    client.destroy();
-  }
 };

@@ -1,0 +1,72 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lastValueFrom, toArray } from 'rxjs';
+import { loadConfig } from '../../src/config/config.ts';
+import { openWorkspace } from '../../src/data-folder/workspace.ts';
+import { type Intake, takeIn } from '../../src/intake/intake.ts';
+import { type BatchResult, consume } from '../../src/sources/consume.ts';
+import type { Delivery } from '../../src/sources/source.ts';
+import { openSpec, type SourceSpec } from './open.ts';
+
+export type SubscriberOptions = {
+  readonly spec: SourceSpec;
+  readonly data: string;
+  readonly messagesMax?: number;
+  /** Stops gracefully once this holds after a commit. */
+  readonly until?: (seen: Seen) => boolean;
+  /** Stops once nothing came for this long. */
+  readonly idleMs?: number;
+  readonly beforeCommit?: (deliveries: readonly Delivery[]) => Promise<void> | void;
+  readonly afterCommit?: (intake: Intake, deliveries: readonly Delivery[]) => Promise<void> | void;
+};
+
+/** What the log holds, and what this subscriber has committed since it began. */
+export type Seen = { readonly last: number; readonly messages: number; readonly duplicates: number };
+
+const waitMsMax = 90_000;
+
+/** The service's own subscriber: source, intake, log and projections, put together as `s3-sync subscribe` does. */
+export const subscribe = async (options: SubscriberOptions): Promise<readonly BatchResult<Intake>[]> => {
+  const workspace = await openWorkspace(loadConfig({ DATA_DIR: options.data }), 'test');
+  const stop = new AbortController();
+  let messages = 0;
+  let duplicates = 0;
+  const timer = setTimeout(() => stop.abort(), waitMsMax);
+  try {
+    const source = await openSpec(options.spec);
+    const step = async (deliveries: readonly Delivery[]): Promise<Intake> => {
+      await options.beforeCommit?.(deliveries);
+      const intake = await takeIn(deliveries, { log: workspace.log, sourceName: source.name });
+      await options.afterCommit?.(intake, deliveries);
+      await workspace.projector.catchUp();
+      messages += intake.messages;
+      duplicates += intake.duplicates;
+      if (options.until?.({ last: await workspace.log.last(), messages, duplicates })) stop.abort();
+      return intake;
+    };
+    const limits = { messagesMax: options.messagesMax ?? 500, bytesMax: 64 * 1024 * 1024, lingerMs: 20 };
+    const { idleMs } = options;
+    const stream = consume(source, step, {
+      limits,
+      signal: stop.signal,
+      retryMsMax: 100,
+      refusedBy: ({ refused }) => refused,
+      ...(idleMs !== undefined && { idleMs }),
+    });
+    return await lastValueFrom(stream.pipe(toArray()));
+  } finally {
+    clearTimeout(timer);
+    await workspace.close();
+  }
+};
+
+// A subscriber in a process of its own, that kills itself at the given moment: `node subscriber.ts JSON`.
+type Crash = { readonly spec: SourceSpec; readonly data: string; readonly at: 'before commit' | 'after commit' };
+
+if (import.meta.main) {
+  const { spec, data, at } = JSON.parse(process.argv[2] ?? '') as Crash;
+  const die = async (): Promise<void> => {
+    process.kill(process.pid, 'SIGKILL');
+    await sleep(60_000);
+  };
+  await subscribe({ spec, data, ...(at === 'before commit' ? { beforeCommit: die } : { afterCommit: die }) });
+}
