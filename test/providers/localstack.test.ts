@@ -13,7 +13,8 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import type { ExecutionContext } from 'ava';
-import { createSqsSource, ensureQueue } from '../../src/sources/sqs.ts';
+import { createSqsSource } from '../../src/sources/sqs.ts';
+import { ensureQueue } from '../../src/sources/sqs-client.ts';
 import type { Localstack } from '../support/localstack.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
 import { awsOptions, contents, listed, startService } from './support.ts';
