@@ -10,7 +10,7 @@ import { Problem } from './problem.ts';
  */
 export const stateFolder = '.s3-sync';
 
-export const pathLimits = { bytesMax: 2048, segmentBytesMax: 255, depthMax: 256 } as const;
+export const pathLimits = { bytesMax: 2048, segmentBytesMax: 255, depthMax: 1024 } as const;
 
 const lstatOf = promisify(lstat);
 
@@ -19,6 +19,15 @@ export const isFolder = (path: string): boolean => path.endsWith('/');
 
 const refuse = (reason: string): never => {
   throw new Problem('bad-path', `the path is refused: ${reason}`);
+};
+
+const devices = /^(con|prn|aux|nul|conin\$|conout\$|com[0-9\u00b9\u00b2\u00b3]|lpt[0-9\u00b9\u00b2\u00b3])( *\.|$)/i;
+
+/** Why a disk of Windows cannot hold a name as it is: it would be refused, or silently be another one. */
+export const windowsProblem = (segment: string): string | undefined => {
+  if (/[\u0000-\u001f<>:"|?*\\]/.test(segment)) return 'a segment holds one of < > : " | ? * \\ or a control character';
+  if (/[. ]$/.test(segment)) return 'a segment ends in a dot or a space, which Windows leaves out';
+  return devices.test(segment) ? `"${segment}" is the name of a device on Windows` : undefined;
 };
 
 /** Returns the path when it may be stored; throws a `bad-path` problem that says why not. */
@@ -36,7 +45,8 @@ export const checkedPath = (value: unknown): string => {
     if (Buffer.byteLength(segment) > pathLimits.segmentBytesMax) {
       return refuse(`a segment is longer than ${pathLimits.segmentBytesMax} bytes`);
     }
-    if (process.platform === 'win32' && /[\\:]/.test(segment)) return refuse('a segment holds \\ or :');
+    const problem = process.platform === 'win32' ? windowsProblem(segment) : undefined;
+    if (problem !== undefined) return refuse(problem);
   }
   if (segments[0]?.toLowerCase() === stateFolder) return refuse(`"${stateFolder}" is the file manager's own folder`);
   return value;

@@ -6,8 +6,11 @@ import type { Bucket } from '../../src/bucket/bucket.ts';
 import { type Consumed, consumeInto } from '../../src/commands/consuming.ts';
 import { bucketOf, type Context } from '../../src/commands/context.ts';
 import { loadConfig } from '../../src/config/config.ts';
-import { openWorkspace } from '../../src/data-folder/workspace.ts';
+import { type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
+import { openWorkspace, type Workspace } from '../../src/data-folder/workspace.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { createLogger } from '../../src/logger.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
 import type { Source } from '../../src/sources/source.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
@@ -33,6 +36,9 @@ export type Service = {
   /** `path`: its row without the columns that name offsets and times. */
   files(): Promise<Record<string, { size: number | null; etag: string | null; permissions: string | null }>>;
   readonly bucket: Bucket;
+  readonly workspace: Workspace;
+  /** One cycle towards a file manager. */
+  cycle(fileManager: FileManager): Promise<CycleResult>;
   stop(): Promise<void>;
 };
 
@@ -101,6 +107,18 @@ export const startService = async (
       return Object.fromEntries(rows.map(({ path, size, etag, permissions }) => [path, { size, etag, permissions }]));
     },
     bucket,
+    workspace,
+    cycle: (fileManager) =>
+      runCycle({
+        workspace,
+        dataFolder: config.paths.data,
+        fileManager,
+        bucket,
+        gate: gateLimits,
+        concurrency: 4,
+        reportEndpoints: [],
+        cyclesKept: 10,
+      }),
     stop,
   };
 };
