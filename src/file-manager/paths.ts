@@ -10,7 +10,7 @@ import { Problem } from './problem.ts';
  */
 export const stateFolder = '.s3-sync';
 
-export const pathLimits = { bytesMax: 2048, segmentBytesMax: 255, depthMax: 1024 } as const;
+export const pathLimits = { bytesMax: 2048, segmentBytesMax: 255, depthMax: 512 } as const;
 
 const lstatOf = promisify(lstat);
 
