@@ -6,7 +6,7 @@ import type { FileRow } from '../../projections/rows.ts';
 import { openLog } from '../../src/log/log.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
-import { arrivals } from '../support/histories.ts';
+import { arrivals, hasLateSource, hasTakenTarget, type Ordering } from '../support/histories.ts';
 import { referenceFold } from '../support/reference-fold.ts';
 
 /**
@@ -31,21 +31,34 @@ const visible = ({ key, size, etag, permissions, modified_at }: FileRow) => ({
 const histories = Number(process.env.HISTORIES ?? 10_000);
 const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 
-for (const tokens of [true, false]) {
-  const title = tokens
-    ? `${histories} histories in any order, with duplicates, fold to the table of their sorted events`
-    : 'without tokens, time decides, and late events find their place';
+/** The same id with another payload, as a broken producer sends it: quarantined, whatever it says. */
+const forged = (event: BucketEvent): BucketEvent => ({ ...event, type: 'create', path: 'forged', size: 1 });
+
+const cases: readonly (readonly [Ordering, number, string])[] = [
+  [
+    'tokens',
+    histories,
+    `${histories} histories in any order, with duplicates, fold to the table of their sorted events`,
+  ],
+  ['times', histories / 10, 'without tokens, time decides, and late events find their place'],
+  ['ties', histories / 10, 'between events of one token time decides, then the id, in whatever order they arrive'],
+];
+
+for (const [ordering, runs, title] of cases) {
   test(title, async (t) => {
     t.timeout(240_000);
     const folder = await freshFolder();
-    const log = await openLog(join(folder, 'events.db'));
+    const log = await openLog(join(folder, 'events.db'), { entriesMax: runs, bytesMax: 2 ** 30 });
     const projector = await openProjector({
       path: join(folder, 'projections.db'),
       logPath: join(folder, 'events.db'),
       logId: log.logId,
       rebuilding: true,
     });
-    const drawn = fc.sample(arrivals(14, tokens), { numRuns: tokens ? histories : histories / 10, seed });
+    const drawn = fc.sample(arrivals(14, ordering), { numRuns: runs, seed });
+    const holding = (has: (one: (typeof drawn)[number]) => boolean): number => drawn.filter(has).length;
+    t.true(holding(({ arrived }) => hasLateSource(arrived)) > runs / 20, 'renames whose source comes later');
+    t.true(holding(({ sorted }) => hasTakenTarget(sorted)) > runs / 20, 'renames onto a file that exists');
     const streams = drawn.map(({ arrived }, index) => arrived.map((event) => within(`h${index}/`, event)));
     // Interleave the histories' arrivals, so that windows hold pieces of many.
     for (let start = 0; start < streams.length; start += 100) {
@@ -54,7 +67,12 @@ for (const tokens of [true, false]) {
       const batch: BucketEvent[] = [];
       for (let at = 0; at < longest; at++)
         for (const stream of group) if (stream[at]) batch.push(stream[at] as BucketEvent);
-      await log.append(batch);
+      const reused = group.map((stream) => forged(stream[0] as BucketEvent));
+      t.is(
+        (await log.append([...batch, ...reused])).conflicts.length,
+        reused.length,
+        'ids that come with another payload',
+      );
       await projector.catchUp();
     }
     const rows = await projector.database.all<FileRow>('SELECT * FROM file');

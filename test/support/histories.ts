@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { BucketEvent } from '../../events/event.ts';
-import { versionToken } from '../../events/order.ts';
+import { compareEvents, versionToken } from '../../events/order.ts';
 
 /** Generated histories of native events over a small tree, so that paths meet often. */
 const files = ['a', 'b', 'd/x', 'd/y', 'd/e/x', 'f/x', 'f/e/x', 'g'];
@@ -52,26 +52,59 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
   },
 );
 
-/** A history with a token on every event; `tokens: false` leaves the order to the events' times. */
-export const history = (lengthMax: number, tokens = true): fc.Arbitrary<BucketEvent[]> =>
+/**
+ * What orders a history: a token on every event, the events' times alone, or tokens of which several events have the same,
+ * so that time and at last the id decide between them.
+ */
+export type Ordering = 'tokens' | 'times' | 'ties';
+
+const secondsOf: Readonly<Record<Ordering, (index: number) => number>> = {
+  tokens: () => 0,
+  times: (index) => index,
+  ties: (index) => Math.floor(index / 2),
+};
+
+const tokenOf = (ordering: Ordering, index: number): number =>
+  ordering === 'ties' ? 1 + Math.floor(index / 4) : index + 1;
+
+/** A history in its own order. */
+export const history = (lengthMax: number, ordering: Ordering = 'tokens'): fc.Arbitrary<BucketEvent[]> =>
   fc.array(draft, { minLength: 1, maxLength: lengthMax }).map((drafts) =>
-    drafts.map((event, index) => ({
-      ...event,
-      id: `e${index + 1}`,
-      time: new Date(Date.UTC(2026, 0, 1) + (tokens ? 0 : index * 1000)).toISOString(),
-      ...(event.type === 'create' && !event.path.endsWith('/') && { size: index + 1, etag: `etag-${index + 1}` }),
-      ...(tokens && { version: versionToken(index + 1) }),
-      source: 'native',
-    })),
+    drafts
+      .map(
+        (event, index): BucketEvent => ({
+          ...event,
+          id: `e${index + 1}`,
+          time: new Date(Date.UTC(2026, 0, 1) + secondsOf[ordering](index) * 1000).toISOString(),
+          ...(event.type === 'create' && !event.path.endsWith('/') && { size: index + 1, etag: `etag-${index + 1}` }),
+          ...(ordering !== 'times' && { version: versionToken(tokenOf(ordering, index)) }),
+          source: 'native',
+        }),
+      )
+      .sort((a, b) => (ordering === 'ties' ? compareEvents({ ...a, offset: 0 }, { ...b, offset: 0 }) : 0)),
   );
 
 /** A history in some order of arrival, with some events delivered twice. */
 export const arrivals = (
   lengthMax: number,
-  tokens = true,
+  ordering: Ordering = 'tokens',
 ): fc.Arbitrary<{ sorted: BucketEvent[]; arrived: BucketEvent[] }> =>
-  history(lengthMax, tokens).chain((sorted) =>
+  history(lengthMax, ordering).chain((sorted) =>
     fc
       .shuffledSubarray([...sorted, ...sorted], { minLength: sorted.length, maxLength: sorted.length * 2 })
       .map((some) => ({ sorted, arrived: [...some, ...sorted.filter((event) => !some.includes(event))] })),
+  );
+
+/** Whether a rename or move arrives before the create of what it carries. */
+export const hasLateSource = (arrived: readonly BucketEvent[]): boolean =>
+  arrived.some(
+    ({ to, path }, at) =>
+      to !== undefined && arrived.slice(at).some((later) => later.type === 'create' && later.path === path),
+  );
+
+/** Whether a file is renamed or moved to where another one stands. */
+export const hasTakenTarget = (sorted: readonly BucketEvent[]): boolean =>
+  sorted.some(
+    ({ to }, at) =>
+      to !== undefined && sorted.slice(0, at).some((earlier) => earlier.type === 'create' && earlier.path === to),
   );
