@@ -9,6 +9,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { canary } from './canary.ts';
 import { runMutations } from './mutations.ts';
 import { addTapLine, type Counts, readTapLine } from './tap.ts';
 
@@ -40,16 +41,22 @@ const runAva = async (): Promise<Counts> => {
   console.log('# ava');
   const child = spawn(join(bin, 'ava'), ['--tap', ...process.argv.slice(2)], {
     ...options,
-    stdio: ['ignore', 'pipe', 'inherit'],
+    stdio: ['ignore', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close').then(
     ([status]) => status as number | null,
     () => 1,
   );
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    if (line.includes(canary)) secretsSeen += 1;
+    console.error(line);
+  });
   let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
   let showing = false;
+  let secretsSeen = 0;
   const failed: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
+    if (line.includes(canary)) secretsSeen += 1;
     const read = readTapLine(line);
     counts = addTapLine(counts, read);
     if (read) {
@@ -63,9 +70,10 @@ const runAva = async (): Promise<Counts> => {
   const code = await closed;
   // Once more at the end, where they are found.
   for (const title of failed) console.log(`✘ ${title}`);
+  if (secretsSeen > 0) console.log(`✘ a secret of the test run stands in ${secretsSeen} lines of its output`);
   const silentFailure = (code !== 0 && counts.failed === 0) || counts.passed === 0;
   if (silentFailure) console.log(`✘ ava ended with code ${code} after ${counts.passed} tests passed`);
-  return silentFailure ? { ...counts, failed: counts.failed + 1 } : counts;
+  return { ...counts, failed: counts.failed + Number(silentFailure) + Number(secretsSeen > 0) };
 };
 
 /** Only over a whole run whose tests pass: what fails anyway notices no mutation. */

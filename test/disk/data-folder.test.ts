@@ -41,7 +41,11 @@ test('a byte of the log that was flipped on the disk is found at the start, with
     ['quarantine', 'retry', '--all'],
     ['ingest', '-'],
   ]) {
-    const { code, stderr } = await runCli(command, { ...env, HTTP_PORT: '1' }, eventLines(1, 100));
+    const { code, stderr } = await runCli(
+      command,
+      { ...env, CUSTOMER_S3_BUCKET: 'none', FILE_MANAGER_API_URL: 'http://127.0.0.1:9' },
+      eventLines(1, 100),
+    );
     t.is(code, 1, command.join(' '));
     t.regex(stderr, /damaged at offset 37: .*restore the file from a backup.*replay --to 36 --into FILE/i);
   }

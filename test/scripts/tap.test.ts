@@ -3,6 +3,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
+import { canary } from '../../scripts/canary.ts';
 import { addTapLine, readTapLine } from '../../scripts/tap.ts';
 
 const root = join(import.meta.dirname, '..', '..');
@@ -30,7 +31,7 @@ const runIn = (t: { teardown(run: () => void): void }, files: Record<string, str
   const project = mkdtempSync(join(tmpdir(), 's3-sync-runner-'));
   t.teardown(() => rmSync(project, { recursive: true, force: true }));
   mkdirSync(join(project, 'scripts/mutations'), { recursive: true });
-  for (const name of ['run-tests.ts', 'mutations.ts', 'tap.ts']) {
+  for (const name of ['run-tests.ts', 'mutations.ts', 'canary.ts', 'tap.ts']) {
     writeFileSync(join(project, 'scripts', name), readFileSync(join(root, 'scripts', name)));
   }
   symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
@@ -76,6 +77,14 @@ test('what is not installed is said just before the counts', (t) => {
     'a.test.js': `${passing}import { appendFileSync } from 'node:fs';\nappendFileSync(process.env.MISSING_FILE, 'NOT RUN here\\n');\n`,
   });
   t.regex(run.stdout, /!!! NOT RUN here\n\n2 passed, 0 failed\n$/);
+});
+
+test('a secret of the run that stands in its output fails it', (t) => {
+  const run = runIn(t, {
+    'a.test.js': `${passing}test('loud', (t) => (console.error('token: ${canary}-token'), t.pass()));\n`,
+  });
+  t.deepEqual([run.status, run.last], [1, '3 passed, 1 failed'], run.stdout);
+  t.regex(run.stdout, /✘ a secret of the test run stands in 1 lines of its output/);
 });
 
 test('each mutation must be noticed: one that survives, or whose text is gone, fails the run', (t) => {

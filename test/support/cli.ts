@@ -1,16 +1,18 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
+import { insistOnNoSecret, insistOnNoSecretIn, secrets } from './canary.ts';
 
 const entry = join(import.meta.dirname, '../../src/cli.ts');
 
 export type Finished = { readonly code: number | null; readonly stdout: string; readonly stderr: string };
 
-/** Environment of a command under test: nothing of this machine's own settings. */
+/** Environment of a command under test: nothing of this machine's own settings, and secrets that nothing may show. */
 const environmentOf = (environment: Readonly<Record<string, string>>): Record<string, string> => ({
   PATH: process.env.PATH ?? '',
   HOME: process.env.HOME ?? '',
   LOG_LEVEL: 'warn',
+  ...secrets,
   ...environment,
 });
 
@@ -34,7 +36,12 @@ export const startCli = (
     stderr += chunk;
   });
   child.stdin?.on('error', () => undefined);
-  const finished = once(child, 'close').then(([code]) => ({ code: code as number | null, stdout, stderr }));
+  const finished = once(child, 'close').then(async ([code]) => {
+    insistOnNoSecret(stdout, `standard output of ${args.join(' ')}`);
+    insistOnNoSecret(stderr, `standard error of ${args.join(' ')}`);
+    if (environment.DATA_DIR !== undefined) await insistOnNoSecretIn(environment.DATA_DIR);
+    return { code: code as number | null, stdout, stderr };
+  });
   return { child, finished };
 };
 

@@ -1,4 +1,5 @@
 import { buildApp } from 'fauxqs';
+import { secrets } from './canary.ts';
 
 export type Fauxqs = {
   /** S3 and SQS at one address; path-style buckets. */
@@ -16,5 +17,11 @@ export type Fauxqs = {
 export const startFauxqsServer = async (options: { readonly port?: number } = {}): Promise<Fauxqs> => {
   const app = buildApp({ logger: false });
   const url = await app.listen({ port: options.port ?? 0, host: '127.0.0.1' });
-  return { url, accessKey: 'test', secretKey: 'test', region: 'us-east-1', stop: () => app.close() };
+  return {
+    url,
+    accessKey: 'test',
+    secretKey: secrets.CUSTOMER_S3_SECRET_KEY,
+    region: 'us-east-1',
+    stop: () => app.close(),
+  };
 };

@@ -1,3 +1,4 @@
+import { secrets } from './canary.ts';
 import { startServer } from './child.ts';
 import { minioBinary } from './installed.ts';
 
@@ -31,7 +32,7 @@ export const startMinio = async (options: MinioOptions = {}): Promise<Minio> => 
   const binary = minioBinary();
   if (binary === undefined) throw new Error('MinIO is not installed: run scripts/install-tools');
   const accessKey = 'tests-access-key';
-  const secretKey = 'tests-secret-key';
+  const secretKey = secrets.CUSTOMER_S3_SECRET_KEY;
   const { pid, port, stop } = await startServer(({ port, folder }) => ({
     name: 'MinIO',
     command: binary,

@@ -11,6 +11,7 @@ import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { insistOnNoSecretIn, secrets } from './canary.ts';
 import { startFauxqsServer } from './fauxqs.ts';
 import { freshFolder, removeFolder } from './folder.ts';
 import { uniqueName } from './servers.ts';
@@ -35,7 +36,7 @@ export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRete
     port: 0,
     trashRetentionMs,
   });
-  const client = createFileManagerClient({ baseUrl: server.url });
+  const client = createFileManagerClient({ baseUrl: server.url, token: secrets.FILE_MANAGER_TOKEN });
   const config = loadConfig({ DATA_DIR: join(folder, 'data') });
   let workspace: Workspace = await openWorkspace(config, 'test');
   let number = 0;
@@ -122,6 +123,7 @@ export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRete
       writer.close();
       await server.close();
       await s3.stop();
+      await insistOnNoSecretIn(folder);
       await removeFolder(folder);
     },
   };
