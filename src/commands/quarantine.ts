@@ -1,26 +1,62 @@
+import { isUtf8 } from 'node:buffer';
 import { unwrapLine } from '../../events/lines.ts';
+import type { Message } from '../../events/message.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { takeIn } from '../intake/intake.ts';
-import { dropQuarantined, listQuarantined, type Quarantined, readQuarantined } from '../log/quarantine.ts';
+import {
+  dropQuarantined,
+  listQuarantined,
+  type Quarantined,
+  quarantineLimits,
+  quarantineRoom,
+  type Room,
+  readQuarantined,
+} from '../log/quarantine.ts';
+import type { Queries } from '../storage/database.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
 import { openExistingLog } from './replay.ts';
 
-/** Control characters made visible, so that a message cannot steer the terminal that shows it. */
-export const harmless = (text: string): string =>
-  text.replace(/[^\P{C}\n]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
+/** Everything that could steer a terminal, or pass for another line, made visible. */
+export const harmlessLine = (text: string): string =>
+  text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
 
-const idsOf = async (context: Context, ids: readonly string[], all: boolean): Promise<number[]> => {
-  if (!all && ids.length === 0) throw new FatalError('name the messages by their ids, or use --all');
-  for (const id of ids)
-    if (!/^\d{1,15}$/.test(id))
-      throw new FatalError(`${JSON.stringify(id)} is no id: 's3-sync quarantine list' shows them`);
-  if (!all) return ids.map(Number);
-  const log = await openExistingLog(context.config);
-  try {
-    return (await listQuarantined(log.database, 0, 100_000)).map((entry) => entry.id);
-  } finally {
-    await log.close();
+/** The same for a text of several lines, which stay lines. */
+export const harmless = (text: string): string => text.split('\n').map(harmlessLine).join('\n');
+
+/** JSON in which control characters beyond ASCII are escaped too: it is still the same JSON. */
+const harmlessJson = (value: unknown): string =>
+  JSON.stringify(value).replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) =>
+    [...Array(character.length).keys()]
+      .map((at) => `\\u${character.charCodeAt(at).toString(16).padStart(4, '0')}`)
+      .join(''),
+  );
+
+const allIds = async (database: Queries): Promise<number[]> => {
+  const ids: number[] = [];
+  for (;;) {
+    const page = await listQuarantined(database, ids.at(-1) ?? 0, 1_000);
+    if (page.length === 0) return ids;
+    ids.push(...page.map(({ id }) => id));
   }
+};
+
+const idsOf = async (database: Queries, ids: readonly string[], all: boolean): Promise<number[]> => {
+  if (all) return allIds(database);
+  if (ids.length === 0) throw new FatalError('name the messages by their ids, or use --all');
+  return ids.map(idOf);
+};
+
+const idOf = (id: string): number => {
+  if (/^\d{1,15}$/.test(id)) return Number(id);
+  throw new FatalError(`${JSON.stringify(id)} is no id: 's3-sync quarantine list' shows them`);
+};
+
+const roomLine = ({ entries, bytes, full }: Room): string => {
+  const { entriesMax, bytesMax } = quarantineLimits;
+  const held = `${entries} of at most ${entriesMax} messages, ${bytes} of at most ${bytesMax} bytes`;
+  return full
+    ? `${held}: FULL, others that are not understood stay with their broker; retry or drop some\n`
+    : `${held}\n`;
 };
 
 export const runQuarantineList = async (context: Context, flags: { json?: boolean }): Promise<number> => {
@@ -31,12 +67,13 @@ export const runQuarantineList = async (context: Context, flags: { json?: boolea
       for (const { id, source, reason, times, last_received_at, delivery_id } of page) {
         context.print(
           flags.json
-            ? `${JSON.stringify({ id, source, delivery_id, reason, times, last_received_at })}\n`
-            : `${String(id).padStart(6)}  ${last_received_at}  ${source}${times > 1 ? ` (${times} times)` : ''}\n        ${harmless(reason)}\n`,
+            ? `${harmlessJson({ id, source, delivery_id, reason, times, last_received_at })}\n`
+            : `${String(id).padStart(6)}  ${last_received_at}  ${harmlessLine(source)}${times > 1 ? ` (${times} times)` : ''}\n        ${harmlessLine(reason)}\n`,
         );
       }
       if (page.length === 0) {
-        if (after === 0 && !flags.json) context.print('Quarantine is empty\n');
+        const room = await quarantineRoom(log.database);
+        if (!flags.json) context.print(room.entries === 0 ? 'Quarantine is empty\n' : roomLine(room));
         return exitCode.done;
       }
       after = page.at(-1)?.id ?? after;
@@ -49,12 +86,14 @@ export const runQuarantineList = async (context: Context, flags: { json?: boolea
 export const runQuarantineShow = async (context: Context, id: string, flags: { json?: boolean }): Promise<number> => {
   const log = await openExistingLog(context.config);
   try {
-    const entry = await readQuarantined(log.database, Number(id));
-    const body = entry.body.toString('utf8');
-    if (flags.json) context.print(`${JSON.stringify({ ...entry, body })}\n`);
+    const entry = await readQuarantined(log.database, idOf(id));
+    // Bytes that are no text are shown as what they are, not as replacement characters.
+    const isText = isUtf8(entry.body);
+    const text = isText ? { body: entry.body.toString('utf8') } : { body_base64: entry.body.toString('base64') };
+    if (flags.json) context.print(`${harmlessJson({ ...entry, body: undefined, ...text })}\n`);
     else {
       context.print(
-        `id        ${entry.id}\nsource    ${entry.source} ${harmless(entry.delivery_id)}\nreceived  ${entry.received_at}, ${entry.times} times, last ${entry.last_received_at}\nreason    ${harmless(entry.reason)}\nattributes ${harmless(entry.attributes)}\n\n${harmless(body)}\n`,
+        `id        ${entry.id}\nsource    ${harmlessLine(`${entry.source} ${entry.delivery_id}`)}\nreceived  ${entry.received_at}, ${entry.times} times, last ${entry.last_received_at}\nreason    ${harmlessLine(entry.reason)}\nattributes ${harmlessLine(entry.attributes)}\n\n${isText ? harmless(entry.body.toString('utf8')) : `not UTF-8, in base64:\n${text.body_base64}`}\n`,
       );
     }
     return exitCode.done;
@@ -63,11 +102,10 @@ export const runQuarantineShow = async (context: Context, id: string, flags: { j
   }
 };
 
-const messageOfEntry = (entry: Quarantined) => {
-  const attributes = JSON.parse(entry.attributes) as Record<string, string>;
-  return Object.keys(attributes).length > 0
-    ? { body: entry.body, attributes }
-    : unwrapLine(entry.body.toString('utf8'));
+const messageOfEntry = ({ attributes: text, body }: Quarantined): Message => {
+  const attributes = JSON.parse(text) as Record<string, string>;
+  // Bytes that are no text must not become one on the way.
+  return Object.keys(attributes).length > 0 || !isUtf8(body) ? { body, attributes } : unwrapLine(body.toString('utf8'));
 };
 
 /** Takes messages in again, after a fix or an upgrade; what is still not understood stays. */
@@ -76,11 +114,11 @@ export const runQuarantineRetry = async (
   ids: readonly string[],
   flags: { all?: boolean },
 ): Promise<number> => {
-  const wanted = await idsOf(context, ids, flags.all === true);
   const workspace = await context.openWorkspace();
   const name = context.config.optional('CUSTOMER_S3_BUCKET');
   const bucket = name === undefined ? undefined : bucketOf(context);
   try {
+    const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
     let understood = 0;
     for (const id of wanted) {
       const entry = await readQuarantined(workspace.log.database, id);
@@ -91,9 +129,11 @@ export const runQuarantineRetry = async (
         ...(name !== undefined && { bucketName: name }),
         ...(bucket && { bucket }),
         permissions: permissionSources(context, workspace),
+        retried: true,
       });
-      if (intake.appended + intake.duplicates + intake.ignored === 0) continue;
-      await dropQuarantined(workspace.log.database, id);
+      // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.
+      if (intake.quarantined > 0 || intake.refused.length > 0) continue;
+      await dropQuarantined(workspace.log.database, [id]);
       understood += 1;
     }
     await workspace.projector.catchUp();
@@ -112,10 +152,10 @@ export const runQuarantineDrop = async (
   ids: readonly string[],
   flags: { all?: boolean },
 ): Promise<number> => {
-  const wanted = await idsOf(context, ids, flags.all === true);
   const workspace = await context.openWorkspace();
   try {
-    for (const id of wanted) await dropQuarantined(workspace.log.database, id);
+    const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
+    await dropQuarantined(workspace.log.database, wanted);
     context.print(`${wanted.length} messages dropped\n`);
     return exitCode.done;
   } finally {

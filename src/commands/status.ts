@@ -38,7 +38,7 @@ export const statusText = (status: Status): string => {
       ? `Last cycle   ${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`
       : 'Last cycle   none yet',
     ...unreadableLines(status),
-    `Quarantine   ${log.quarantine} messages`,
+    `Quarantine   ${log.quarantine} messages${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
     `Reports      ${status.reports_waiting} waiting to be delivered`,
   ];
   for (const { id, reasons } of gate.held_plans) lines.push(`Gate         HOLDS plan ${id}: ${reasons.join('; ')}`);

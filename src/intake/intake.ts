@@ -30,6 +30,8 @@ export type IntakeOptions = {
   readonly permissions?: PermissionSources;
   /** What the messages are, where it is said; otherwise each is looked at. */
   readonly format?: Format;
+  /** The messages are in quarantine already: what is still rejected is counted, and its entry stays as it is. */
+  readonly retried?: true;
   readonly signal?: AbortSignal;
 };
 
@@ -119,7 +121,9 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     origin.set(entry, delivery);
     return entry;
   };
-  const poison = [...rejected].map(([delivery, reasons]) => poisonOf(delivery, reasonOf(reasons)));
+  const poison = options.retried
+    ? []
+    : [...rejected].map(([delivery, reasons]) => poisonOf(delivery, reasonOf(reasons)));
   const stated: BucketEvent[] = [];
   const carrierOf = new Map<LogEvent, Delivery>();
   events.forEach((event, at) => {

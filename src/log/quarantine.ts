@@ -30,6 +30,8 @@ export type Quarantined = {
 export type QuarantineLimits = { readonly entriesMax: number; readonly bytesMax: number };
 export const quarantineLimits: QuarantineLimits = { entriesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
 
+const totals = 'SELECT count(*) AS entries, coalesce(sum(length(body)), 0) AS bytes FROM quarantine';
+
 export const digestOf = (poison: Pick<Poison, 'body' | 'attributes'>): string =>
   createHash('sha256')
     .update(JSON.stringify(Object.entries(poison.attributes).sort()))
@@ -48,9 +50,7 @@ export const storePoison = async (
   const refused: Poison[] = [];
   let stored = 0;
   if (poison.length === 0) return { stored, refused };
-  let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(
-    'SELECT count(*) AS entries, coalesce(sum(length(body)), 0) AS bytes FROM quarantine',
-  )) ?? { entries: 0, bytes: 0 };
+  let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(totals)) ?? { entries: 0, bytes: 0 };
   const now = new Date().toISOString();
   const reasons = new Map<string, string>();
   for (const message of poison) {
@@ -90,23 +90,48 @@ export const storePoison = async (
   return { stored, refused };
 };
 
-export const countQuarantined = async (queries: Queries): Promise<number> =>
-  (await queries.get<{ entries: number }>('SELECT count(*) AS entries FROM quarantine'))?.entries ?? 0;
+/** How much quarantine holds, and whether another message of an ordinary size would find no room. */
+export type Room = { readonly entries: number; readonly bytes: number; readonly full: boolean };
 
-/** One page of the quarantine, oldest first, after the given id. */
-export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promise<Quarantined[]> =>
-  queries.all<Quarantined>('SELECT * FROM quarantine WHERE id > ? ORDER BY id LIMIT ?', [after, limit]);
+/** A little less than the bounds: what is nearly full refuses most messages already. */
+const fullBytesLeft = 1024 * 1024;
+
+export const quarantineRoom = async (queries: Queries, limits: QuarantineLimits = quarantineLimits): Promise<Room> => {
+  const { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(totals)) ?? {
+    entries: 0,
+    bytes: 0,
+  };
+  return { entries, bytes, full: entries >= limits.entriesMax || bytes > limits.bytesMax - fullBytesLeft };
+};
+
+/** How many messages quarantine holds. */
+export const countQuarantined = async (queries: Queries): Promise<number> => (await quarantineRoom(queries)).entries;
+
+const notThere = (id: number): FatalError =>
+  new FatalError(`there is no quarantined message ${id}: 's3-sync quarantine list' shows what there is`);
+
+/** One page of the quarantine, oldest first, after the given id; without the messages themselves. */
+export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promise<Omit<Quarantined, 'body'>[]> =>
+  queries.all<Omit<Quarantined, 'body'>>(
+    `SELECT id, source, delivery_id, reason, received_at, last_received_at, times, attributes FROM quarantine
+     WHERE id > ? ORDER BY id LIMIT ?`,
+    [after, limit],
+  );
 
 /** Throws FatalError when there is no such entry. */
 export const readQuarantined = async (queries: Queries, id: number): Promise<Quarantined> => {
   const entry = await queries.get<Quarantined>('SELECT * FROM quarantine WHERE id = ?', [id]);
-  if (!entry)
-    throw new FatalError(`there is no quarantined message ${id}: 's3-sync quarantine list' shows what there is`);
+  if (!entry) throw notThere(id);
   return entry;
 };
 
-/** Removes an entry for good; the decision is a person's. */
-export const dropQuarantined = async (queries: Queries, id: number): Promise<void> => {
-  await readQuarantined(queries, id);
-  await queries.run('DELETE FROM quarantine WHERE id = ?', [id]);
+/** Removes entries for good; the decision is a person's. Throws FatalError, and removes none, when one is not there. */
+export const dropQuarantined = async (queries: Queries, ids: readonly number[]): Promise<void> => {
+  const list = JSON.stringify(ids);
+  const [missing] = await queries.all<{ id: number }>(
+    'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM quarantine) LIMIT 1',
+    [list],
+  );
+  if (missing) throw notThere(missing.id);
+  await queries.run('DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(?))', [list]);
 };

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { readUnreadable, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
-import { countQuarantined } from '../log/quarantine.ts';
+import { quarantineRoom } from '../log/quarantine.ts';
 import { listPlans } from '../plan/store.ts';
 import type { Report } from '../report/report.ts';
 import { openProjections } from './projections.ts';
@@ -12,7 +12,12 @@ import { openProjections } from './projections.ts';
 /** Everything that an operator asks first. Numbers count from the beginning of the log unless said otherwise. */
 export type Status = {
   readonly data_dir: string;
-  readonly log: { readonly last_offset: number; readonly last_event_at: string | null; readonly quarantine: number };
+  readonly log: {
+    readonly last_offset: number;
+    readonly last_event_at: string | null;
+    readonly quarantine: number;
+    readonly quarantine_full: boolean;
+  };
   readonly projections: { readonly checkpoint: number; readonly lag_events: number };
   readonly records: {
     readonly files: number;
@@ -58,6 +63,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const last = (await log?.last()) ?? 0;
     const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log.logId) : undefined;
     const stats = live?.meta.stats;
+    const quarantine = log && (await quarantineRoom(log.database));
     const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;
     const unreadable = live ? await readUnreadable(live.database) : { objects: 0, first: [] };
     await live?.database.close();
@@ -69,7 +75,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
       log: {
         last_offset: last,
         last_event_at: stats?.lastEventAt ?? null,
-        quarantine: log ? await countQuarantined(log.database) : 0,
+        quarantine: quarantine?.entries ?? 0,
+        quarantine_full: quarantine?.full ?? false,
       },
       projections: { checkpoint, lag_events: last - checkpoint },
       records: {

@@ -1,0 +1,145 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { openLog } from '../../src/log/log.ts';
+import { quarantineLimits } from '../../src/log/quarantine.ts';
+import { freshFolder } from '../support/folder.ts';
+import { runCommand } from './in-process.ts';
+
+const record = (key: string, sequencer: string, more: Record<string, unknown> = {}) => ({
+  eventVersion: '2.1',
+  eventSource: 'aws:s3',
+  eventTime: '2026-03-14T09:26:53.589Z',
+  eventName: 'ObjectCreated:Put',
+  responseElements: { 'x-amz-request-id': `R-${sequencer}` },
+  s3: { bucket: { name: 'photos' }, object: { key, size: 1, eTag: 'e', sequencer } },
+  ...more,
+});
+
+/** A data folder, and commands on it. `--json` and `--all` among the words are flags. */
+const started = async () => {
+  const data = await freshFolder();
+  const run = (words: readonly string[], input?: string, environment: Readonly<Record<string, string>> = {}) => {
+    const flags = { json: words.includes('--json'), all: words.includes('--all') };
+    const [name = '', ...rest] = words.filter((word) => !word.startsWith('--'));
+    const command = name === 'quarantine' ? `${name} ${rest.shift()}` : name;
+    return runCommand(command, rest, {
+      flags,
+      environment: { DATA_DIR: data, ...environment },
+      ...(input !== undefined && { input }),
+    });
+  };
+  const entries = async () =>
+    (await run(['quarantine', 'list', '--json']))
+      .split('\n')
+      .filter((line) => line !== '')
+      .map((line) => JSON.parse(line) as { id: number; reason: string; times: number });
+  return { data, run, entries };
+};
+
+test('what a message says can neither steer the terminal nor pass for lines of the list', async (t) => {
+  const { run } = await started();
+  const evil = '\u001b[2J\u009b31m\u202e\u2028 id 7\u0007';
+  const lines = [
+    JSON.stringify({ id: evil, type: 'create', time: 'now\n     9  2026-01-01T00:00:00Z  forged', path: 'a' }),
+    `not json ${evil}`,
+  ];
+  await run(['ingest'], lines.join('\n'));
+  for (const args of [
+    ['list'],
+    ['list', '--json'],
+    ['show', '1'],
+    ['show', '2'],
+    ['show', '1', '--json'],
+    ['show', '2', '--json'],
+  ]) {
+    const printed = await run(['quarantine', ...args]);
+    t.notRegex(printed, /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e\u2028]/, args.join(' '));
+    t.notRegex(printed, /^ +9 /m, args.join(' '));
+  }
+  t.regex(
+    await run(['quarantine', 'show', '2']),
+    /not json \\u\{1b\}\[2J\\u\{9b\}31m\\u\{202e\}\\u\{2028\} id 7\\u\{7\}/,
+  );
+  const { body } = JSON.parse(await run(['quarantine', 'show', '2', '--json'])) as { body: string };
+  t.is(body, lines[1] ?? '', 'and the JSON still holds the very message');
+});
+
+test('a message with one bad record stays whole until all of it is understood', async (t) => {
+  const { run, entries } = await started();
+  const body = JSON.stringify({
+    Records: [record('a', '01'), record('%', '02'), record('b', '03'), record('c', '04', { eventName: 'Invented' })],
+  });
+  const first = JSON.parse(await run(['ingest', '--json'], body)) as object;
+  t.like(first, { messages: 1, appended: 2, quarantined: 2, files: 2 });
+  t.like(await entries(), [{ id: 1, times: 1 }]);
+  t.regex((await entries())[0]?.reason ?? '', /not form-url-encoded.*; .*"Invented" is not known/);
+  t.is(await run(['quarantine', 'retry', '1']), '0 of 1 messages are understood now, 1 stay\n');
+  t.like(await entries(), [{ id: 1, times: 1 }], 'a retry is no delivery');
+  t.like(JSON.parse(await run(['ingest', '--json'], body)), { duplicates: 2, quarantined: 2, appended: 0 });
+  t.like(await entries(), [{ id: 1, times: 2 }]);
+  t.is(await run(['quarantine', 'drop', '1']), '1 messages dropped\n');
+  t.is(await run(['quarantine', 'list']), 'Quarantine is empty\n');
+});
+
+test('after the setting is put right a retry takes the message in', async (t) => {
+  const { run, entries } = await started();
+  const body = JSON.stringify({ Records: [record('a', '01')] });
+  const wrong = { CUSTOMER_S3_BUCKET: 'documents' };
+  t.like(JSON.parse(await run(['ingest', '--json'], body, wrong)), { quarantined: 1 });
+  t.is(await run(['quarantine', 'retry', '--all'], undefined, wrong), '0 of 1 messages are understood now, 1 stay\n');
+  const right = { CUSTOMER_S3_BUCKET: 'photos' };
+  t.is(await run(['quarantine', 'retry', '--all'], undefined, right), '1 of 1 messages are understood now, 0 stay\n');
+  t.deepEqual(await entries(), []);
+  t.like(JSON.parse(await run(['status', '--json'])), { log: { quarantine: 0 }, records: { files: 1 } });
+});
+
+test('an id that is used twice is kept as the message that it came in, and a retry adds nothing', async (t) => {
+  const { run, entries } = await started();
+  const event = { id: '1', type: 'create', time: '2026-01-01T00:00:00Z', path: 'a' };
+  const other = JSON.stringify({ ...event, path: 'b', modified_at: '2026-01-01T00:00:00Z' });
+  await run(['ingest'], `${JSON.stringify(event)}\n${other}\n`);
+  t.like(await entries(), [{ id: 1, times: 1 }]);
+  t.is((JSON.parse(await run(['quarantine', 'show', '1', '--json'])) as { body: string }).body, other);
+  t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
+  t.is((await entries()).length, 1);
+  t.like(JSON.parse(await run(['status', '--json'])), { records: { files: 1 }, log: { last_offset: 1 } });
+});
+
+test('bytes that are no text are shown as bytes, and never become a text by a retry', async (t) => {
+  const { data, run, entries } = await started();
+  await run(['ingest'], '');
+  const body = Buffer.concat([
+    Buffer.from('{"id":"'),
+    Buffer.from([0xff]),
+    Buffer.from('","type":"create","time":"2026-01-01T00:00:00Z","path":"a"}'),
+  ]);
+  const log = await openLog(join(data, 'events.db'));
+  await log.append([], [{ source: 'test', deliveryId: '1', reason: 'no UTF-8', attributes: {}, body }]);
+  await log.close();
+  t.like(JSON.parse(await run(['quarantine', 'show', '1', '--json'])), { body_base64: body.toString('base64') });
+  t.regex(await run(['quarantine', 'show', '1']), /not UTF-8, in base64:\neyJpZCI6Iv/);
+  t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
+  t.is((await entries()).length, 1);
+});
+
+test('quarantine is bounded, and a full one says so in its list and in the status', async (t) => {
+  const { data, run } = await started();
+  await run(['ingest'], 'not json');
+  t.regex(await run(['quarantine', 'list']), /^1 of at most 10000 messages, 8 of at most 268435456 bytes$/m);
+  t.notRegex(await run(['status']), /FULL/);
+  const log = await openLog(join(data, 'events.db'));
+  const poison = Array.from({ length: quarantineLimits.entriesMax }, (_, at) => ({
+    source: 'test',
+    deliveryId: String(at),
+    reason: 'no reason',
+    attributes: {},
+    body: Buffer.from(String(at)),
+  }));
+  const { refused } = await log.append([], poison);
+  await log.close();
+  t.is(refused.length, 1);
+  t.regex(await run(['quarantine', 'list']), /^10000 of at most 10000 messages.*: FULL/m);
+  t.regex(await run(['status']), /^Quarantine +10000 messages, FULL/m);
+  t.like(JSON.parse(await run(['status', '--json'])), { log: { quarantine: 10_000, quarantine_full: true } });
+  t.is(await run(['quarantine', 'drop', '--all']), '10000 messages dropped\n');
+});
