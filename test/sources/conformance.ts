@@ -8,6 +8,7 @@ import { openLogForReading } from '../../src/log/log.ts';
 import type { BatchResult } from '../../src/sources/consume.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
+import type { TestOrder } from '../support/servers.ts';
 import type { SourceSpec } from './open.ts';
 import { subscribe } from './subscriber.ts';
 
@@ -27,7 +28,11 @@ export type Wire = {
 
 export type ConformanceOptions = {
   /** Registers a test, on whatever server the source needs. */
-  readonly test: (title: string, run: (t: ExecutionContext, fresh: () => Promise<Wire>) => Promise<void>) => void;
+  readonly test: (
+    title: string,
+    run: (t: ExecutionContext, fresh: () => Promise<Wire>) => Promise<void>,
+    order: TestOrder,
+  ) => void;
   /** Silence after which a source has nothing more, milliseconds. Longer than its redelivery takes. */
   readonly silenceMs: number;
   /** False for a file: nobody remembers acks, and who reads it again gets everything again. */
@@ -87,8 +92,9 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
   const within = (
     title: string,
     run: (t: ExecutionContext, place: { wire: Wire; data: string }) => Promise<void>,
-  ): void =>
-    test(title, async (t, fresh) => {
+    order: TestOrder = 'one by one',
+  ): void => {
+    const inPlace = async (t: ExecutionContext, fresh: () => Promise<Wire>): Promise<void> => {
       t.timeout(170_000);
       const data = await freshFolder();
       const wire = await fresh();
@@ -98,7 +104,9 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
         await wire.close();
         await removeFolder(data);
       }
-    });
+    };
+    test(title, inPlace, order);
+  };
 
   /** Nothing comes any more: every ack has arrived. */
   const isDrained = async (t: ExecutionContext, { wire, data }: { wire: Wire; data: string }): Promise<void> => {
@@ -163,7 +171,8 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
 
   for (const at of ['before commit', 'after commit'] as const) {
     const moment = at === 'before commit' ? 'before the commit' : 'between commit and ack';
-    within(`a crash ${moment} loses nothing and doubles nothing`, async (t, place) => {
+    // They mostly wait for the lease of a process that is gone.
+    const crashes = async (t: ExecutionContext, place: { wire: Wire; data: string }): Promise<void> => {
       await place.wire.send(bodiesOf(20));
       await crash(place.wire.spec, place.data, at);
       const log = await openLogForReading(join(place.data, 'events.db'));
@@ -177,7 +186,8 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
       t.is(sum(results, 'duplicates'), committed, 'what was committed and never acked came again');
       await holdsExactly(t, place.data, 20);
       await isDrained(t, place);
-    });
+    };
+    within(`a crash ${moment} loses nothing and doubles nothing`, crashes, 'together');
   }
 
   within('a message that is not understood goes to quarantine, and nothing behind it waits', async (t, place) => {

@@ -65,7 +65,7 @@ export const queueWire = async (
   const sent: string[] = [];
   let current = server;
   return {
-    spec: { kind: 'sqs', queueUrl, ...accessOf(server, through), visibilitySeconds: 2, pollers: 2 },
+    spec: { kind: 'sqs', queueUrl, ...accessOf(server, through), visibilitySeconds: 3, pollers: 2 },
     send: async (bodies) => {
       sent.push(...bodies);
       await sendTo(current, queueUrl, bodies);

@@ -8,18 +8,22 @@ for (const fifo of [false, true]) {
     silenceMs: 2_500,
     remembersAcks: true,
     hasServer: true,
-    test: (title, run) =>
-      serverTest('fauxqs', `${fifo ? 'FIFO' : 'standard'} queue: ${title}`, (t, server) =>
-        run(t, () =>
-          queueWire(server, {
-            fifo,
-            // It keeps what it has; its clients see their connections cut and refused for a while.
-            restarted: async () => {
-              await sleep(500);
-              return server;
-            },
-          }),
-        ),
+    test: (title, run, order) =>
+      serverTest(
+        'fauxqs',
+        `${fifo ? 'FIFO' : 'standard'} queue: ${title}`,
+        (t, server) =>
+          run(t, () =>
+            queueWire(server, {
+              fifo,
+              // It keeps what it has; its clients see their connections cut and refused for a while.
+              restarted: async () => {
+                await sleep(500);
+                return server;
+              },
+            }),
+          ),
+        order,
       ),
   });
 }

@@ -14,15 +14,19 @@ for (const fifo of [false, true]) {
     silenceMs: 2_500,
     remembersAcks: true,
     hasServer: true,
-    test: (title, run) =>
-      serverTest('localstack', `${fifo ? 'FIFO' : 'standard'} queue: ${title}`, (t, server) =>
-        run(t, () =>
-          queueWire(server, {
-            fifo,
-            // A LocalStack that starts again has forgotten its queues.
-            restarted: () => (second ??= startLocalstack()),
-          }),
-        ),
+    test: (title, run, order) =>
+      serverTest(
+        'localstack',
+        `${fifo ? 'FIFO' : 'standard'} queue: ${title}`,
+        (t, server) =>
+          run(t, () =>
+            queueWire(server, {
+              fifo,
+              // A LocalStack that starts again has forgotten its queues.
+              restarted: () => (second ??= startLocalstack()),
+            }),
+          ),
+        order,
       ),
   });
 }

@@ -11,8 +11,8 @@ conformance({
   silenceMs: 300,
   remembersAcks: true,
   hasServer: true,
-  test: (title, run) =>
-    test.serial(`webhook: ${title}`, (t) =>
+  test: (title, run, order) =>
+    (order === 'together' ? test : test.serial)(`webhook: ${title}`, (t) =>
       run(t, async () => {
         const port = await freePort();
         const proxy = await startTcpProxy(port);

@@ -46,6 +46,9 @@ const missing = (name: ServerName): string => {
   return line;
 };
 
+/** `together`: beside the file's other such tests, after all that run one by one. For tests that mostly wait. */
+export type TestOrder = 'one by one' | 'together';
+
 /**
  * A test that needs a server to be installed, and starts its own. Where it is not installed the test does not run, the end
  * of the test run says so, and it counts as failed with CI=true.
@@ -54,9 +57,10 @@ export const installedTest = (
   name: ServerName,
   title: string,
   run: (t: ExecutionContext) => Promise<void> | void,
+  order: TestOrder = 'one by one',
 ): void => {
   if (available(name)) {
-    test.serial(title, async (t) => {
+    (order === 'together' ? test : test.serial)(title, async (t) => {
       t.timeout(180_000);
       await run(t);
     });
@@ -75,7 +79,8 @@ export const serverTest = <N extends ServerName>(
   name: N,
   title: string,
   run: (t: ExecutionContext, server: Servers[N]) => Promise<void> | void,
-): void => installedTest(name, title, async (t) => run(t, await shared(name)));
+  order: TestOrder = 'one by one',
+): void => installedTest(name, title, async (t) => run(t, await shared(name)), order);
 
 /** A name for a bucket, topic or queue that no other test of the run takes. */
 export const uniqueName = (prefix: string): string => `${prefix}-${randomBytes(6).toString('hex')}`;
