@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import type { OperationKind } from '../../events/event.ts';
 import { type ApplyResult, applyPlan } from '../apply/apply.ts';
 import type { BreakerLimits } from '../apply/breaker.ts';
+import type { Clock } from '../apply/clock.ts';
 import type { PaceLimits } from '../apply/pace.ts';
 import type { RetryLimits } from '../apply/retry.ts';
 import type { Bucket } from '../bucket/bucket.ts';
@@ -43,6 +44,7 @@ export type CycleOptions = {
   readonly retry?: Partial<RetryLimits>;
   readonly breaker?: Partial<BreakerLimits>;
   readonly failuresMax?: number;
+  readonly clock?: Clock;
   /** When objects that could not be read come up again; `retryUnreadable`: all of them now. */
   readonly unreadable?: UnreadableSchedule;
   readonly retryUnreadable?: boolean;
@@ -114,6 +116,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       retry: options.retry,
       breaker: options.breaker,
       failuresMax: options.failuresMax,
+      ...(options.clock && { clock: options.clock }),
       onUnreadable: (step, reason) => unreadable.push({ step, reason }),
       onOutcomes: async (outcomes) => {
         failpoint('outcomes.before');

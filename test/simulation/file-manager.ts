@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import type { Clock } from '../../src/apply/clock.ts';
+import { FatalError, RetryableError } from '../../src/errors.ts';
+import { RefusedError } from '../../src/file-manager/client-errors.ts';
+import type { CallOptions, FileManager } from '../../src/file-manager/file-manager.ts';
+import type { Chance, Faults } from './chance.ts';
+
+type Stored = { md5: string; bytes: Buffer; permissions: string | null };
+
+/** Ends the simulated process: see simulate.ts. */
+export type Crash = (kind: 'crash between two operations' | 'crash after an effect, before its outcome') => void;
+
+/** A file manager in memory that keeps its contract, and fails in every way that the contract allows. */
+export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock: Clock, crash: Crash) => {
+  const stored = new Map<string, Stored>();
+  const waitingPermissions = new Map<string, string>();
+  const answers = new Map<string, string>();
+  const effects = new Map<string, number>();
+  const forgotten = new Set<string>();
+  let downFor = 0;
+  let calls = 0;
+  let dead = false;
+
+  const before = async ({ idempotencyKey, signal }: CallOptions): Promise<void> => {
+    calls += 1;
+    crash('crash between two operations');
+    if (dead) throw new FatalError('the process has ended');
+    if (downFor > 0 || faults.strikes('file manager is down for a while', 0.004)) {
+      downFor = downFor > 0 ? downFor - 1 : 12;
+      throw new RetryableError('connection refused');
+    }
+    if (faults.strikes('file manager is slow', 0.05)) await clock.sleep(chance.below(5_000), signal);
+    if (faults.strikes('file manager answers 429 with Retry-After', 0.03))
+      throw new RetryableError('429', { retryAfterMs: chance.below(3_000) });
+    if (faults.strikes('file manager answers 503', 0.03)) throw new RetryableError('503');
+    if (faults.strikes('file manager fails before the effect', 0.02)) throw new RetryableError('500');
+    if (faults.strikes('file manager never answers', 0.01)) {
+      await new Promise((_, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+        if (signal?.aborted) reject(signal.reason as Error);
+      });
+    }
+    if (answers.has(idempotencyKey) && faults.strikes('file manager forgets an idempotency key', 0.2)) {
+      answers.delete(idempotencyKey);
+      forgotten.add(idempotencyKey);
+    }
+  };
+  const after = (): void => {
+    crash('crash after an effect, before its outcome');
+    if (dead) throw new FatalError('the process has ended');
+    if (faults.strikes('file manager fails after the effect', 0.03)) throw new RetryableError('500 after the effect');
+  };
+
+  const once = async (request: string, options: CallOptions, effect: () => void): Promise<void> => {
+    await before(options);
+    const known = answers.get(options.idempotencyKey);
+    if (known !== undefined && known !== request) throw new FatalError(`key reused: ${known}, then ${request}`);
+    if (known === undefined) {
+      effect();
+      answers.set(options.idempotencyKey, request);
+      effects.set(options.idempotencyKey, (effects.get(options.idempotencyKey) ?? 0) + 1);
+    }
+    after();
+  };
+
+  const inFolder = (folder: string): string[] => [...stored.keys()].filter((path) => path.startsWith(folder));
+  const inTheWay = (path: string, leaving?: string): void => {
+    for (const other of stored.keys()) {
+      if (other === leaving || (leaving?.endsWith('/') && other.startsWith(leaving))) continue;
+      if (other.startsWith(`${path}/`) || path.startsWith(`${other}/`))
+        throw new RefusedError(409, `${path} stands in the way of ${other}`);
+    }
+  };
+  const relocate = (path: string, to: string, options: CallOptions): Promise<void> =>
+    once(`move ${path} ${to}`, options, () => {
+      if (path.endsWith('/')) {
+        const going = inFolder(path);
+        if (going.length === 0) throw new RefusedError(404, `there is no folder ${path}`);
+        for (const replaced of inFolder(to)) if (!going.includes(replaced)) stored.delete(replaced);
+        for (const inside of going) {
+          stored.set(to + inside.slice(path.length), stored.get(inside) as Stored);
+          stored.delete(inside);
+        }
+        return;
+      }
+      const file = stored.get(path);
+      if (!file) throw new RefusedError(404, `there is no file ${path}`);
+      inTheWay(to, path);
+      stored.delete(path);
+      stored.set(to, file);
+    });
+
+  const port: FileManager = {
+    saveToDisk: async (path, { body, length }, options) => {
+      const chunks: Buffer[] = [];
+      const cut = faults.strikes('connection cut in the middle of a body', 0.03);
+      for await (const chunk of body) {
+        chunks.push(chunk as Buffer);
+        if (cut) throw new RetryableError('the connection was cut');
+      }
+      const bytes = Buffer.concat(chunks);
+      if (bytes.length !== length) throw new RefusedError(400, `${bytes.length} bytes arrived of ${length}`);
+      const md5 = createHash('md5').update(bytes).digest('hex');
+      await once(`save ${path} ${md5}`, options, () => {
+        inTheWay(path);
+        const permissions = waitingPermissions.get(path) ?? stored.get(path)?.permissions ?? null;
+        waitingPermissions.delete(path);
+        stored.set(path, { md5, bytes, permissions });
+      });
+    },
+    updatePermissions: (path, permissions, options) =>
+      once(`chmod ${path} ${permissions}`, options, () => {
+        const file = stored.get(path);
+        if (file) file.permissions = permissions;
+        else waitingPermissions.set(path, permissions);
+      }),
+    delete: (path, options) =>
+      once(`delete ${path} ${options.recursive === true}`, options, () => {
+        if (path.endsWith('/') && options.recursive) for (const inside of inFolder(path)) stored.delete(inside);
+        else stored.delete(path);
+      }),
+    rename: relocate,
+    move: relocate,
+    report: async () => undefined,
+    describe: async () => ({ name: 'simulated', version: '1', capabilities: ['folders'] }),
+    async *list() {
+      yield* [];
+    },
+    read: () => Promise.reject(new Error('never asked')),
+  };
+  return {
+    port,
+    stored,
+    calls: () => calls,
+    /** Keys under which something happened more than once though the key was never forgotten. */
+    repeated: () => [...effects].filter(([key, times]) => times > 1 && !forgotten.has(key)).map(([key]) => key),
+    setDead: (is: boolean): void => {
+      dead = is;
+    },
+  };
+};

@@ -1,0 +1,212 @@
+import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { lastValueFrom } from 'rxjs';
+import type { FileRow } from '../../projections/rows.ts';
+import { type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
+import { messageOf } from '../../src/errors.ts';
+import { takeIn } from '../../src/intake/intake.ts';
+import { openLog, type WritableLog } from '../../src/log/log.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
+import { releasePlan } from '../../src/plan/store.ts';
+import { openProjector, type Projector } from '../../src/projector/projector.ts';
+import { scanBucket } from '../../src/scan/scan.ts';
+import { consume } from '../../src/sources/consume.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import { createSimulatedBroker } from './broker.ts';
+import { createSimulatedBucket } from './bucket.ts';
+import { createChance, createFaults, type FaultKind } from './chance.ts';
+import { createVirtualClock } from './clock.ts';
+import { createSimulatedFileManager } from './file-manager.ts';
+
+export type Simulated = { readonly problems: readonly string[]; readonly fired: ReadonlyMap<FaultKind, number> };
+
+/** Memory where the system has a disk of it: a run makes hundreds of synced writes. */
+const scratch = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
+const rounds = 24;
+
+/**
+ * One run: a producer changes a bucket, and the real log, projector, planner, gate and executor carry the changes over to a
+ * file manager, while everything around them fails. Then nothing fails any more, and all sides must become equal.
+ */
+export const simulate = async (seed: number): Promise<Simulated> => {
+  const chance = createChance(seed);
+  const faults = createFaults(createChance(seed ^ 0x5eed));
+  const clock = createVirtualClock(createChance(seed ^ 0xc10c).random);
+  const broker = createSimulatedBroker(createChance(seed ^ 0xb0), faults);
+  const bucket = createSimulatedBucket(createChance(seed ^ 0xbc), faults, broker.publish);
+  const folder = mkdtempSync(join(scratch, 's3-sync-simulation-'));
+  const problems: string[] = [];
+  let generation = 0;
+  let crashed = false;
+  let log!: WritableLog;
+  let projector!: Projector;
+
+  const dataFolder = (): string => join(folder, `data-${generation}`);
+  const open = async (): Promise<void> => {
+    mkdirSync(dataFolder(), { recursive: true });
+    const logPath = join(dataFolder(), 'events.db');
+    log = await openLog(logPath);
+    projector = await openProjector({ path: join(dataFolder(), 'projections.db'), logPath, logId: log.logId });
+    await projector.catchUp();
+  };
+
+  /** What is on the disk at this moment is all that the next process will find. */
+  const crash = (kind: FaultKind, probability: number): void => {
+    if (crashed || !faults.strikes(kind, probability)) return;
+    crashed = true;
+    const next = join(folder, `data-${generation + 1}`);
+    cpSync(dataFolder(), next, { recursive: true, filter: (path) => !/\.db(-wal|-shm)?$/.test(path) });
+    for (const name of ['events.db', 'projections.db'])
+      for (const suffix of ['-wal', ''])
+        if (existsSync(join(dataFolder(), name + suffix)))
+          copyFileSync(join(dataFolder(), name + suffix), join(next, name + suffix));
+    fileManager.setDead(true);
+  };
+  const fileManager = createSimulatedFileManager(createChance(seed ^ 0xf0), faults, clock, (kind) => crash(kind, 0.01));
+
+  const reopenAfterCrash = async (): Promise<void> => {
+    if (!crashed) return;
+    await projector.close();
+    await log.close();
+    rmSync(dataFolder(), { recursive: true, force: true });
+    generation += 1;
+    crashed = false;
+    fileManager.setDead(false);
+    await open();
+  };
+
+  const drain = async (): Promise<void> => {
+    const source = broker.subscribe(() => crash('crash between commit and ack', 0.06));
+    const stop = new AbortController();
+    const step = async (deliveries: Parameters<typeof takeIn>[0]) => {
+      // One batch, and then the stream ends.
+      stop.abort();
+      crash('crash before the commit', 0.03);
+      if (crashed) throw new Error('the process has ended');
+      const full = faults.strikes('disk full', 0.03);
+      if (full) await log.database.exec('PRAGMA max_page_count = 1');
+      const unlocked = faults.strikes('database locked by another process', 0.02)
+        ? await lockFor(log.database.path, 20)
+        : undefined;
+      try {
+        const intake = await takeIn(deliveries, { log, sourceName: 'simulated', signal: stop.signal });
+        await projector.catchUp();
+        return intake;
+      } finally {
+        if (full) await log.database.exec('PRAGMA max_page_count = 1073741823');
+        await unlocked?.();
+      }
+    };
+    const limits = { messagesMax: 8, bytesMax: 1e6, lingerMs: 0 };
+    await lastValueFrom(consume(source, step, { limits, signal: stop.signal }), { defaultValue: undefined }).catch(
+      () => undefined,
+    );
+    await source.close();
+  };
+
+  const cycle = (): Promise<CycleResult> =>
+    runCycle({
+      workspace: { log, projector, close: async () => undefined },
+      dataFolder: dataFolder(),
+      fileManager: fileManager.port,
+      bucket: bucket.port,
+      gate: { ...gateLimits, deleteFloor: 4 },
+      concurrency: 3,
+      clock,
+      now: clock.now,
+      unreadable: { firstMs: 1, mostMs: 2 },
+      // Nobody listens there: each report waits for a later cycle.
+      reportEndpoints: faults.strikes('report endpoint is down', 0.1) ? [{ url: 'http://127.0.0.1:9/report' }] : [],
+      cyclesKept: 2,
+    });
+
+  const attempt = async (work: () => Promise<unknown>): Promise<void> => {
+    await work().catch((error: unknown) => {
+      if (error instanceof TypeError || error instanceof RangeError || error instanceof ReferenceError) throw error;
+    });
+    await reopenAfterCrash();
+  };
+
+  const reconcile = (): Promise<unknown> =>
+    scanBucket({ workspace: { log, projector, close: async () => undefined }, bucket: bucket.port, metadata: false });
+
+  const endsEqual = async (): Promise<void> => {
+    const rows = new Map((await projector.database.all<FileRow>('SELECT * FROM file')).map((row) => [row.path, row]));
+    for (const path of new Set([...rows.keys(), ...bucket.objects.keys(), ...fileManager.stored.keys()])) {
+      const [object, row, file] = [bucket.objects.get(path), rows.get(path), fileManager.stored.get(path)];
+      if (!object || !row || !file)
+        problems.push(
+          `${path}: ${object ? '' : 'not in the bucket '}${row ? '' : 'not in the projection '}${file ? '' : 'not in the file manager'}`,
+        );
+      else {
+        if (row.etag !== object.etag || file.md5 !== object.etag) problems.push(`${path}: other content`);
+        if (row.permissions !== null && row.permissions !== file.permissions)
+          problems.push(`${path}: permissions ${row.permissions}, ${file.permissions}`);
+        if (object.permissions !== null && row.permissions !== object.permissions)
+          problems.push(`${path}: permissions ${object.permissions} in the bucket, ${row.permissions}`);
+      }
+    }
+    const counts = await log.database.get<{ events: number; last: number }>(
+      'SELECT count(*) AS events, max("offset") AS last FROM event',
+    );
+    if (counts && counts.events !== (counts.last ?? 0)) problems.push('the offsets have a hole');
+    for (const key of fileManager.repeated()) problems.push(`operation ${key} had its effect twice`);
+  };
+
+  try {
+    await open();
+    for (let round = 0; round < rounds; round += 1) {
+      for (let change = chance.below(4); change > 0; change -= 1) bucket.change();
+      for (let batch = 0; batch < 2; batch += 1) await attempt(drain);
+      if (chance.is(0.5)) {
+        const far = faults.strikes("clock far from the bucket's", 0.05);
+        bucket.setClockOff(far ? 3_600_000 : 0);
+        await attempt(cycle);
+        bucket.setClockOff(0);
+      }
+      if (chance.is(0.08)) await attempt(reconcile);
+      if (chance.is(0.05)) {
+        crashed = true;
+        cpSync(dataFolder(), join(folder, `data-${generation + 1}`), { recursive: true });
+        await reopenAfterCrash();
+      }
+    }
+    faults.end();
+    bucket.unlock();
+    for (let poll = 0; poll < 60 && !broker.isEmpty(); poll += 1) await drain();
+    await reconcile();
+    let last: CycleResult | undefined;
+    for (let number = 0; number < 12 && last?.report.status !== 'idle'; number += 1) {
+      await clock.sleep(60_000);
+      last = await cycle();
+      if (last.report.status === 'held') await releasePlan(join(dataFolder(), 'plans'), last.plan.id);
+    }
+    if (last?.report.status !== 'idle')
+      problems.push(`the cycles do not come to rest: ${last?.report.status}, ${JSON.stringify(last?.report.failures)}`);
+    const calls = fileManager.calls();
+    if ((await cycle()).report.status !== 'idle' || fileManager.calls() !== calls)
+      problems.push('an idle cycle is not silent');
+    await endsEqual();
+    await projector.close();
+    await log.close();
+  } catch (error) {
+    problems.push(`${messageOf(error)}\n${error instanceof Error ? error.stack : ''}`);
+  } finally {
+    clock.stop();
+    rmSync(folder, { recursive: true, force: true });
+  }
+  return { problems, fired: faults.fired };
+};
+
+/** Another process writes to the database for `ms`; resolves, once it does, with what waits for its end. */
+const lockFor = async (path: string, ms: number): Promise<() => Promise<void>> => {
+  const other = await openDatabase({ path, mode: 'write' });
+  await other.exec('BEGIN IMMEDIATE');
+  const ended = sleep(ms).then(async () => {
+    await other.exec('ROLLBACK');
+    await other.close();
+  });
+  return () => ended;
+};
