@@ -2,6 +2,7 @@ import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
+import { RefusedError } from '../file-manager/client-errors.ts';
 import type { Operation, Plan, Step } from '../plan/operation.ts';
 import { type BreakerLimits, breakerLimits, createBreaker } from './breaker.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -42,6 +43,10 @@ export type ApplyResult = {
 export type ApplyOptions = Omit<StepContext, 'signal'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
+  /** Called before a step's first request, and waited for: from then on its effect is not certain. */
+  readonly onBegin?: (step: Step) => Promise<void>;
+  /** Called for a begun step that certainly has no effect, or (of one that was tried again) no other than before. */
+  readonly onEnded?: (step: Step) => void;
   /** Called for each object that is there and could not be read. */
   readonly onUnreadable?: (step: Step, reason: string) => void;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
@@ -87,16 +92,20 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   });
   const carryOut = stepRunner(options, { clock, tally, stopping, aborting, begin: () => concurrency.begin() });
   let commitFailed: { readonly error: unknown } | undefined;
+  const noteFailure = (error: unknown): boolean => {
+    commitFailed ??= { error };
+    stopping.abort();
+    return false;
+  };
 
   const run = async (index: number): Promise<void> => {
     const step = plan.steps[index] as Step;
+    const begun = await (options.onBegin?.(step) ?? Promise.resolve()).then(() => true, noteFailure);
+    if (!begun) return schedule.settle(index, 'not attempted');
     const { state, outcome } = await carryOut(step);
     schedule.settle(index, state);
     if (outcome === undefined) return;
-    await outcomes.add(outcome).catch((error: unknown) => {
-      commitFailed ??= { error };
-      stopping.abort();
-    });
+    await outcomes.add(outcome).catch(noteFailure);
   };
 
   let running = 0;
@@ -189,6 +198,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
   };
   return async (step: Step): Promise<{ state: StepState; outcome?: OutcomeEvent }> => {
     const size = step.result?.size ?? 0;
+    let uncertain = false;
     const carried = step.operation.kind === 'save' ? size : 0;
     try {
       const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal }), {
@@ -198,17 +208,28 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
         allowanceMs: (size / speedMin) * 1_000,
         stopping: stopping.signal,
         aborting,
-        onRetry: () => tally.retried(),
+        onRetry: () => {
+          uncertain = true;
+          tally.retried();
+        },
         onAttempt: () => watchAttempt(begin(), carried, clock),
       });
       failpoint('step.after');
       tally.confirmed(step.operation, result);
       return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };
     } catch (error) {
+      if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);
       return { state: judge(error, step) };
     }
   };
 };
+
+/** Whether an attempt that ended so has left everything as it was: the file manager was not asked, or refused. */
+const hadNoEffect = (error: unknown): boolean =>
+  error instanceof SupersededError ||
+  error instanceof UnreadableError ||
+  error instanceof RefusedError ||
+  error instanceof NotAttempted;
 
 /** Tells the concurrency how an attempt ended; how long it took only where its bytes do not matter. */
 const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { OperationKind } from '../../events/event.ts';
-import { type ApplyResult, applyPlan } from '../apply/apply.ts';
+import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import type { BreakerLimits } from '../apply/breaker.ts';
 import type { Clock } from '../apply/clock.ts';
 import type { PaceLimits } from '../apply/pace.ts';
@@ -20,6 +20,7 @@ import { gatherFacts } from './facts.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
+import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import { undoneReason } from './undone.ts';
 import { noteUnreadable, type UnreadableSchedule, unreadableSchedule } from './unreadable.ts';
 
@@ -81,13 +82,15 @@ const nothingApplied: ApplyResult = {
  * the log, report. With nothing to do it asks nothing of the file manager.
  */
 export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
-  const { workspace, fileManager, bucket } = options;
+  const { workspace } = options;
   const { log, projector } = workspace;
   const started = new Date();
   const cycles = join(options.dataFolder, 'cycles');
   const cycle = await makeCycleFolder(cycles, started.getTime());
   const folder = join(cycles, cycle);
   failpoint('cycle.begun');
+  const applying = applyOptions(options);
+  const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
   const { plan, changes, blocked, capabilities, withheld } = await planCycle(options, { folder, plans }, offset);
@@ -104,34 +107,26 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const unreadable: { step: Step; reason: string }[] = [];
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
-  if (!held && !options.dryRun && plan.steps.length > 0) {
+  const isBlocked = finished !== undefined && finished.left > 0;
+  if (isBlocked) applied = finished.result;
+  else if (!held && !options.dryRun && plan.steps.length > 0) {
     await keepUndo(plans, plan, changes);
+    const ended: string[] = [];
     applied = await applyPlan(plan, {
-      fileManager,
-      bucket,
-      defaultPermissions: options.defaultPermissions,
+      ...applying,
       folderPermissions: capabilities.includes('folder-permissions'),
-      concurrency: options.concurrency,
-      pace: options.pace,
-      retry: options.retry,
-      breaker: options.breaker,
-      failuresMax: options.failuresMax,
-      ...(options.clock && { clock: options.clock }),
+      onBegin: createUnderWay(log.database).begin,
+      onEnded: ({ operation }) => ended.push(operation.op_id),
       onUnreadable: (step, reason) => unreadable.push({ step, reason }),
-      onOutcomes: async (outcomes) => {
-        failpoint('outcomes.before');
-        await log.append(outcomes);
-        failpoint('outcomes.after');
-      },
-      ...(options.signal && { signal: options.signal }),
-      onProgress: (finished, bytes) => options.onProgress?.(finished, plan.steps.length, bytes),
+      onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
     });
+    await forgetUnderWay(log.database, ended);
     failpoint('cycle.applied');
     await projector.catchUp();
     failpoint('cycle.folded');
     await dropPlan(plans, plan.id);
   }
-  const finished = new Date();
+  const endedAt = new Date();
   const stats = projector.meta().stats;
   if (!held && !options.dryRun) {
     await noteUnreadable(
@@ -153,18 +148,20 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const report: Report = {
     format: 1,
     cycle,
-    status: held
-      ? 'held'
-      : plan.steps.length === 0
-        ? 'idle'
-        : options.dryRun
-          ? 'dry-run'
-          : complete
-            ? 'done'
-            : 'partial',
+    status: isBlocked
+      ? 'partial'
+      : held
+        ? 'held'
+        : plan.steps.length === 0
+          ? 'idle'
+          : options.dryRun
+            ? 'dry-run'
+            : complete
+              ? 'done'
+              : 'partial',
     started_at: started.toISOString(),
-    finished_at: finished.toISOString(),
-    duration_ms: Math.max(0, finished.getTime() - started.getTime()),
+    finished_at: endedAt.toISOString(),
+    duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
     offset,
     plan: plan.steps.length === 0 ? null : plan.id,
     planned: countKinds(plan),
@@ -191,3 +188,21 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   await keepNewest(cycles, options.cyclesKept);
   return { report, plan, folder, ...(withheld && { withheld }) };
 };
+
+const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
+  fileManager: options.fileManager,
+  bucket: options.bucket,
+  defaultPermissions: options.defaultPermissions,
+  concurrency: options.concurrency,
+  pace: options.pace,
+  retry: options.retry,
+  breaker: options.breaker,
+  failuresMax: options.failuresMax,
+  ...(options.clock && { clock: options.clock }),
+  ...(options.signal && { signal: options.signal }),
+  onOutcomes: async (outcomes) => {
+    failpoint('outcomes.before');
+    await workspace.log.append(outcomes);
+    failpoint('outcomes.after');
+  },
+});

@@ -104,7 +104,13 @@ export const createSimulatedBucket = (chance: Chance, faults: Faults, publish: (
   };
   const factsOf = (key: string): ObjectFacts | undefined => {
     const held = objects.get(key);
-    return held && { ...listed(key, held), observedAt: now() };
+    return (
+      held && {
+        ...listed(key, held),
+        ...(held.permissions !== null && { permissions: held.permissions }),
+        observedAt: now(),
+      }
+    );
   };
 
   const port: Bucket = {

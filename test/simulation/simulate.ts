@@ -130,7 +130,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
   };
 
   const reconcile = (): Promise<unknown> =>
-    scanBucket({ workspace: { log, projector, close: async () => undefined }, bucket: bucket.port, metadata: false });
+    scanBucket({ workspace: { log, projector, close: async () => undefined }, bucket: bucket.port, metadata: true });
 
   const endsEqual = async (): Promise<void> => {
     const rows = new Map((await projector.database.all<FileRow>('SELECT * FROM file')).map((row) => [row.path, row]));

@@ -1,0 +1,110 @@
+import type { OutcomeEvent } from '../../events/event.ts';
+import { isFolder } from '../../events/event.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import type { Step } from '../plan/operation.ts';
+import type { Database } from '../storage/database.ts';
+
+/**
+ * Operations whose effect is not known: each is noted before its request, and forgotten once its outcome is in the log, or
+ * once it is certain that it had none. What a crash, or a file manager that failed, leaves here is finished before anything
+ * new is planned. Otherwise a file could stay that no side but the file manager knows of: saved, its outcome lost, and gone
+ * from the bucket before the next cycle.
+ *
+ * The notes lie in the log's database (`under_way`), so they are as durable as the outcomes.
+ */
+export type UnderWay = {
+  /** Resolves once the step is noted durably; steps that begin together share a commit. */
+  readonly begin: (step: Step) => Promise<void>;
+};
+
+export const createUnderWay = (database: Pick<Database, 'run'>): UnderWay => {
+  let waiting: Step[] = [];
+  let committing: Promise<unknown> = Promise.resolve();
+  let next: Promise<void> | undefined;
+  const commit = async (): Promise<void> => {
+    await committing.catch(() => undefined);
+    const steps = waiting;
+    waiting = [];
+    next = undefined;
+    const rows = steps.map((step) => [step.operation.op_id, JSON.stringify(step)]);
+    committing = database.run('INSERT OR REPLACE INTO under_way SELECT value->>0, value->>1 FROM json_each(?)', [
+      JSON.stringify(rows),
+    ]);
+    await committing;
+  };
+  return {
+    begin: (step) => {
+      waiting.push(step);
+      next ??= commit();
+      return next;
+    },
+  };
+};
+
+/** Forgets what has its outcome in the log, and these. */
+export const forgetUnderWay = async (
+  database: Pick<Database, 'run'>,
+  operationIds: readonly string[],
+): Promise<void> => {
+  await database.run(
+    `DELETE FROM under_way WHERE op_id IN (SELECT value FROM json_each(?))
+     OR EXISTS (SELECT 1 FROM event WHERE id = 'outcome:' || op_id)`,
+    [JSON.stringify(operationIds)],
+  );
+};
+
+/** What finishing came to; `left` are still not known, and nothing new is to be planned before they are. */
+export type Finished = { readonly left: number; readonly result: ApplyResult };
+
+/**
+ * Carries out again, under the same keys, what is under way. Where that is no longer possible (the object has changed, the
+ * source of a rename is not there), it records that what the file manager has at these paths is not known: the next plan
+ * saves or deletes there, whatever it was. Undefined when nothing is under way, and then nothing is asked.
+ */
+export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions): Promise<Finished | undefined> => {
+  const { log, projector } = workspace;
+  await forgetUnderWay(log.database, []);
+  const rows = await log.database.all<{ step: string }>('SELECT step FROM under_way ORDER BY rowid');
+  if (rows.length === 0) return undefined;
+  const steps = rows.map(({ step }): Step => ({ ...(JSON.parse(step) as Step), after: [] }));
+  const impossible: Step[] = [];
+  const result = await applyPlan(
+    { id: 'under way', steps, unplaceable: [] },
+    { ...options, concurrency: 1, onEnded: (step) => impossible.push(step) },
+  );
+  await projector.catchUp();
+  const last = await log.last();
+  const paths = new Set((await Promise.all(impossible.map((step) => pathsOf(projector.database, step)))).flat());
+  await log.append([...paths].map((path) => unknownAt(path, last)));
+  await forgetUnderWay(
+    log.database,
+    impossible.map(({ operation }) => operation.op_id),
+  );
+  const left = await log.database.get<{ steps: number }>('SELECT count(*) AS steps FROM under_way');
+  return { left: left?.steps ?? 0, result };
+};
+
+/** Where the step may have changed something. Of a whole folder, what the mirror has beneath, at both places. */
+const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Promise<string[]> => {
+  const { path, to } = operation;
+  if (!isFolder(path)) return to === undefined ? [path] : [path, to];
+  const rows = await database.all<Pick<FileRow, 'path'>>('SELECT path FROM mirror WHERE path >= ? AND path < ?', [
+    path,
+    `${path.slice(0, -1)}0`,
+  ]);
+  return rows.flatMap((row) => (to === undefined ? [row.path] : [row.path, to + row.path.slice(path.length)]));
+};
+
+/** The mirror's row then has no size, no etag and no identity: it equals nothing, and is nothing's rename. */
+const unknownAt = (path: string, offset: number): OutcomeEvent => ({
+  id: `unknown:${offset}:${path}`,
+  type: 'outcome',
+  time: new Date().toISOString(),
+  path,
+  source: 'file-manager',
+  operation: 'save',
+  fileId: 0,
+  fileOffset: offset,
+});
