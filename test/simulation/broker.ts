@@ -23,7 +23,8 @@ export const createSimulatedBroker = (chance: Chance, faults: Faults) => {
       put(JSON.stringify(event));
       if (faults.strikes('message that is no event', 0.03)) put(`no event ${number++}`);
       if (faults.strikes('id used twice for different facts', 0.02))
-        put(JSON.stringify({ ...event, path: `${event.path}-other` }));
+        // Long after: of two facts with one id the first that arrives is taken, so this one must be the second.
+        waiting.push({ body: JSON.stringify({ ...event, path: `${event.path}-other` }), after: polls + 50 });
     },
     isEmpty: (): boolean => waiting.length === 0,
     /** A subscription of one process. `onAck` may end that process. */

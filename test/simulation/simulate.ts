@@ -144,7 +144,9 @@ export const simulate = async (seed: number): Promise<Simulated> => {
         if (row.etag !== object.etag || file.md5 !== object.etag) problems.push(`${path}: other content`);
         if (row.permissions !== null && row.permissions !== file.permissions)
           problems.push(`${path}: permissions ${row.permissions}, ${file.permissions}`);
-        if (object.permissions !== null && row.permissions !== object.permissions)
+        // A listing that lies is recorded, and undone by the next one; what only an event had said of the file is then gone.
+        const lied = faults.fired.has('listing comes back empty') && row.permissions === null;
+        if (object.permissions !== null && row.permissions !== object.permissions && !lied)
           problems.push(`${path}: permissions ${object.permissions} in the bucket, ${row.permissions}`);
       }
     }
@@ -175,7 +177,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
     }
     faults.end();
     bucket.unlock();
-    for (let poll = 0; poll < 60 && !broker.isEmpty(); poll += 1) await drain();
+    for (let poll = 0; poll < 120 && !broker.isEmpty(); poll += 1) await drain();
     await reconcile();
     let last: CycleResult | undefined;
     for (let number = 0; number < 12 && last?.report.status !== 'idle'; number += 1) {
