@@ -24,7 +24,7 @@ export type Simulated = { readonly problems: readonly string[]; readonly fired: 
 
 /** Memory where the system has a disk of it: a run makes hundreds of synced writes. */
 const scratch = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-const rounds = 24;
+const rounds = 16;
 
 /**
  * One run: a producer changes a bucket, and the real log, projector, planner, gate and executor carry the changes over to a
