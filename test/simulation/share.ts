@@ -29,7 +29,9 @@ export const runShare = async (t: ExecutionContext, share: 0 | 1): Promise<void>
   }
   const counts = faultKinds.map((kind) => `${String(fired.get(kind) ?? 0).padStart(7)}  ${kind}`);
   // On standard error, which the test runner shows also when everything passes.
-  console.error(`  ${seeds.length} simulated seeds from ${first} on; how often each fault struck:\n${counts.join('\n')}`);
+  console.error(
+    `  ${seeds.length} simulated seeds from ${first} on; how often each fault struck:\n${counts.join('\n')}`,
+  );
   t.true(fired.size >= 20, 'at least 20 kinds of fault');
   if (all >= 500) t.is(fired.size, faultKinds.length, 'every kind of fault was injected');
 };
