@@ -1,3 +1,5 @@
+import { formatMutations } from './formats.ts';
+
 /**
  * Named breaks of the product, each with the tests that must notice it. `find` is replaced once, where it stands first in
  * the file; keep it short, and unlike anything else there. `match` picks tests by title (AVA's wildcards), so that a
@@ -372,4 +374,5 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/sources/http.test.ts'],
     match: 'a webhook*',
   },
+  ...formatMutations,
 ];

@@ -17,6 +17,15 @@ const token = 'webhook-token';
 /** A bucket of a real MinIO whose webhook is the service's receiver, and steps that wait for their messages. */
 export const connected = async (t: ExecutionContext, environment: Readonly<Record<string, string>> = {}) => {
   const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token } });
+  const recorded: string[] = [];
+  const listening = {
+    ...source,
+    receive: async (...how: Parameters<typeof source.receive>) => {
+      const deliveries = await source.receive(...how);
+      recorded.push(...deliveries.map(({ message }) => message.body.toString('utf8')));
+      return deliveries;
+    },
+  };
   const minio = await startMinio({
     webhook: { endpoint: `${source.url}/webhook`, authToken: `Bearer ${token}` },
   });
@@ -25,7 +34,7 @@ export const connected = async (t: ExecutionContext, environment: Readonly<Recor
   t.teardown(() => client.destroy());
   const Bucket = uniqueName('bucket');
   await client.send(new CreateBucketCommand({ Bucket }));
-  const service = await startService(t, source, minio, Bucket, environment);
+  const service = await startService(t, listening, minio, Bucket, environment);
   await client.send(
     new PutBucketNotificationConfigurationCommand({
       Bucket,
@@ -48,5 +57,6 @@ export const connected = async (t: ExecutionContext, environment: Readonly<Recor
     after(client.send(new DeleteObjectCommand({ Bucket, Key, ...(VersionId !== undefined && { VersionId }) })));
   const versioning = (Status: 'Enabled' | 'Suspended') =>
     client.send(new PutBucketVersioningCommand({ Bucket, VersioningConfiguration: { Status } }));
-  return { client, service, Bucket, after, put, remove, versioning };
+  /** `recorded`: the bodies of all messages so far. */
+  return { client, service, recorded, Bucket, after, put, remove, versioning };
 };

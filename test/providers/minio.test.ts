@@ -6,9 +6,10 @@ import {
   PutObjectTaggingCommand,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
+import fc from 'fast-check';
 import { installedTest } from '../support/servers.ts';
 import { connected } from './minio-bucket.ts';
-import { contents, listed } from './support.ts';
+import { contents, listed, tableOf } from './support.ts';
 
 installedTest('minio', 'what happens in a MinIO bucket stands in the file table, as its webhook told', async (t) => {
   const { client, service, Bucket, after, put, remove } = await connected(t);
@@ -114,3 +115,42 @@ installedTest('minio', 'the eight cases of a versioned bucket end as the bucket 
   await same('many at once: a marker again', undefined);
   t.like(service.consumed(), { quarantined: 0, duplicates: 0 });
 });
+
+installedTest(
+  'minio',
+  'whatever happened to versions, in whatever order it is told, the bucket is what counts',
+  async (t) => {
+    const { service, recorded, Bucket, put, remove, versioning } = await connected(t);
+    await versioning('Enabled');
+    const hide = async (key: string) => (await remove(key)).VersionId;
+    const one = await put('un-deleted', '1');
+    await put('un-deleted', '22');
+    await remove('un-deleted', await hide('un-deleted'));
+    await remove('un-deleted', one.VersionId);
+    await put('uncovered', '1');
+    await remove('uncovered', (await put('uncovered', '22')).VersionId);
+    await remove('gone', (await put('gone', '1')).VersionId);
+    await put('hidden', '1');
+    await hide('hidden');
+    await put('back', '1');
+    await hide('back');
+    await put('back', '4444');
+    await put('suspended', '1');
+    await versioning('Suspended');
+    await put('suspended', '55555');
+    await hide('suspended');
+    const expected = await listed(service.bucket);
+    t.deepEqual(Object.keys(expected), ['back', 'un-deleted', 'uncovered']);
+    t.deepEqual(contents(await service.files()), expected);
+
+    const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+    const orders = fc.sample(fc.shuffledSubarray([...recorded, ...recorded], { minLength: recorded.length }), {
+      numRuns: 25,
+      seed,
+    });
+    for (const order of orders) {
+      const told = [...order, ...recorded.filter((body) => !order.includes(body))];
+      t.deepEqual(await tableOf(told, service.bucket, Bucket), expected, `SEED=${seed}`);
+    }
+  },
+);

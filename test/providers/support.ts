@@ -9,6 +9,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import { type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
 import { openWorkspace, type Workspace } from '../../src/data-folder/workspace.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { takeIn } from '../../src/intake/intake.ts';
 import { createLogger } from '../../src/logger.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import type { Source } from '../../src/sources/source.ts';
@@ -135,3 +136,32 @@ export const contents = (
   files: Awaited<ReturnType<Service['files']>>,
 ): Record<string, { size: number | null; etag: string | null }> =>
   Object.fromEntries(Object.entries(files).map(([path, { size, etag }]) => [path, { size, etag }]));
+
+/** The file table that these message bodies come to, told one batch of a few after the other to a service of their own. */
+export const tableOf = async (
+  bodies: readonly string[],
+  bucket: Bucket,
+  bucketName: string,
+): Promise<Record<string, { size: number | null; etag: string | null }>> => {
+  const folder = await freshFolder();
+  const workspace = await openWorkspace(loadConfig({ DATA_DIR: folder }), 'test');
+  const { log, projector } = workspace;
+  for (let at = 0; at < bodies.length; at += 7) {
+    const deliveries = bodies.slice(at, at + 7).map((body, index) => ({
+      deliveryId: String(at + index),
+      message: { body: Buffer.from(body), attributes: {} },
+    }));
+    await takeIn(deliveries, {
+      log,
+      sourceName: 'test',
+      bucketName,
+      bucket,
+      permissions: { files: projector.database, acl: false },
+    });
+    await projector.catchUp();
+  }
+  const rows = await projector.database.all<FileRow>('SELECT * FROM file ORDER BY path');
+  await workspace.close();
+  await removeFolder(folder);
+  return Object.fromEntries(rows.map(({ path, size, etag }) => [path, { size, etag }]));
+};
