@@ -9,6 +9,7 @@ import { openLogForReading } from '../../src/log/log.ts';
 import { countQuarantined } from '../../src/log/quarantine.ts';
 import { openProjections } from '../../src/status/projections.ts';
 import { verify } from '../../src/verify/verify.ts';
+import { secrets } from '../support/canary.ts';
 import { type Finished, runCli, startCli } from '../support/cli.ts';
 import { startFauxqsServer } from '../support/fauxqs.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -130,7 +131,7 @@ export const prepareScenes = async () => {
           const live = await openProjections(join(data, 'projections.db'), log.logId);
           if (!live) return ['the projections are of another log'];
           const found: string[] = [];
-          const client = createFileManagerClient({ baseUrl: url });
+          const client = createFileManagerClient({ baseUrl: url, token: secrets.FILE_MANAGER_TOKEN });
           for await (const line of verify({ bucket, database: live.database, fileManager: client, checksum: true }))
             if (line.sign !== '=' || line.projection !== '=')
               found.push(`${line.sign}${line.projection} ${line.path} ${line.detail}`);
