@@ -1,4 +1,4 @@
-import { createReadStream, existsSync } from 'node:fs';
+import { createReadStream, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canary } from '../../scripts/canary.ts';
@@ -22,7 +22,7 @@ const holdsCanary = async (path: string): Promise<boolean> => {
 
 /** The files beneath a folder in whose names or bytes a secret stands. */
 export const filesWithSecrets = async (folder: string): Promise<string[]> => {
-  if (!existsSync(folder)) return [];
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
   const found: string[] = [];
   for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
