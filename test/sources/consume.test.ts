@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { lastValueFrom, toArray } from 'rxjs';
-import { FatalError, RetryableError } from '../../src/errors.ts';
+import { ConfigError, FatalError, RetryableError } from '../../src/errors.ts';
 import { consume } from '../../src/sources/consume.ts';
 import { every } from '../../src/sources/every.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
@@ -126,4 +126,14 @@ test('an ack that the broker does not take is told, and ends nothing', async (t)
     consume(failing, async () => 1, { limits, signal: new AbortController().signal, idleMs: 10 }).pipe(toArray()),
   );
   t.like(result, { kind: 'committed', ackProblem: '1 message not deleted' });
+});
+
+test('an ack that is refused for good ends the stream: the messages would come again for ever', async (t) => {
+  const { source, told } = broker(['a']);
+  const denied: Source = { ...source, ack: async () => Promise.reject(new ConfigError('no permission to delete')) };
+  await t.throwsAsync(
+    lastValueFrom(consume(denied, async () => 1, { limits, signal: new AbortController().signal, idleMs: 10 })),
+    { message: 'no permission to delete' },
+  );
+  t.deepEqual(told, ['close']);
 });

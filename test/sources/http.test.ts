@@ -28,6 +28,8 @@ test('a webhook is answered only after its message was acked, and not let in wit
     ),
     401,
   );
+  for (const other of ['', 'r', 'righ', 'right ', 'rightright', 'RIGHT'])
+    t.is((await post(other)).status, 401, 'whatever its length');
   let answered = false;
   const answer = post('right').then((response) => {
     answered = true;
