@@ -238,11 +238,14 @@ const diffBars = { cmp: 2, 'comm -3': 1, 'csv-diff (Rust)': 0.5, duckdb: 1, pand
 const changedBars = { 'comm -3': 1, 'csv-diff (Rust)': 1, duckdb: 1, pandas: 1 };
 
 export const benchmarks: readonly Benchmark[] = [
+  diff(200_000, 0.003, {}),
   diff(1_000_000, 0.003, diffBars),
   diff(5_000_000, 0.003, diffBars),
   diff(1_000_000, 0.2, changedBars),
+  snapshotExport(200_000),
   snapshotExport(1_000_000),
   snapshotExport(5_000_000),
+  replay(200_000),
   replay(1_000_000),
   replay(5_000_000),
   append(1_000_000),

@@ -8,11 +8,11 @@ import { cpus, release, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { type Benchmark, benchmarks, buildProduct } from './benchmarks.ts';
 import { dataFolder } from './data.ts';
-import { type Contender, type Measured, measure, median, runOnce } from './measure.ts';
+import { type Contender, type Measured, measure, runOnce } from './measure.ts';
+import { type Result, type Results, resultsFile, tableOf, writeReadme } from './results.ts';
 
 const rounds = Number(process.env['ROUNDS'] ?? 5);
 const wanted = process.argv[2] ?? '';
-const resultsFile = join(import.meta.dirname, 'results.json');
 
 const versionOf = (command: string, ...args: string[]): string => {
   try {
@@ -44,29 +44,6 @@ const machine = {
 const isThere = ({ command: [program] }: Contender): boolean =>
   program.includes('/') ? existsSync(program) : versionOf('sh', '-c', `command -v ${program}`) !== 'not there';
 
-const seconds = (value: number): string => `${value.toFixed(value < 1 ? 3 : 2)} s`;
-
-/** One line a contender: median, least and most; our median by theirs, and whether that keeps the bar. */
-const linesOf = ({ items, bars }: Benchmark, measured: readonly Measured[], missing: readonly string[]): string[] => {
-  const [ours] = measured;
-  const own = median(ours?.runs.map((run) => run.seconds) ?? []);
-  const lines = measured.map(({ name, runs, items: count = items }) => {
-    const times = runs.map((run) => run.seconds);
-    // By rates, where the two work on different numbers of items.
-    const ratio = own / items / (median(times) / count);
-    const bar = bars[name];
-    const verdict = bar === undefined ? '' : `${ratio <= bar ? 'kept' : 'MISSED'} (${bar.toFixed(2)})`;
-    const rate = items > 1 ? `${Math.round(count / median(times)).toLocaleString('en')}/s` : '';
-    return `| ${name} | ${seconds(median(times))} | ${seconds(Math.min(...times))}–${seconds(Math.max(...times))} | ${rate} | ${name === 'ours' ? '' : ratio.toFixed(2)} | ${verdict} | ${Math.round(Math.max(...runs.map((run) => run.rssMb)))} MB |`;
-  });
-  return [
-    '| who | median | least–most | rate | ours / theirs | bar | peak RSS |',
-    '|---|---|---|---|---|---|---|',
-    ...lines,
-    ...missing.map((name) => `| ${name} | not installed here: no ratio | | | | | |`),
-  ];
-};
-
 const measureRounds = async (benchmark: Benchmark): Promise<void> => {
   console.log(`\n## ${benchmark.name}\n`);
   const { input, contenders, round, end } = await benchmark.prepare();
@@ -86,11 +63,12 @@ const measureRounds = async (benchmark: Benchmark): Promise<void> => {
   } finally {
     await end?.();
   }
-  const lines = linesOf(benchmark, measured, missing);
-  console.log(`${input}; ${rounds} runs each, in turns\n\n${lines.join('\n')}`);
-  const all = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Record<string, unknown>) : {};
-  all[benchmark.name] = { at: new Date().toISOString(), machine, input, rounds, bars: benchmark.bars, measured };
-  writeFileSync(resultsFile, `${JSON.stringify(all, null, 2)}\n`);
+  const { name, items, bars } = benchmark;
+  const result: Result = { at: new Date().toISOString(), machine, input, items, rounds, bars, missing, measured };
+  console.log(`${input}; ${rounds} runs each, in turns\n\n${tableOf(result)}`);
+  const all = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : {};
+  writeFileSync(resultsFile, `${JSON.stringify({ ...all, [name]: result }, null, 2)}\n`);
+  writeReadme(benchmarks.map((one) => one.name));
 };
 
 mkdirSync(dataFolder, { recursive: true });
