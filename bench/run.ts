@@ -30,7 +30,7 @@ const python = join(import.meta.dirname, '..', '.tools', 'bench', 'python', 'bin
 const machine = {
   cpu: `${cpus().length} × ${cpus()[0]?.model}`,
   memory: `${Math.round(totalmem() / 1e9)} GB`,
-  kernel: `Linux ${release()}`,
+  kernel: `Linux ${release().split('-')[0]}`,
   versions: [
     `Node ${process.version}`,
     `sqlite3 ${versionOf('sqlite3', '--version').split(' ')[0]}`,

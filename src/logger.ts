@@ -1,18 +1,21 @@
-import { type Logger, pino } from 'pino';
+import { createRequire } from 'node:module';
+import type { Logger } from 'pino';
 
 export type { Logger };
 
-/** Loaded only where logs are read by a person. */
-const pretty = process.stderr.isTTY ? (await import('pino-pretty')).default : undefined;
+/** Loaded when the first logger is made: a command that logs nothing starts faster by a tenth. */
+const load = createRequire(import.meta.url);
 
 /** Logs go to standard error: JSON lines, or readable text when that is a terminal. Messages are constant, facts are fields. */
 export const createLogger = (level: string): Logger => {
+  const { pino } = load('pino') as typeof import('pino');
   const redact = {
     paths: ['secretKey', '*.secretKey', 'token', '*.token', 'authorization', '*.authorization'],
     censor: '***',
   };
   const options = { level, redact, base: null };
-  if (pretty) {
+  if (process.stderr.isTTY) {
+    const pretty = load('pino-pretty') as typeof import('pino-pretty');
     return pino(options, pretty({ destination: 2, sync: true, ignore: 'pid,hostname', translateTime: 'SYS:HH:MM:ss' }));
   }
   return pino({ ...options, timestamp: pino.stdTimeFunctions.isoTime }, pino.destination({ dest: 2, sync: true }));

@@ -4,7 +4,7 @@ import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
 import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
-import { createLogger } from './logger.ts';
+import { createLogger, type Logger } from './logger.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
 
@@ -56,10 +56,14 @@ const execute = async (
       ...(flags.dataDir !== undefined && { DATA_DIR: flags.dataDir }),
       ...(flags.logLevel !== undefined && { LOG_LEVEL: flags.logLevel }),
     });
+    let logger: Logger | undefined;
     const context: Context = {
       command,
       config,
-      logger: createLogger(config.text('LOG_LEVEL')),
+      get logger() {
+        logger ??= createLogger(config.text('LOG_LEVEL'));
+        return logger;
+      },
       signal: stopSignal(),
       print: (text) => process.stdout.write(text),
       openWorkspace: async () => (await import('./data-folder/workspace.ts')).openWorkspace(config, command),
