@@ -76,6 +76,14 @@ const execute = async (
   }
 };
 
+/**
+ * The command has ended. A connection that its server keeps open must not keep the process: it ends by force a while later,
+ * once all that was printed has been taken.
+ */
+const endSoon = (): void => {
+  setTimeout(() => (process.stdout.writableLength > 0 ? endSoon() : process.exit()), 3_000).unref();
+};
+
 const addCommand = (parent: Command, entry: CommandEntry): void => {
   const command = parent
     .command([entry.name, entry.arguments].filter(Boolean).join(' '))
@@ -92,6 +100,7 @@ const addCommand = (parent: Command, entry: CommandEntry): void => {
         .flat()
         .filter((word): word is string => typeof word === 'string');
       await execute(entry, words, parsed.at(-2) as Flags);
+      endSoon();
     });
 };
 
@@ -99,7 +108,7 @@ const program = new Command('s3-sync')
   .description('Keeps a file manager equal to an S3-compatible bucket.')
   .addHelpText(
     'after',
-    '\nExit codes: 0 done, 1 failed, 2 usage or configuration, 3 held by the safety gate.\nEvery command has --help with an example.',
+    '\nExit codes: 0 done, 1 failed, 2 usage or configuration,\n3 held by the safety gate. Every command has --help with an example.',
   )
   .showHelpAfterError('(s3-sync help shows the commands)')
   .configureHelp({ sortSubcommands: false })
@@ -110,7 +119,11 @@ for (const entry of catalogue) {
   if (entry.group && !groups.has(entry.group)) {
     groups.set(
       entry.group,
-      program.command(entry.group).description('messages that could not be understood').exitOverride(),
+      program
+        .command(entry.group)
+        .description('messages that could not be understood')
+        .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
+        .exitOverride(),
     );
   }
   addCommand(entry.group ? (groups.get(entry.group) as Command) : program, entry);

@@ -87,6 +87,8 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   let ended = 0;
   const schedule = createSchedule(plan.steps, (index, state) => {
     tally.settled(operationAt(plan, index), state);
+    // What was never tried is no progress.
+    if (state === 'skipped' || state === 'not attempted') return;
     ended += 1;
     onProgress?.(ended, tally.bytes);
   });

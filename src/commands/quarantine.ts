@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
-import { exitCode, FatalError } from '../errors.ts';
+import { ConfigError, exitCode } from '../errors.ts';
 import { takeIn } from '../intake/intake.ts';
 import {
   dropQuarantined,
@@ -42,13 +42,13 @@ const allIds = async (database: Queries): Promise<number[]> => {
 
 const idsOf = async (database: Queries, ids: readonly string[], all: boolean): Promise<number[]> => {
   if (all) return allIds(database);
-  if (ids.length === 0) throw new FatalError('name the messages by their ids, or use --all');
+  if (ids.length === 0) throw new ConfigError('name the messages by their ids, or use --all');
   return ids.map(idOf);
 };
 
 const idOf = (id: string): number => {
   if (/^\d{1,15}$/.test(id)) return Number(id);
-  throw new FatalError(`${JSON.stringify(id)} is no id: 's3-sync quarantine list' shows them`);
+  throw new ConfigError(`${JSON.stringify(id)} is no id: 's3-sync quarantine list' shows them`);
 };
 
 const roomLine = ({ entries, bytes, full }: Room): string => {

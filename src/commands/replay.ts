@@ -32,10 +32,9 @@ export const openExistingLog = async (config: Config): Promise<Log> => {
   return openLogForReading(config.paths.log);
 };
 
-const offsetOf = (text: string | undefined, flag: string, fallback: number): number => {
+const wholeNumber = (text: string | undefined, expected: string, fallback: number): number => {
   if (text === undefined) return fallback;
-  if (!/^\d{1,15}$/.test(text))
-    throw new ConfigError(`${flag}: expected an offset, a whole number, found ${JSON.stringify(text)}`);
+  if (!/^\d{1,15}$/.test(text)) throw new ConfigError(`${expected}, a whole number, found ${JSON.stringify(text)}`);
   return Number(text);
 };
 
@@ -106,14 +105,17 @@ const syncFile = async (path: string): Promise<void> => {
 /** Folds the log again: everything, up to an offset, into another file, or prints it. */
 export const runReplay = async (context: Context, flags: ReplayFlags): Promise<number> => {
   const { config } = context;
+  const from = Math.max(1, wholeNumber(flags.from, '--from: expected an offset', 1));
+  const upTo = wholeNumber(flags.to, '--to: expected an offset', Number.POSITIVE_INFINITY);
+  const rate = wholeNumber(flags.rate, '--rate: expected a number of events a second', Number.POSITIVE_INFINITY);
+  if (rate < 1) throw new ConfigError('--rate: expected at least 1 event a second');
+  if (flags.print && flags.into !== undefined) throw new ConfigError('--print and --into exclude each other');
   const log = await openExistingLog(config);
   try {
     const last = await log.last();
-    const from = Math.max(1, offsetOf(flags.from, '--from', 1));
-    const to = Math.min(last, offsetOf(flags.to, '--to', last));
-    const rate = flags.rate === undefined ? Number.POSITIVE_INFINITY : offsetOf(flags.rate, '--rate', 1);
+    if (Number.isFinite(upTo) && upTo > last) throw new ConfigError(`--to ${upTo}: the log ends at offset ${last}`);
+    const to = Math.min(last, upTo);
     if (from > to + 1) throw new ConfigError(`--from ${from} lies behind ${to}, the last offset to replay`);
-    if (rate < 1) throw new ConfigError('--rate: expected at least 1 event a second');
     if (flags.print) {
       await printEvents(context, log, from, to, rate);
       return exitCode.done;

@@ -16,6 +16,8 @@ const connectMs = 10_000;
 /** End-to-end self test against what is configured. Every check runs; the exit code says whether all of them held. */
 export const runSelfTest = async (context: Context, flags: { json?: boolean }): Promise<number> => {
   requireBothSides(context);
+  // First of all: where the daemon has it, all of this is handed over.
+  const workspace = await context.openWorkspace();
   const checks: Check[] = [];
   const check = async (name: string, work: () => Promise<string>): Promise<void> => {
     const started = Date.now();
@@ -58,7 +60,6 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
     }
     return `${name} can be received from`;
   });
-  const workspace = await context.openWorkspace();
   try {
     await check(
       'database',

@@ -21,9 +21,12 @@ export type Config = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+/** Without the user name and password, and without the query, that an address may carry. */
+const harmless = (value: string): string => value.replace(/\/\/[^/\s,@]*@/g, '//***@').replace(/\?[^,\s]*/g, '?***');
+
 const problemOf = (setting: Setting, value: string): string | undefined => {
   const bad = (expected: string): string =>
-    `${setting.env}: expected ${expected}${setting.secret ? '' : `, found ${JSON.stringify(value)}`}`;
+    `${setting.env}: expected ${expected}${setting.secret ? '' : `, found ${JSON.stringify(harmless(value))}`}`;
   switch (setting.kind) {
     case 'url':
       return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
@@ -34,6 +37,8 @@ const problemOf = (setting: Setting, value: string): string | undefined => {
     case 'count':
     case 'milliseconds':
       return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : bad('a whole number above 0');
+    case 'port':
+      return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? undefined : bad('a port number');
     case 'seconds':
       if (setting.zero && /^0+$/.test(value)) return undefined;
       return /^\d{1,8}(\.\d+)?$/.test(value) && Number(value) > 0 ? undefined : bad('a number of seconds above 0');

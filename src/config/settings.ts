@@ -6,7 +6,18 @@ export type Setting = {
   readonly meaning: string;
   /** Text of the default; empty when there is none. */
   readonly fallback: string;
-  readonly kind: 'text' | 'url' | 'urls' | 'count' | 'seconds' | 'milliseconds' | 'share' | 'flag' | 'choice' | 'path';
+  readonly kind:
+    | 'text'
+    | 'url'
+    | 'urls'
+    | 'count'
+    | 'port'
+    | 'seconds'
+    | 'milliseconds'
+    | 'share'
+    | 'flag'
+    | 'choice'
+    | 'path';
   readonly choices?: readonly string[];
   /** 0 is allowed, and means none. */
   readonly zero?: true;
@@ -142,7 +153,7 @@ export const settings = [
   },
   {
     env: 'HTTP_PORT',
-    kind: 'count',
+    kind: 'port',
     fallback: '',
     meaning: 'port of the HTTP receiver (Pub/Sub push, MinIO and Ceph webhooks)',
   },

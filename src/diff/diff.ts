@@ -2,7 +2,7 @@ import { type FileRow, sameContent, samePermissions } from '../../projections/ro
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
 import { comparePaths } from '../plan/paths.ts';
-import { rowOf } from '../snapshot/csv.ts';
+import { fieldsOf, rowOf } from '../snapshot/csv.ts';
 import { openRecords, type Records, sharedRecords } from './records.ts';
 
 /** Counts of one diff, by path. */
@@ -26,7 +26,7 @@ export const diffSnapshots = (oldPath: string, newPath: string, onChange: (chang
   const b: Side = { records: openRecords(newPath), row: undefined, length: 0, previous: undefined };
   try {
     for (;;) {
-      if (!a.row && !b.row) skipShared(a.records, b.records);
+      if (!a.row && !b.row) skipShared(a, b);
       const have = current(a);
       const want = current(b);
       if (!have && !want) return summary;
@@ -54,14 +54,19 @@ export const diffSnapshots = (oldPath: string, newPath: string, onChange: (chang
   }
 };
 
-const skipShared = (a: Records, b: Records): void => {
+const skipShared = (a: Side, b: Side): void => {
   for (;;) {
-    a.fill();
-    b.fill();
-    const shared = sharedRecords(a, b);
-    if (shared === 0) return;
-    a.skip(shared);
-    b.skip(shared);
+    a.records.fill();
+    b.records.fill();
+    const shared = sharedRecords(a.records, b.records);
+    if (!shared) return;
+    const { window, start } = a.records;
+    // The next record of either side must come after the last one that both share.
+    const last = window.toString('utf8', start + shared.last, start + shared.length - 1);
+    a.previous = fieldsOf(last)[0];
+    b.previous = a.previous;
+    a.records.skip(shared.length);
+    b.records.skip(shared.length);
   }
 };
 

@@ -72,15 +72,22 @@ export const openRecords = (path: string): Records => {
     },
     close: (): void => closeSync(descriptor),
   };
-  records.fill();
-  const first = window.indexOf(newline);
-  const found = window.toString(
-    'utf8',
-    0,
-    first === -1 || first >= records.end ? Math.min(records.end, 200) : first + 1,
-  );
+  try {
+    records.fill();
+  } catch (error) {
+    closeSync(descriptor);
+    throw new FatalError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
+  }
+  const read = window.subarray(0, records.end);
+  const first = read.indexOf(newline);
+  const found = read.toString('utf8', 0, Math.min(first === -1 ? read.length : first + 1, 300));
   if (found !== header) {
     closeSync(descriptor);
+    if (found === '') throw new FatalError(`${path} is empty: a snapshot has at least its header, ${header.trim()}`);
+    if (found.startsWith('\ufeff'))
+      throw new FatalError(`${path} begins with a byte order mark: a snapshot is UTF-8 without one`);
+    if (found === `${header.trim()}\r\n`)
+      throw new FatalError(`${path} has CRLF line ends: a snapshot's lines end in LF alone`);
     const wanted = header.trim().split(',');
     const missing = wanted.filter((name) => !found.trim().split(',').includes(name));
     throw new FatalError(
@@ -91,11 +98,14 @@ export const openRecords = (path: string): Records => {
   return records;
 };
 
+/** What two windows share from their start: whole records, `length` bytes of them, the last one from `last` on. */
+export type Shared = { readonly length: number; readonly last: number };
+
 /**
- * How many bytes two windows share from their start, cut back to the end of a whole record. Blocks double in size, so
- * that a nearby difference is found cheaply and a long run costs what `cmp` costs.
+ * Compares two windows. Blocks double in size, so that a nearby difference is found cheaply and a long run costs what `cmp`
+ * costs. Undefined when not even one record is the same.
  */
-export const sharedRecords = (a: Records, b: Records): number => {
+export const sharedRecords = (a: Records, b: Records): Shared | undefined => {
   const most = Math.min(a.end - a.start, b.end - b.start);
   let equal = 0;
   let block = 256;
@@ -110,20 +120,24 @@ export const sharedRecords = (a: Records, b: Records): number => {
     equal = next;
     block *= 2;
   }
-  if (equal === 0) return 0;
   const shared = a.window.subarray(a.start, a.start + equal);
-  const cut = shared.lastIndexOf(newline) + 1;
-  if (cut === 0) return 0;
-  return shared.includes(quote) ? lastRecordEnd(shared, cut) : cut;
+  const length = shared.lastIndexOf(newline) + 1;
+  if (length === 0) return undefined;
+  if (shared.includes(quote)) return lastRecordOf(shared, length);
+  return { length, last: length === 1 ? 0 : shared.lastIndexOf(newline, length - 2) + 1 };
 };
 
-/** The end of the last whole record before `cut`, where quoted fields may hold line ends. */
-const lastRecordEnd = (bytes: Buffer, cut: number): number => {
+/** The last whole record before `cut`, where quoted fields may hold line ends. */
+const lastRecordOf = (bytes: Buffer, cut: number): Shared | undefined => {
   let quotes = false;
-  let end = 0;
+  let last = 0;
+  let length = 0;
   for (let at = 0; at < cut; at++) {
     if (bytes[at] === quote) quotes = !quotes;
-    else if (bytes[at] === newline && !quotes) end = at + 1;
+    else if (bytes[at] === newline && !quotes) {
+      last = length;
+      length = at + 1;
+    }
   }
-  return end;
+  return length === 0 ? undefined : { length, last };
 };

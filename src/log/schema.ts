@@ -79,6 +79,11 @@ CREATE TABLE IF NOT EXISTS quarantine (
  * another log is recognised by it and rebuilt. Throws FatalError for a log from a newer version of the service.
  */
 export const prepareLog = async (database: Database): Promise<{ logId: string }> => {
+  const tables = await database.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'");
+  if (tables.length > 0 && !tables.some(({ name }) => name === 'event')) {
+    const names = tables.map(({ name }) => name).join(', ');
+    throw new FatalError(`${database.path} holds something else than an event log (${names}): name another file`);
+  }
   await database.transaction(async (queries) => {
     await queries.exec(schema);
     await queries.run(`INSERT OR IGNORE INTO meta VALUES ('version', ?), ('log_id', ?)`, [

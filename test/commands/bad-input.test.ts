@@ -29,7 +29,15 @@ for (const [title, args, environment, code, message] of [
   ['an unknown flag', ['status', '--jsn'], {}, 2, /Did you mean --json\?/],
   ['an unreachable bucket', ['initial-sync'], unreachable, 1, /cannot be reached .*check CUSTOMER_S3_ENDPOINT/],
   ['a file that is not there', ['ingest', 'nowhere.jsonl'], {}, 1, /cannot read nowhere.jsonl: there is no such file/],
-  ['an offset that is none', ['replay', '--from', 'x', '--print'], {}, 1, /there is no event log/],
+  ['an offset that is none', ['replay', '--from', 'x', '--print'], {}, 2, /--from: expected an offset/],
+  ['an id that is none', ['quarantine', 'drop', 'x'], {}, 2, /is no id/],
+  [
+    'an address with a password in it',
+    ['status'],
+    { REPORT_URLS: 'ftp://user:canary-secret@h/x?key=canary-secret' },
+    2,
+    /REPORT_URLS: expected addresses.*ftp:\/\/\*\*\*@h\/x\?\*\*\*/,
+  ],
 ] as const) {
   test(`${title} is answered with what to do, and the right exit code`, async (t) => {
     const result = await runCli(args, { DATA_DIR: await freshFolder(), ...environment });

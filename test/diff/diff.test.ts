@@ -151,3 +151,34 @@ for (const [title, text, message] of [
     t.throws(() => diffSnapshots(join(folder, 'bad.csv'), join(folder, 'good.csv'), () => undefined), { message });
   });
 }
+
+test('a path that stands twice is refused, also where the first of them is in both snapshots', async (t) => {
+  const folder = await freshFolder();
+  const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
+  for (const name of ['x', '"x,y"']) {
+    const line = (id: number): string => `${name},${id},,3,e,0644,2026-01-01T00:00:00Z,${id}\n`;
+    await writeFile(a, `${header}${line(1)}${line(2)}`);
+    await writeFile(b, `${header}${line(1)}`);
+    for (const [one, other] of [
+      [a, b],
+      [b, a],
+    ] as const)
+      t.throws(() => diffSnapshots(one, other, () => undefined), { message: /rows must be sorted .* each path once/ });
+  }
+});
+
+for (const [title, text, message] of [
+  ['an empty file', '', /is empty: a snapshot has at least its header/],
+  ['a header without its line end', header.trim(), /expected path/],
+  ['a byte order mark', `\ufeff${header}`, /byte order mark/],
+  ['CRLF', header.replace('\n', '\r\n'), /CRLF line ends/],
+] as const) {
+  test(`${title} is told by name, and nothing else is shown`, async (t) => {
+    const folder = await freshFolder();
+    await writeFile(join(folder, 'bad.csv'), text);
+    await writeFile(join(folder, 'good.csv'), header);
+    const error = t.throws(() => diffSnapshots(join(folder, 'bad.csv'), join(folder, 'good.csv'), () => undefined));
+    t.regex(error?.message ?? '', message);
+    t.true((error?.message.length ?? 0) < 1_000);
+  });
+}
