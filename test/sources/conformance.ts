@@ -33,8 +33,10 @@ export type ConformanceOptions = {
     run: (t: ExecutionContext, fresh: () => Promise<Wire>) => Promise<void>,
     order: TestOrder,
   ) => void;
-  /** Silence after which a source has nothing more, milliseconds. Longer than its redelivery takes. */
+  /** Silence after which nothing more comes that was given back, milliseconds. */
   readonly silenceMs: number;
+  /** Silence after which nothing more comes that was never acked: longer than a lease. */
+  readonly leaseMs: number;
   /** False for a file: nobody remembers acks, and who reads it again gets everything again. */
   readonly remembersAcks: boolean;
   /** False for a file. */
@@ -88,7 +90,7 @@ const crash = async (spec: SourceSpec, data: string, at: 'before commit' | 'afte
 };
 
 /** What every source does, on its real server. */
-export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: ConformanceOptions): void => {
+export const conformance = ({ test, silenceMs, leaseMs, remembersAcks, hasServer }: ConformanceOptions): void => {
   const within = (
     title: string,
     run: (t: ExecutionContext, place: { wire: Wire; data: string }) => Promise<void>,
@@ -111,18 +113,22 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
   /** Nothing comes any more: every ack has arrived. */
   const isDrained = async (t: ExecutionContext, { wire, data }: { wire: Wire; data: string }): Promise<void> => {
     if (!remembersAcks) return;
-    const results = await subscribe({ spec: wire.spec, data, idleMs: silenceMs });
+    const results = await subscribe({ spec: wire.spec, data, idleMs: leaseMs });
     t.is(sum(results, 'messages'), 0, 'what was acked does not come again');
   };
 
-  within('each message is delivered, and acked for good', async (t, place) => {
-    await place.wire.send(bodiesOf(50));
-    const results = await subscribe({ ...placed(place), until: ({ last }) => last >= 50 });
-    t.is(sum(results, 'appended'), 50);
-    t.is(sum(results, 'duplicates'), 0);
-    await holdsExactly(t, place.data, 50);
-    await isDrained(t, place);
-  });
+  within(
+    'each message is delivered, and acked for good',
+    async (t, place) => {
+      await place.wire.send(bodiesOf(50));
+      const results = await subscribe({ ...placed(place), until: ({ last }) => last >= 50 });
+      t.is(sum(results, 'appended'), 50);
+      t.is(sum(results, 'duplicates'), 0);
+      await holdsExactly(t, place.data, 50);
+      await isDrained(t, place);
+    },
+    'together',
+  );
 
   within('what is given back is delivered again, and a fact that is sent twice counts once', async (t, place) => {
     const bodies = bodiesOf(30);
@@ -190,22 +196,26 @@ export const conformance = ({ test, silenceMs, remembersAcks, hasServer }: Confo
     within(`a crash ${moment} loses nothing and doubles nothing`, crashes, 'together');
   }
 
-  within('a message that is not understood goes to quarantine, and nothing behind it waits', async (t, place) => {
-    const poison = [
-      '{"id":"p1","type":"create"',
-      '{"id":"p2","type":"explode","time":"2026-01-01T00:00:00Z","path":"a"}',
-    ];
-    await place.wire.send([...bodiesOf(5), ...poison, ...bodiesOf(5, 5)]);
-    const results = await subscribe({ ...placed(place), messagesMax: 4, until: ({ messages }) => messages >= 12 });
-    t.is(sum(results, 'quarantined'), 2);
-    await holdsExactly(t, place.data, 10);
-    const database = await openDatabase({ path: join(place.data, 'events.db'), mode: 'read' });
-    const kept = await database.all<{ body: Buffer; reason: string }>('SELECT body, reason FROM quarantine');
-    await database.close();
-    t.deepEqual(kept.map(({ body }) => body.toString()).sort(), [...poison].sort());
-    t.true(kept.every(({ reason }) => reason.length > 10));
-    await isDrained(t, place);
-  });
+  within(
+    'a message that is not understood goes to quarantine, and nothing behind it waits',
+    async (t, place) => {
+      const poison = [
+        '{"id":"p1","type":"create"',
+        '{"id":"p2","type":"explode","time":"2026-01-01T00:00:00Z","path":"a"}',
+      ];
+      await place.wire.send([...bodiesOf(5), ...poison, ...bodiesOf(5, 5)]);
+      const results = await subscribe({ ...placed(place), messagesMax: 4, until: ({ messages }) => messages >= 12 });
+      t.is(sum(results, 'quarantined'), 2);
+      await holdsExactly(t, place.data, 10);
+      const database = await openDatabase({ path: join(place.data, 'events.db'), mode: 'read' });
+      const kept = await database.all<{ body: Buffer; reason: string }>('SELECT body, reason FROM quarantine');
+      await database.close();
+      t.deepEqual(kept.map(({ body }) => body.toString()).sort(), [...poison].sort());
+      t.true(kept.every(({ reason }) => reason.length > 10));
+      await isDrained(t, place);
+    },
+    'together',
+  );
 
   within('a backlog of 10,000 messages is taken in bounded batches, each message once', async (t, place) => {
     await place.wire.send(bodiesOf(10_000));

@@ -6,6 +6,7 @@ import { conformance } from './conformance.ts';
 
 conformance({
   silenceMs: 100,
+  leaseMs: 100,
   remembersAcks: false,
   hasServer: false,
   test: (title, run) =>

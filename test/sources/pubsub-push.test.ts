@@ -11,6 +11,7 @@ test.after.always('stop the second emulator', async () => {
 
 conformance({
   silenceMs: 2_000,
+  leaseMs: 2_000,
   remembersAcks: true,
   hasServer: true,
   test: (title, run, order) =>

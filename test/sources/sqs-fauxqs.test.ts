@@ -6,6 +6,7 @@ import { queueWire } from './queue.ts';
 for (const fifo of [false, true]) {
   conformance({
     silenceMs: 2_500,
+    leaseMs: 4_500,
     remembersAcks: true,
     hasServer: true,
     test: (title, run, order) =>

@@ -12,6 +12,7 @@ test.after.always('stop the second LocalStack', async () => {
 for (const fifo of [false, true]) {
   conformance({
     silenceMs: 2_500,
+    leaseMs: 4_500,
     remembersAcks: true,
     hasServer: true,
     test: (title, run, order) =>

@@ -9,6 +9,7 @@ const token = 'webhook-token';
 
 conformance({
   silenceMs: 300,
+  leaseMs: 300,
   remembersAcks: true,
   hasServer: true,
   test: (title, run, order) =>
