@@ -79,7 +79,10 @@ test('a schedule never overlaps, survives errors, and ends after the run in hand
 
 test('what a step has no room for stays unacked and goes back later, and the rest of its batch is acked', async (t) => {
   const { source, told } = broker(['a', 'bad', 'c']);
-  const step = async (deliveries: readonly Delivery[]) => deliveries;
+  const step = async (deliveries: readonly Delivery[]) => {
+    await sleep(20);
+    return deliveries;
+  };
   const refusedBy = (deliveries: readonly Delivery[]) => deliveries.filter(({ deliveryId }) => deliveryId === 'bad');
   const results = await lastValueFrom(
     consume(source, step, { limits, signal: new AbortController().signal, idleMs: 10, refusedBy }).pipe(toArray()),
