@@ -1,0 +1,48 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { runCli } from '../support/cli.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+
+const created = (id: string, path: string): string =>
+  JSON.stringify({ id, type: 'create', time: '2026-01-01T00:00:00Z', path, size: 1 });
+
+test('ingest takes in what it can, and says what quarantine had no room for', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, 'events.jsonl');
+  const environment = { DATA_DIR: join(folder, 'data') };
+  const bad = Array.from({ length: 10_050 }, (_, n) => `not an event ${n}`);
+  await writeFile(file, [created('1', 'first'), ...bad, created('2', 'last')].join('\n'));
+  const { code, stdout, stderr } = await runCli(['ingest', file], environment);
+  t.is(code, 1, stderr);
+  t.regex(stdout, /10052 messages: 2 new events, 0 duplicates, 0 ignored, 10000 in quarantine/);
+  t.regex(stderr, /quarantine is full: 50 messages .* are not understood and were not kept/);
+  await removeFolder(folder);
+});
+
+test('ingest reads lines as bytes: any character may stand in a path, and one endless line costs only itself', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, 'events.jsonl');
+  const environment = { DATA_DIR: join(folder, 'data') };
+  const path = 'a\u2028b\u2029c\u0085d';
+  const notText = Buffer.from([0x7b, 0xff, 0xfe, 0x0a]);
+  const endless = Buffer.alloc(17 * 1024 * 1024, 'x');
+  await writeFile(
+    file,
+    Buffer.concat([
+      Buffer.from(`${created('1', path)}\n`),
+      notText,
+      endless,
+      Buffer.from(`\r\n${created('2', 'last')}`),
+    ]),
+  );
+  const { code, stdout, stderr } = await runCli(['ingest', file, '--json'], environment);
+  t.is(code, 0, stderr);
+  t.like(JSON.parse(stdout), { messages: 4, appended: 2, quarantined: 2, refused: 0, files: 2 });
+  const listed = await runCli(['quarantine', 'list'], environment);
+  t.regex(listed.stdout, /line 3 has 17825793 bytes, more than the 16777216 that are read; its first 65536 are kept/);
+  t.regex(listed.stdout, /not valid UTF-8/);
+  const rows = await runCli(['snapshot'], environment);
+  t.true(rows.stdout.includes(path), 'the path is whole');
+  await removeFolder(folder);
+});
