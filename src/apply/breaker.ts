@@ -47,8 +47,9 @@ export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
     const onAbort = (): void => aborted.resolve();
     signal.addEventListener('abort', onAbort, { once: true });
     const woken = new AbortController();
-    const wait = (openUntil ?? 0) - clock.now();
-    const slept = probing || wait <= 0 ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
+    // Not below 0: the time may have come since it was looked at, and then nobody else would wake this one.
+    const wait = Math.max(0, (openUntil ?? 0) - clock.now());
+    const slept = probing ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
     await Promise.race([changed.promise, aborted.promise, ...slept]);
     woken.abort();
     signal.removeEventListener('abort', onAbort);

@@ -80,3 +80,14 @@ test('a stop ends the waiting', async (t) => {
   stopping.abort();
   t.false(await waiting);
 });
+
+test('an attempt is let through also when the wait runs out between two looks at the clock', async (t) => {
+  let now = 0;
+  const ticking = { now: () => now++, random: () => 0, sleep: () => Promise.resolve() };
+  const breaker = createBreaker({ ...limits, failuresMax: 1, openMs: 2 }, ticking);
+  await breaker.admit(going);
+  breaker.failed();
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000, 'never'));
+  t.is(await Promise.race([breaker.admit(going), late]), true);
+  t.is(breaker.gaveUp, false);
+});
