@@ -12,7 +12,7 @@ $(INSTALLED): package-lock.json
 	@touch $@
 
 .PHONY: help setup install-tools up down clean initial-sync incremental-sync daemon status test-workflow \
-	logs logs-sync shell test mutations demo bench
+	logs logs-sync shell test mutations soak demo bench
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
@@ -29,6 +29,9 @@ test: $(INSTALLED) install-tools ## Install what is missing and run every test
 
 mutations: $(INSTALLED) ## Break the product in named ways; the tests that guard it must notice each
 	@node scripts/mutations.ts $(ARGS)
+
+soak: $(INSTALLED) ## Run the service under faults and kills (MINUTES=3 SEED=n), then compare all sides
+	@node scripts/soak.ts "$(MINUTES)" "$(SEED)"
 
 setup: $(INSTALLED) install-tools ## Install packages and test servers, and make .env from .env.example
 	@test -e .env || cp .env.example .env

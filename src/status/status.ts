@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, sep } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { readUnreadable, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
@@ -51,9 +51,11 @@ const latestReport = async (folder: string): Promise<Report | null> => {
   return null;
 };
 
-const countWaiting = async (outbox: string): Promise<number> =>
-  (await readdir(outbox, { recursive: true }).catch((): string[] => [])).filter((name) => name.endsWith('.json'))
-    .length;
+/** Each endpoint has a folder in the outbox; what it has refused for good lies deeper, and waits for nothing. */
+export const countWaiting = async (outbox: string): Promise<number> =>
+  (await readdir(outbox, { recursive: true }).catch((): string[] => [])).filter(
+    (name) => name.endsWith('.json') && name.split(sep).length === 2,
+  ).length;
 
 /** Reads the status beside a running writer; takes no lock and asks no server. */
 export const readStatus = async (config: Config): Promise<Status> => {

@@ -8,6 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { deliverReports, postReport } from '../../src/report/outbox.ts';
 import { isWorthReporting, type Report } from '../../src/report/report.ts';
+import { countWaiting } from '../../src/status/status.ts';
 import { started } from '../file-manager/support.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
@@ -140,6 +141,7 @@ test('a report that is refused for good is set aside, and those behind it are de
   t.like(delivered, { delivered: 1, waiting: 0, refused: 1, problem: 'it answered 422' });
   const [folder = ''] = await readdir(outbox);
   t.deepEqual(await readdir(join(outbox, folder, 'refused')), ['1.json']);
+  t.is(await countWaiting(outbox), 0, 'what is refused for good waits for nothing');
 });
 
 test('an answer that never ends is not read', async (t) => {

@@ -15,7 +15,7 @@ const outputCharsKept = 4_000;
  * Runs a command in its own process group and ends the whole group when standard input closes. The kernel closes it
  * when the process that started the server is gone, however it went: no server outlives a test run that was killed.
  */
-const guard = `
+export const guard = `
 exec 3<&0
 ( while read -r _ <&3; do :; done; kill -KILL 0 ) 2>/dev/null &
 watcher=$!
