@@ -1,6 +1,7 @@
 import { decode } from '../../events/decode.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { readLines } from '../sources/lines.ts';
+import { insistReachable } from '../sources/reachable.ts';
 import type { Context } from './context.ts';
 import { inputOf } from './ingest.ts';
 import { sqsAccess } from './sources.ts';
@@ -21,6 +22,7 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
     config.require(['PUBSUB_PROJECT'], 'publishing to Pub/Sub');
     const { createPubSubPublisher } = await import('../sources/pubsub-publisher.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
+    if (emulatorHost !== undefined) await insistReachable(emulatorHost, 'PUBSUB_EMULATOR_HOST');
     const publisher = createPubSubPublisher({
       project: config.text('PUBSUB_PROJECT'),
       topic,

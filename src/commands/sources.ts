@@ -1,5 +1,6 @@
-import { ConfigError } from '../errors.ts';
+import { ConfigError, messageOf } from '../errors.ts';
 import type { HttpSourceOptions } from '../sources/http.ts';
+import { insistReachable } from '../sources/reachable.ts';
 import type { Source } from '../sources/source.ts';
 import type { Context } from './context.ts';
 
@@ -73,6 +74,10 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
     config.require(['PUBSUB_PROJECT', 'PUBSUB_SUBSCRIPTION'], 'the Pub/Sub source');
     const { createPubSubSource } = await import('../sources/pubsub.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
+    if (emulatorHost !== undefined)
+      await insistReachable(emulatorHost, 'PUBSUB_EMULATOR_HOST').catch((error: unknown) =>
+        context.logger.warn({ reason: messageOf(error) }, 'Pub/Sub does not answer yet; the client goes on trying'),
+      );
     return createPubSubSource({
       project: config.text('PUBSUB_PROJECT'),
       subscription: config.text('PUBSUB_SUBSCRIPTION'),

@@ -30,6 +30,13 @@ for (const [title, args, environment, code, message] of [
   ['an unreachable bucket', ['initial-sync'], unreachable, 1, /cannot be reached .*check CUSTOMER_S3_ENDPOINT/],
   ['a file that is not there', ['ingest', 'nowhere.jsonl'], {}, 1, /cannot read nowhere.jsonl: there is no such file/],
   ['an offset that is none', ['replay', '--from', 'x', '--print'], {}, 2, /--from: expected an offset/],
+  [
+    'a Pub/Sub emulator that is not there',
+    ['publish', '-'],
+    { PUBSUB_PROJECT: 'demo', PUBSUB_TOPIC: 'events', PUBSUB_EMULATOR_HOST: '127.0.0.1:9' },
+    1,
+    /nothing answers at 127.0.0.1:9 .*check PUBSUB_EMULATOR_HOST/,
+  ],
   ['an id that is none', ['quarantine', 'drop', 'x'], {}, 2, /is no id/],
   [
     'an address with a password in it',
