@@ -10,7 +10,7 @@ import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import type { TestOrder } from '../support/servers.ts';
 import type { SourceSpec } from './open.ts';
-import { subscribe } from './subscriber.ts';
+import { type Ending, subscribe } from './subscriber.ts';
 
 /**
  * One way from a producer to the service: a topic and subscription, a queue, an address, a file. Each test takes a fresh
@@ -77,16 +77,19 @@ export const holdsExactly = async (t: ExecutionContext, data: string, count: num
   t.is(events.length, count);
 };
 
-const crash = async (spec: SourceSpec, data: string, at: 'before commit' | 'after commit'): Promise<void> => {
-  const child = spawn(
-    process.execPath,
-    [join(import.meta.dirname, 'subscriber.ts'), JSON.stringify({ spec, data, at })],
-    {
-      stdio: ['ignore', 'ignore', 'inherit'],
-    },
-  );
-  const [, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
-  if (signal !== 'SIGKILL') throw new Error(`the subscriber ended by itself before its crash ${at}`);
+/** A subscriber in a process of its own, until its end. Resolves with the number of events in the log. */
+const runUntil = async (at: Ending, spec: SourceSpec, data: string): Promise<number> => {
+  const file = join(import.meta.dirname, 'subscriber.ts');
+  const child = spawn(process.execPath, [file, JSON.stringify({ spec, data, at })], {
+    stdio: ['ignore', 'ignore', 'inherit'],
+  });
+  const [code, signal] = (await once(child, 'exit')) as [number | null, NodeJS.Signals | null];
+  const asMeant = at === 'graceful stop' ? code === 0 : signal === 'SIGKILL';
+  if (!asMeant) throw new Error(`the subscriber ended otherwise than by its ${at}: ${code ?? signal}`);
+  const log = await openLogForReading(join(data, 'events.db'));
+  const last = await log.last();
+  await log.close();
+  return last;
 };
 
 /** What every source does, on its real server. */
@@ -180,10 +183,7 @@ export const conformance = ({ test, silenceMs, leaseMs, remembersAcks, hasServer
     // They mostly wait for the lease of a process that is gone.
     const crashes = async (t: ExecutionContext, place: { wire: Wire; data: string }): Promise<void> => {
       await place.wire.send(bodiesOf(20));
-      await crash(place.wire.spec, place.data, at);
-      const log = await openLogForReading(join(place.data, 'events.db'));
-      const committed = await log.last();
-      await log.close();
+      const committed = await runUntil(at, place.wire.spec, place.data);
       t.is(committed > 0, at === 'after commit');
       const results = await subscribe({
         ...placed(place),
@@ -230,16 +230,19 @@ export const conformance = ({ test, silenceMs, leaseMs, remembersAcks, hasServer
     await holdsExactly(t, place.data, 10_000);
   });
 
-  within('a graceful stop finishes the batch in hand, gives the rest back and loses no ack', async (t, place) => {
-    await place.wire.send(bodiesOf(300));
-    const first = await subscribe({ ...placed(place), messagesMax: 20, until: ({ last }) => last >= 100 });
-    const taken = sum(first, 'messages');
-    t.true(taken >= 100 && taken < 300, `${taken} of 300`);
-    t.is(sum(first, 'appended'), taken);
-    const second = await subscribe({ ...placed(place), messagesMax: 20, until: ({ last }) => last >= 300 });
-    if (remembersAcks) t.is(sum(second, 'messages'), 300 - taken, 'the rest comes, and nothing comes again');
-    await holdsExactly(t, place.data, 300);
-  });
+  within(
+    'a graceful stop finishes the batch in hand, gives the rest back and loses no ack',
+    async (t, place) => {
+      await place.wire.send(bodiesOf(300));
+      const taken = await runUntil('graceful stop', place.wire.spec, place.data);
+      t.true(taken >= 100 && taken < 300, `${taken} of 300`);
+      const rest = await subscribe({ ...placed(place), messagesMax: 20, until: ({ last }) => last >= 300 });
+      if (remembersAcks) t.is(sum(rest, 'messages'), 300 - taken, 'the rest comes, and nothing comes again');
+      await holdsExactly(t, place.data, 300);
+      await isDrained(t, place);
+    },
+    'together',
+  );
 
   if (!hasServer) return;
   within('a server that restarts in the middle is waited for, and nothing is lost', async (t, place) => {

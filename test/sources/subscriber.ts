@@ -59,14 +59,20 @@ export const subscribe = async (options: SubscriberOptions): Promise<readonly Ba
   }
 };
 
-// A subscriber in a process of its own, that kills itself at the given moment: `node subscriber.ts JSON`.
-type Crash = { readonly spec: SourceSpec; readonly data: string; readonly at: 'before commit' | 'after commit' };
+// A subscriber in a process of its own, `node subscriber.ts JSON`, that kills itself at the given moment, or stops
+// gracefully after a hundred events and is gone at once: what it has not told its broker by then, it never will.
+export type Ending = 'before commit' | 'after commit' | 'graceful stop';
+type Order = { readonly spec: SourceSpec; readonly data: string; readonly at: Ending };
 
 if (import.meta.main) {
-  const { spec, data, at } = JSON.parse(process.argv[2] ?? '') as Crash;
+  const { spec, data, at } = JSON.parse(process.argv[2] ?? '') as Order;
   const die = async (): Promise<void> => {
     process.kill(process.pid, 'SIGKILL');
     await sleep(60_000);
   };
+  if (at === 'graceful stop') {
+    await subscribe({ spec, data, messagesMax: 20, until: ({ last }) => last >= 100 });
+    process.exit(0);
+  }
   await subscribe({ spec, data, ...(at === 'before commit' ? { beforeCommit: die } : { afterCommit: die }) });
 }
