@@ -16,9 +16,15 @@ export const identityOf =
       ),
       createdAt(client, connection, signal).catch(() => undefined),
     ]);
-    const identity = { endpoint: endpoint ?? `AWS ${connection.region}`, name: bucket };
+    const identity = { endpoint: endpoint ? addressOf(endpoint) : `AWS ${connection.region}`, name: bucket };
     return { identity: { ...identity, ...(created !== undefined && { created }) }, observedAt: observedAtOf(page) };
   };
+
+/** Without a user name or password that may stand in it: it is kept, and shown. */
+const addressOf = (endpoint: string): string => {
+  const { protocol, host, pathname } = new URL(endpoint);
+  return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
+};
 
 const createdAt = async (
   client: S3Client,

@@ -48,6 +48,9 @@ export const verifySides = async (
   return counts;
 };
 
+/** Paths and details come from both sides: none of them forges a line of the check file. */
+const oneLine = (text: string): string => harmless(text).replaceAll('\n', '\\u{a}');
+
 export const isEqual = (counts: VerifyCounts): boolean =>
   counts.missing + counts.extra + counts.different + counts.unreadable + counts.projection === 0;
 
@@ -59,7 +62,7 @@ export const runVerify = async (context: Context, flags: { checksum?: boolean; j
     context.print(
       flags.json
         ? `${JSON.stringify(line)}\n`
-        : `${line.sign} ${harmless(line.path)}${line.detail ? `\t${line.detail}` : ''}\n`,
+        : `${line.sign} ${oneLine(line.path)}${line.detail ? `\t${oneLine(line.detail)}` : ''}\n`,
     );
   });
   context.logger.info(counts, isEqual(counts) ? 'bucket, projection and file manager are equal' : 'the sides differ');

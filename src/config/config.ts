@@ -21,12 +21,14 @@ export type Config = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Without the user name and password, and without the query, that an address may carry. */
-const harmless = (value: string): string => value.replace(/\/\/[^/\s,@]*@/g, '//***@').replace(/\?[^,\s]*/g, '?***');
-
 const problemOf = (setting: Setting, value: string): string | undefined => {
-  const bad = (expected: string): string =>
-    `${setting.env}: expected ${expected}${setting.secret ? '' : `, found ${JSON.stringify(harmless(value))}`}`;
+  const addresses = setting.kind === 'url' || setting.kind === 'urls';
+  // An address may hold a password, or a token in its query.
+  const shown = setting.secret || (addresses && /[@?]/.test(value)) ? '' : `, found ${JSON.stringify(value)}`;
+  const bad = (expected: string): string => `${setting.env}: expected ${expected}${shown}`;
+  if (setting.secret && !/^[\x21-\x7e]+$/.test(value)) return bad('printable ASCII characters without spaces');
+  if (addresses && value.split(',').some(holdsPassword))
+    return bad('an address without a user name or password: keys and tokens have settings of their own');
   switch (setting.kind) {
     case 'url':
       return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
@@ -53,6 +55,12 @@ const problemOf = (setting: Setting, value: string): string | undefined => {
   }
 };
 
+const holdsPassword = (value: string): boolean => {
+  if (!URL.canParse(value.trim())) return false;
+  const { username, password } = new URL(value.trim());
+  return username !== '' || password !== '';
+};
+
 const isHttpUrl = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 
 /** Reads and checks the configuration. Throws one ConfigError with every mistake, a line each. */
@@ -65,6 +73,11 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     if (problem) problems.push(problem);
     values.set(setting.env, value === '' ? setting.fallback : value);
   }
+  // Node reads it by itself: every token and key would go to whoever answers.
+  if (environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
+    problems.push(
+      'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: unset it, and name the certificate of your own authority in NODE_EXTRA_CA_CERTS',
+    );
   if (problems.length > 0) throw new ConfigError(`the configuration has mistakes:\n  ${problems.join('\n  ')}`);
 
   const optional = (name: SettingName): string | undefined => values.get(name) || undefined;

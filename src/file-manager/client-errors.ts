@@ -1,4 +1,4 @@
-import { FatalError, messageOf, RetryableError } from '../errors.ts';
+import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
 import { retryAfterMs } from '../retry-after.ts';
 
 /**
@@ -87,6 +87,9 @@ export const errorOfFailure = (what: string, error: unknown): Error => {
   const text = messageOf(cause);
   if (/redirect/i.test(text)) return redirectError(what, error);
   const code = cause instanceof Error && 'code' in cause ? String(cause.code) : '';
+  // The request could not even be made, and the text may repeat its address or its token.
+  if (cause instanceof TypeError && /\b(Request|Headers|header|URL)\b/.test(text))
+    return new ConfigError(`${what} cannot be sent: check FILE_MANAGER_API_URL and FILE_MANAGER_TOKEN`);
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
     return new FatalError(`${what} failed: the certificate of the file manager is not trusted (${code})`, {
       cause: error,

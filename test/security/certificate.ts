@@ -1,0 +1,19 @@
+/** A certificate for 127.0.0.1 that its own key has signed: nobody vouches for it. Made for these tests, and used nowhere else. */
+export const selfSigned = {
+  key: `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgvxoKmozaZM7SfaII
+OdhX2scgnII4XdM2T9biWcR9bSihRANCAATORfqeUFnrZOAqDCf3xVDLMYci9eiV
+iivvjryElLvJD+JzWVWytXZKwceyKr+4rcsIk/I19uf12MaAWzt/FMS8
+-----END PRIVATE KEY-----`,
+  cert: `-----BEGIN CERTIFICATE-----
+MIIBkDCCATagAwIBAgIUDFKJEqbazDG+LfQfV2jT70+gWy8wCgYIKoZIzj0EAwIw
+FDESMBAGA1UEAwwJbG9jYWxob3N0MCAXDTI2MTEyMzE2NDUzOFoYDzIxMjYxMDMw
+MTY0NTM4WjAUMRIwEAYDVQQDDAlsb2NhbGhvc3QwWTATBgcqhkjOPQIBBggqhkjO
+PQMBBwNCAATORfqeUFnrZOAqDCf3xVDLMYci9eiViivvjryElLvJD+JzWVWytXZK
+wceyKr+4rcsIk/I19uf12MaAWzt/FMS8o2QwYjAdBgNVHQ4EFgQU/NVdA4A8Ub/B
+Ql7LK9gErTR7m1IwHwYDVR0jBBgwFoAU/NVdA4A8Ub/BQl7LK9gErTR7m1IwDwYD
+VR0TAQH/BAUwAwEB/zAPBgNVHREECDAGhwR/AAABMAoGCCqGSM49BAMCA0gAMEUC
+IQC3rAXGyMyk6cxPqHA2eAoqECsEBVXuT/U20q1wXAo9yAIgINgHWVBfg88x8cAa
+vK/vdw9bZooXH0YnqSjutYT/Uhc=
+-----END CERTIFICATE-----`,
+} as const;
