@@ -9,6 +9,8 @@ import type { Counts, Random } from './random.ts';
 const entry = join(import.meta.dirname, '../../src/cli.ts');
 /** What `sh` makes of SIGKILL, as a failpoint or a person sends it. */
 const killedCode = 137;
+/** The same of SIGTERM, when it comes before the process listens for it. */
+const terminatedCode = 143;
 const restartMs = 300;
 
 export type ServiceOptions = {
@@ -64,7 +66,7 @@ export const superviseService = (options: ServiceOptions) => {
     const [code, signal] = (await once(started, 'close')) as [number | null, string | null];
     if (signal !== null) return;
     if (code === killedCode) counts.add(`${name} at ${at ?? 'no failpoint'}`);
-    else if (!stopping && code !== 0) surprises.push(`${name} ended by itself with ${code}`);
+    else if (!stopping && code !== 0 && code !== terminatedCode) surprises.push(`${name} ended by itself with ${code}`);
   };
   const running = (async (): Promise<void> => {
     while (!stopping) {

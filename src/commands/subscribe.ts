@@ -1,3 +1,4 @@
+import { recall } from '../cycle/memory.ts';
 import { type Carry, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { ConfigError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
@@ -61,7 +62,8 @@ const carry =
   };
 
 /**
- * Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded. Commands that
+ * Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded, or when the
+ * first listing was cut off: what it did not reach would come by no event. Commands that
  * are handed over and cycles take turns, so that no two of them plan from the same state.
  */
 export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
@@ -76,7 +78,8 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
   const onError = (error: unknown): void =>
     logger.error({ reason: messageOf(error) }, 'cycle failed, the next one tries again');
   const cycle = async (): Promise<void> => {
-    const first = workspace.projector.meta().checkpoint === 0;
+    const { unlisted } = await recall(workspace.log.database);
+    const first = unlisted === true || workspace.projector.meta().checkpoint === 0;
     const result = first
       ? await initialSync(within, workspace, {})
       : await incrementalSync(within, workspace, { drain: false });

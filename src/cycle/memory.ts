@@ -13,6 +13,8 @@ export type CycleMemory = {
   readonly files?: number | undefined;
   /** The newest listing of the whole bucket, until a cycle has gone on after it. */
   readonly listing?: GateFacts['listing'] | undefined;
+  /** The first listing of the bucket was begun and has not come to its end: what it did not reach is not in the log. */
+  readonly unlisted?: true | undefined;
 };
 
 type Memory = Pick<Database, 'get' | 'run'>;

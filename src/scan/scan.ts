@@ -58,6 +58,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const paths = await pathsByKey(database);
   let observedAt = '';
   let complete = false;
+  if (startedAt === 0 && prefix === undefined && !dryRun) await remember(log.database, { unlisted: true });
   try {
     for await (const page of bucket.list({ ...(prefix !== undefined && { prefix }), ...(signal && { signal }) })) {
       observedAt = page.observedAt;
@@ -71,7 +72,10 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     throw error;
   }
   if (complete) await takeGone();
-  if (complete && prefix === undefined) await note({ objects: counts.listed, complete });
+  if (complete && prefix === undefined) {
+    await note({ objects: counts.listed, complete });
+    if (!dryRun) await remember(log.database, { unlisted: undefined });
+  }
   return { ...counts, complete };
 
   /** For the gate of the cycles to come, which delete on the word of this listing. */

@@ -6,6 +6,7 @@ import { openLogForReading } from '../../src/log/log.ts';
 import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import { ensureQueue } from '../../src/sources/sqs-client.ts';
 import { createSqsPublisher } from '../../src/sources/sqs-publisher.ts';
+import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
@@ -168,6 +169,40 @@ test('an initial sync that is killed again and again goes on where it was, and e
     t.is(status.records.dirty, 0);
     const selfTest = await runCli(['test'], environment);
     t.is(selfTest.code, 0, selfTest.stdout);
+  } finally {
+    await world.close();
+  }
+});
+
+test('a daemon that is killed in the middle of the first listing lists the rest of the bucket when it starts again', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  try {
+    // One more than a page of a listing holds.
+    for (let at = 0; at < 1_001; at++) await world.writer.put(`f${at}`, Buffer.from('1'));
+    await world.release();
+    const environment = {
+      DATA_DIR: join(world.folder, 'data'),
+      CUSTOMER_S3_ENDPOINT: world.s3.url,
+      CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+      CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+      CUSTOMER_S3_BUCKET: world.access.bucket,
+      CUSTOMER_S3_METADATA: 'false',
+      FILE_MANAGER_API_URL: world.server.url,
+      SYNC_INTERVAL: '1',
+      HTTP_PORT: String(await freePort()),
+      HTTP_TOKEN: 'token',
+    };
+    const killed = await startCli(['daemon'], { ...environment, FAILPOINT: 'scan.page.appended' }).finished;
+    t.is(killed.code, null, killed.stderr);
+    const { child, finished } = startCli(['daemon'], environment);
+    const log = join(world.folder, 'data/events.db');
+    for (let look = 0; look < 100 && (await countOf(log)) < 1_001; look++) await sleep(100);
+    child.kill('SIGTERM');
+    const { code, stderr } = await finished;
+    t.is(code, 0, stderr);
+    t.true((await countOf(log)) >= 1_001, 'every object of the bucket has come into the log');
+    t.is((await runCli(['snapshot'], environment)).stdout.trim().split('\n').length, 1 + 1_001);
   } finally {
     await world.close();
   }
