@@ -52,6 +52,15 @@ const md5In = (resource: JsonObject | undefined): string | undefined => {
 /** A generation is deleted after everything that its metadata went through. */
 const lastMetageneration = '9'.repeat(20);
 
+/**
+ * Which of a generation's events of one type it is. Its metadata changes any number of times: without the payload, and so
+ * without a metageneration, only the time tells two changes apart, and a redelivery repeats it.
+ */
+const occasionOf = (eventType: string, metageneration: string | undefined, time: string): string => {
+  if (metageneration !== undefined) return `:${metageneration}`;
+  return eventType === 'OBJECT_METADATA_UPDATE' ? `@${time}` : '';
+};
+
 const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
   const { attributes } = message;
   const eventType = required(readText(attributes, 'eventType'), 'eventType');
@@ -79,7 +88,7 @@ const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
   const etag = md5In(resource);
   const token = generationToken(generation, removed ? lastMetageneration : (metageneration ?? '1'));
   const shared = {
-    id: `gcs:${bucket}/${key}#${generation}:${eventType}${metageneration === undefined ? '' : `:${metageneration}`}`,
+    id: `gcs:${bucket}/${key}#${generation}:${eventType}${occasionOf(eventType, metageneration, time)}`,
     time,
     path: checked.path,
     ...(token !== undefined && { version: token }),

@@ -125,3 +125,13 @@ test('what the bucket adds belongs to the announced object, or is left out', asy
   });
   t.like(await take(undefined, gcs('OBJECT_METADATA_UPDATE', 'gone')), { appended: 0, ignored: 1 });
 });
+
+test('each change of metadata counts, also where the notifications carry no payload to tell them apart', async (t) => {
+  const { writer, take, gcs } = await started(t);
+  const changed = (second: number) => gcs('OBJECT_METADATA_UPDATE', 'a', { eventTime: `2026-03-14T09:26:${second}Z` });
+  await writer.put('a', Buffer.from('x'), { metadata: { mode: '33188' } });
+  t.like((await take(undefined, changed(53))).events[0], { type: 'change_permission', permissions: '0644' });
+  await writer.put('a', Buffer.from('x'), { metadata: { mode: '33152' } });
+  t.like((await take(undefined, changed(54))).events[0], { type: 'change_permission', permissions: '0600' });
+  t.like(await take(undefined, changed(54)), { appended: 0, duplicates: 1 }, 'and a redelivery does not');
+});
