@@ -42,7 +42,7 @@ const decodeBody = (body: unknown, options: DecodeOptions): Decoded => {
   return decodeObjectFact({
     source: 'eventbridge',
     type,
-    asked: type === 'delete' && (versionId !== undefined || isMarker),
+    certainty: type !== 'delete' ? 'certain' : isMarker ? 'claimed' : versionId === undefined ? 'certain' : 'asked',
     key: required(readText(object, 'key', { label: 'detail.object.key' }), 'detail.object.key'),
     bucket,
     time: required(readTime(body, 'time'), 'time'),

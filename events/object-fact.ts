@@ -3,14 +3,14 @@ import { Invalid } from './fields.ts';
 import { pathOfObject } from './keys.ts';
 import type { Decoded } from './message.ts';
 import { sequencerToken } from './order.ts';
+import type { Certainty } from './s3-names.ts';
 
 /** What a notification about an S3 bucket says of one object, in whatever wrapping it came. */
 export type ObjectFact = {
   /** The event's `source`, and the first part of its id. */
   readonly source: string;
   readonly type: BucketEventType;
-  /** The message alone cannot tell what stands at the key now. */
-  readonly asked: boolean;
+  readonly certainty: Certainty;
   readonly key: string;
   readonly bucket: string;
   readonly time: string;
@@ -57,7 +57,9 @@ export const decodeObjectFact = (fact: ObjectFact): Decoded => {
     source,
   };
   if (type === 'change_permission') return { kind: 'ask', question: 'acl', unasked: 'reject', key, event };
-  if (fact.asked) return { kind: 'ask', question: 'head', unasked: 'reject', key, event };
+  if (fact.certainty !== 'certain') {
+    return { kind: 'ask', question: 'head', unasked: fact.certainty === 'asked' ? 'reject' : 'event', key, event };
+  }
   // Without an etag nobody could tell later whether the object is still the one that was announced.
   if (content && etag === undefined) return { kind: 'ask', question: 'facts', unasked: 'event', key, event };
   return { kind: 'event', event };

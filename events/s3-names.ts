@@ -14,22 +14,25 @@ export const producerOf = (eventSource: string): Producer | undefined =>
   Object.hasOwn(sources, eventSource) ? sources[eventSource] : undefined;
 
 /**
- * What an event name stands for. `asked`: the bucket has to be asked what stands at the key now. Names that carry neither
- * content nor permissions are ignored; unknown ones are refused.
+ * How far a message decides what became of its key. `asked`: only the bucket can tell what stands there now. `claimed`: the
+ * bucket is asked as well, since it knows better; without one the message is taken at its word.
  */
+export type Certainty = 'certain' | 'claimed' | 'asked';
+
+/** What an event name stands for. Names that carry neither content nor permissions are ignored; unknown ones are refused. */
 export type Meaning =
-  | { readonly type: BucketEventType; readonly asked: boolean }
+  | { readonly type: BucketEventType; readonly certainty: Certainty }
   | { readonly type: 'ignore'; readonly reason: string }
   | { readonly type: 'unknown' };
 
 const noConcern = 'changes neither content nor permissions';
 
 /** Each row: a pattern of the whole name, and what it means. The first that fits counts. */
-const names: readonly (readonly [RegExp, BucketEventType | 'ignore', ('asked' | string)?])[] = [
+const names: readonly (readonly [RegExp, BucketEventType, Certainty?] | readonly [RegExp, 'ignore', string?])[] = [
   [/^ObjectCreated:(Put|Post|Copy|CompleteMultipartUpload)$/, 'create'],
   [/^(ObjectRemoved|LifecycleExpiration):Delete$/, 'delete'],
-  [/^(ObjectRemoved|LifecycleExpiration):DeleteMarkerCreated$/, 'delete', 'asked'],
-  [/^ObjectRemoved:DeleteAllVersions$/, 'delete', 'asked'],
+  [/^(ObjectRemoved|LifecycleExpiration):DeleteMarkerCreated$/, 'delete', 'claimed'],
+  [/^ObjectRemoved:DeleteAllVersions$/, 'delete', 'claimed'],
   [/^LifecycleDelMarkerExpiration:Delete$/, 'delete', 'asked'],
   [/^ObjectAcl:Put$/, 'change_permission'],
   [/^(ObjectTagging|ObjectRetention|ObjectLegalHold|ObjectAnnotation|Replication):\w+$/, 'ignore'],
@@ -55,11 +58,16 @@ const cephNames: typeof names = [
   [/^ObjectCreated:Post$/, 'create', 'asked'],
 ];
 
+/** MinIO gives the removal of a delete marker, which may bring a file back, the same name as its making. */
+const minioNames: typeof names = [[/^ObjectRemoved:DeleteMarkerCreated$/, 'delete', 'asked']];
+
+const ownNames: Readonly<Partial<Record<Producer, typeof names>>> = { ceph: cephNames, minio: minioNames };
+
 /** The meaning of an event name, with or without the `s3:` before it. */
 export const meaningOf = (name: string, producer: Producer): Meaning => {
   const bare = name.replace(/^s3:/, '');
-  const row = [...(producer === 'ceph' ? cephNames : []), ...names].find(([pattern]) => pattern.test(bare));
+  const row = [...(ownNames[producer] ?? []), ...names].find(([pattern]) => pattern.test(bare));
   if (!row) return { type: 'unknown' };
-  const [, type, more] = row;
-  return type === 'ignore' ? { type, reason: `${bare}: ${more ?? noConcern}` } : { type, asked: more === 'asked' };
+  if (row[1] === 'ignore') return { type: 'ignore', reason: `${bare}: ${row[2] ?? noConcern}` };
+  return { type: row[1], certainty: row[2] ?? 'certain' };
 };

@@ -1,10 +1,11 @@
+import type { BucketEventType } from './event.ts';
 import { Invalid, readEtag, readObject, readSize, readText, readTime, rejecting, required, shown } from './fields.ts';
 import { decodeNotificationKey } from './keys.ts';
 import { field, isObject, limits, textField } from './limits.ts';
 import type { Decoded } from './message.ts';
 import { decodeObjectFact } from './object-fact.ts';
 import { listedPermissions, notifiedPermissions } from './permissions.ts';
-import { meaningOf, type Producer, producerOf } from './s3-names.ts';
+import { type Certainty, meaningOf, type Producer, producerOf } from './s3-names.ts';
 
 export type DecodeOptions = {
   /** The configured bucket: messages about another one are refused. */
@@ -51,6 +52,12 @@ const keyIn = (object: unknown, producer: Producer): string => {
 const sizeIn = (object: unknown, producer: Producer): number | undefined =>
   readSize(object, 'size', 's3.object.size') ?? (producer === 'minio' || producer === 'storj' ? 0 : undefined);
 
+/** The version of a plain delete may be any: the newest, an old one, or a delete marker. */
+const certaintyOf = (
+  { type, certainty }: { readonly type: BucketEventType; readonly certainty: Certainty },
+  versionId: string | undefined,
+): Certainty => (certainty === 'certain' && type === 'delete' && versionId !== undefined ? 'asked' : certainty);
+
 /** One entry of `Records` (S3 user guide, event message structure 2.x; others send the same with differences). */
 const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
   checkVersion(record);
@@ -70,8 +77,7 @@ const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
   return decodeObjectFact({
     source: producer,
     type: meaning.type,
-    // With a version it may be any: the newest, an old one, or a delete marker.
-    asked: meaning.asked || (meaning.type === 'delete' && versionId !== undefined),
+    certainty: certaintyOf(meaning, versionId),
     key: keyIn(object, producer),
     bucket,
     time: required(readTime(record, 'eventTime'), 'eventTime'),

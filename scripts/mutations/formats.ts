@@ -51,8 +51,8 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'take the delete of a version for the delete of the object',
     file: 'events/s3.ts',
-    find: "(meaning.type === 'delete' && versionId !== undefined)",
-    replace: 'false',
+    find: "type === 'delete' && versionId !== undefined ? 'asked'",
+    replace: "type === 'delete' && versionId !== undefined ? 'certain'",
     tests: ['test/providers/minio.test.ts'],
     match: 'the eight cases*',
   },
@@ -151,6 +151,27 @@ export const formatMutations: readonly Mutation[] = [
     replace: "return { ...event, type: 'delete', source };",
     tests: askTests,
     match: 'Ceph announces*',
+  },
+  {
+    name: "bring nothing back when MinIO's delete markers go",
+    file: 'events/s3-names.ts',
+    find: "minioNames: typeof names = [[/^ObjectRemoved:DeleteMarkerCreated$/, 'delete', 'asked']]",
+    replace: 'minioNames: typeof names = []',
+    tests: askTests,
+  },
+  {
+    name: 'leave what a delete marker hides where it is',
+    file: 'events/object-fact.ts',
+    find: "fact.certainty === 'asked' ? 'reject' : 'event'",
+    replace: "'reject'",
+    tests: askTests,
+  },
+  {
+    name: "take an object's changes of metadata for one",
+    file: 'events/gcs.ts',
+    find: '`@${time}`',
+    replace: "''",
+    tests: askTests,
   },
   {
     name: 'take facts of another object than the one announced',

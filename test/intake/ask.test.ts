@@ -102,6 +102,20 @@ test('without a bucket to ask, what cannot be decided waits, and what can is tak
   const undecided = record('aws:s3', 'ObjectRemoved:Delete', { key: 'a', versionId: 'v1', sequencer: '01' });
   t.like(await take(undecided, {}, false), { appended: 0, quarantined: 1 });
   t.like(await take(record('aws:s3', 'ObjectAcl:Put', { key: 'a' }), {}, false), { appended: 0, quarantined: 1 });
+  for (const name of ['ObjectRemoved:DeleteMarkerCreated', 'LifecycleExpiration:DeleteMarkerCreated']) {
+    const hidden = await take(record('aws:s3', name, { key: 'a', versionId: 'v2', sequencer: '02' }), {}, false);
+    t.like(hidden.events[0], { type: 'delete', path: 'a', version: 's3:00012', source: 's3' }, name);
+  }
+  const ambiguous = record('minio:s3', 's3:ObjectRemoved:DeleteMarkerCreated', {
+    key: 'a',
+    versionId: 'v',
+    sequencer: '3',
+  });
+  t.like(
+    await take(ambiguous, {}, false),
+    { appended: 0, quarantined: 1 },
+    'MinIO names the removal of a marker so too',
+  );
   t.like((await take(undefined, gcs('OBJECT_DELETE', 'a'), false)).events[0], { type: 'delete', source: 'gcs' });
   t.like((await take(undefined, gcs('OBJECT_FINALIZE', 'b'), false)).events[0], { type: 'create', source: 'gcs' });
   t.like(await take(undefined, gcs('OBJECT_METADATA_UPDATE', 'b'), false), { appended: 0, ignored: 1 });
