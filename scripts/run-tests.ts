@@ -37,6 +37,9 @@ const check = async (name: string, args: readonly string[]): Promise<number> => 
   return 1;
 };
 
+/** How AVA begins a line that a test logged, such as the seed by which it runs again as it ran. */
+const testLog = '#   ';
+
 const runAva = async (): Promise<Counts> => {
   console.log('# ava');
   const child = spawn(join(bin, 'ava'), ['--tap', ...process.argv.slice(2)], {
@@ -63,7 +66,7 @@ const runAva = async (): Promise<Counts> => {
       showing = read.kind === 'failed' || read.kind === 'unfinished';
       if (showing) failed.push(read.title);
       console.log(`  ${showing ? '✘' : read.kind === 'skipped' ? '-' : '✔'} ${read.title}`);
-    } else if (showing && line.startsWith(' ')) {
+    } else if ((showing && line.startsWith(' ')) || line.startsWith(testLog)) {
       console.log(`  ${line}`);
     }
   }

@@ -9,11 +9,11 @@ import { findDamage } from '../../src/log/verify-log.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import type { Delivery } from '../../src/sources/source.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
+import { seedOf } from '../support/seed.ts';
 import { messageOf, samples } from './corpus.ts';
 import { mutated, randomOf } from './mutate.ts';
 
 const messages = Number(process.env.MESSAGES ?? 100_000);
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 const batchMessages = 5_000;
 
 const isPath = (path: string): boolean =>
@@ -61,6 +61,7 @@ const slippedIn = (field: string, before: readonly Decoded[], after: readonly De
 
 test(`${messages} mutated messages each end as an event, an ignore or a quarantine entry, and the counts add up`, async (t) => {
   t.timeout(300_000);
+  const seed = seedOf(t);
   const random = randomOf(seed);
   const folder = await freshFolder();
   const log = await openLog(join(folder, 'events.db'), { entriesMax: messages * 2, bytesMax: 2 ** 31 });

@@ -8,6 +8,7 @@ import { openProjector } from '../../src/projector/projector.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { arrivals, hasLateSource, hasTakenTarget, type Ordering } from '../support/histories.ts';
 import { referenceFold } from '../support/reference-fold.ts';
+import { seedOf } from '../support/seed.ts';
 
 /**
  * Each drawn history lives in a namespace of its own (`h12/…`) of one log, so that ten thousand of them cost one pass
@@ -29,7 +30,6 @@ const visible = ({ key, size, etag, permissions, modified_at }: FileRow) => ({
 });
 
 const histories = Number(process.env.HISTORIES ?? 10_000);
-const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
 
 /** The same id with another payload, as a broken producer sends it: quarantined, whatever it says. */
 const forged = (event: BucketEvent): BucketEvent => ({ ...event, type: 'create', path: 'forged', size: 1 });
@@ -47,6 +47,7 @@ const cases: readonly (readonly [Ordering, number, string])[] = [
 for (const [ordering, runs, title] of cases) {
   test(title, async (t) => {
     t.timeout(240_000);
+    const seed = seedOf(t);
     const folder = await freshFolder();
     const log = await openLog(join(folder, 'events.db'), { entriesMax: runs, bytesMax: 2 ** 30 });
     const projector = await openProjector({

@@ -7,6 +7,7 @@ import { openProjector, type Projector } from '../../src/projector/projector.ts'
 import { writeSnapshot } from '../../src/snapshot/export.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { arrivals } from '../support/histories.ts';
+import { seedOf } from '../support/seed.ts';
 
 const csvOf = async (projector: Projector): Promise<string> => {
   let text = '';
@@ -45,7 +46,7 @@ const withOutcomes = (events: readonly LogEvent[]): LogEvent[] =>
   );
 
 test('for every split: fold, restart, fold on equals one fold, equals a rebuild, byte for byte', async (t) => {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  const seed = seedOf(t);
   for (const [number, { arrived }] of fc.sample(arrivals(12), { numRuns: 30, seed }).entries()) {
     const folder = await freshFolder();
     const logPath = join(folder, 'events.db');
@@ -84,7 +85,7 @@ test('for every split: fold, restart, fold on equals one fold, equals a rebuild,
 });
 
 test('dirty is exactly the set of paths on which file and mirror differ', async (t) => {
-  const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+  const seed = seedOf(t);
   for (const { arrived } of fc.sample(arrivals(20), { numRuns: 40, seed })) {
     const folder = await freshFolder();
     const logPath = join(folder, 'events.db');

@@ -7,6 +7,7 @@ import {
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
 import fc from 'fast-check';
+import { seedOf } from '../support/seed.ts';
 import { installedTest } from '../support/servers.ts';
 import { connected } from './minio-bucket.ts';
 import { contents, listed, tableOf } from './support.ts';
@@ -143,7 +144,7 @@ installedTest(
     t.deepEqual(Object.keys(expected), ['back', 'un-deleted', 'uncovered']);
     t.deepEqual(contents(await service.files()), expected);
 
-    const seed = Number(process.env.SEED ?? Date.now() % 2 ** 31);
+    const seed = seedOf(t);
     const orders = fc.sample(fc.shuffledSubarray([...recorded, ...recorded], { minLength: recorded.length }), {
       numRuns: 25,
       seed,

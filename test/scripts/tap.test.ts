@@ -61,6 +61,13 @@ test('the runner ends with the real counts and exit code 0', (t) => {
   t.deepEqual([run.status, run.last], [0, '2 passed, 0 failed'], run.stdout);
 });
 
+test('what a test logs stands beneath its name, also when it passes', (t) => {
+  const seeded = "import test from 'ava';\ntest('random', (t) => (t.log('SEED=7'), t.pass()));\n";
+  const run = runIn(t, { 'a.test.js': seeded, 'b.test.js': seeded.replace('t.pass', 't.fail').replace('7', '8') });
+  t.regex(run.stdout, /✔ .*random\n\s+#\s+SEED=7\n/);
+  t.regex(run.stdout, /✘ .*random\n[^✔✘]*SEED=8\n/);
+});
+
 test('a crashed test file, a failing test, a lint and a type error each count as failed', (t) => {
   const run = runIn(t, {
     'a.test.js': passing,
