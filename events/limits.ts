@@ -4,6 +4,8 @@
  */
 export const limits = {
   bodyBytesMax: 10 * 1024 * 1024,
+  /** Of a broker's envelope, which may carry the longest body in base64. */
+  envelopeBytesMax: 16 * 1024 * 1024,
   depthMax: 32,
   recordsMax: 10_000,
   /** Of any single field that the service keeps, in UTF-16 code units. */
@@ -41,9 +43,9 @@ export type Parsed = { readonly value: unknown } | { readonly problem: string };
 const utf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: false });
 
 /** Parses a body within the limits. Never throws. */
-export const parseJson = (body: Buffer): Parsed => {
-  if (body.length > limits.bodyBytesMax) {
-    return { problem: `the message has ${body.length} bytes, more than the ${limits.bodyBytesMax} that are read` };
+export const parseJson = (body: Buffer, bytesMax: number = limits.bodyBytesMax): Parsed => {
+  if (body.length > bytesMax) {
+    return { problem: `the message has ${body.length} bytes, more than the ${bytesMax} that are read` };
   }
   if (depthOf(body, limits.depthMax) > limits.depthMax) {
     return { problem: `the message is nested deeper than ${limits.depthMax} levels` };

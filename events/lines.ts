@@ -1,4 +1,4 @@
-import { field, isObject, type JsonObject, parseJson } from './limits.ts';
+import { field, isObject, type JsonObject, limits, parseJson } from './limits.ts';
 import type { Message } from './message.ts';
 import { looksNative } from './native.ts';
 
@@ -11,8 +11,11 @@ const textsOf = (value: unknown): Record<string, string> | undefined => {
 
 const base64 = /^[A-Za-z0-9+/_-]*={0,2}$/;
 
-/** `{"data":…,"attributes":…}`, as Pub/Sub hands it out by push and by pull. Either may be missing, not both. */
-const pubsubMessage = (value: JsonObject): Message | undefined => {
+/**
+ * `{"data":…,"attributes":…}`, as Pub/Sub hands it out by push (in an envelope) and by pull. Either may be missing, not
+ * both. Undefined for anything else.
+ */
+export const pubsubMessage = (value: JsonObject): Message | undefined => {
   if (looksNative(value) || Object.hasOwn(value, 'specversion')) return undefined;
   const inner = field(value, 'message');
   const message = isObject(inner) ? inner : value;
@@ -43,7 +46,7 @@ const sqsMessage = (value: JsonObject): Message | undefined => {
  */
 export const unwrapLine = (line: string): Message => {
   const raw: Message = { body: Buffer.from(line), attributes: {} };
-  const parsed = parseJson(raw.body);
+  const parsed = parseJson(raw.body, limits.envelopeBytesMax);
   if ('problem' in parsed || !isObject(parsed.value)) return raw;
   return pubsubMessage(parsed.value) ?? sqsMessage(parsed.value) ?? raw;
 };

@@ -1,5 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
+import { field, isObject, limits, parseJson, textField } from '../../events/limits.ts';
+import { pubsubMessage } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
 
 const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
@@ -32,29 +34,11 @@ export const webhookMessage = (headers: IncomingHttpHeaders, body: Buffer): Mess
   ),
 });
 
-type PushEnvelope = {
-  readonly message?: {
-    readonly data?: unknown;
-    readonly attributes?: Record<string, unknown>;
-    readonly messageId?: unknown;
-  };
-};
-
 /** What a Pub/Sub push envelope holds, and Pub/Sub's id of it. What is no envelope stays as it came, to be quarantined. */
 export const pushedMessage = (body: Buffer): { readonly message: Message; readonly id: string } => {
   const raw = { message: { body, attributes: {} }, id: '' };
-  try {
-    const { message } = JSON.parse(body.toString('utf8')) as PushEnvelope;
-    if (typeof message !== 'object' || message === null) return raw;
-    const data = message.data ?? '';
-    const attributes = message.attributes ?? {};
-    // Pub/Sub sends nothing but texts: a message with anything else is not understood without that part of it.
-    if (typeof data !== 'string' || Object.values(attributes).some((value) => typeof value !== 'string')) return raw;
-    return {
-      message: { body: Buffer.from(data, 'base64'), attributes: attributes as Record<string, string> },
-      id: String(message.messageId ?? ''),
-    };
-  } catch {
-    return raw;
-  }
+  const parsed = parseJson(body, limits.envelopeBytesMax);
+  const inner = 'problem' in parsed ? undefined : field(parsed.value, 'message');
+  const message = isObject(inner) ? pubsubMessage(inner) : undefined;
+  return message ? { message, id: textField(inner, 'messageId') ?? '' } : raw;
 };

@@ -1,4 +1,5 @@
 import test from 'ava';
+import { unwrapLine } from '../../events/lines.ts';
 import { pushedMessage, webhookMessage } from '../../src/sources/http-messages.ts';
 
 test("a CloudEvent's headers are decoded once, and nothing else becomes an attribute", (t) => {
@@ -31,4 +32,25 @@ test('a push envelope is unwrapped whole or not at all', (t) => {
     const body = envelope(bad);
     t.deepEqual(pushedMessage(body).message, { body, attributes: {} }, JSON.stringify(bad));
   }
+});
+
+test('what is no text in a push envelope is not repaired into another key, and no envelope is nested without end', (t) => {
+  const name = Buffer.from('"objectId":"a_"');
+  const envelope = Buffer.from(
+    '{"message":{"attributes":{"eventType":"OBJECT_DELETE","objectId":"a_"},"messageId":"7"}}',
+  );
+  const broken = Buffer.from(envelope);
+  broken[envelope.indexOf(name) + name.length - 2] = 0xff;
+  t.is(pushedMessage(envelope).message.attributes['objectId'], 'a_');
+  const deep = Buffer.from(`{"message":{"data":"","deep":${'['.repeat(5_000)}${']'.repeat(5_000)}}}`);
+  const empty = Buffer.from('{"message":{"other":1}}');
+  for (const body of [broken, deep, empty])
+    t.deepEqual(pushedMessage(body), { message: { body, attributes: {} }, id: '' });
+});
+
+test('the largest message of Pub/Sub fits into its envelope, pushed or as a line', (t) => {
+  const data = Buffer.alloc(9 * 1024 * 1024, 'x');
+  const envelope = JSON.stringify({ message: { data: data.toString('base64'), messageId: '7' }, subscription: 's' });
+  t.true(pushedMessage(Buffer.from(envelope)).message.body.equals(data));
+  t.true(unwrapLine(envelope).body.equals(data));
 });
