@@ -19,6 +19,20 @@ export type DecodeOptions = Pick<ObjectOptions, 'bucket'> & {
 
 const reject = (reason: string): Decoded[] => [{ kind: 'reject', reason }];
 
+/** A CloudEvent in binary mode. Undefined when the message is none. */
+const throughAttributes = (message: Message, { format = 'auto' }: DecodeOptions): readonly Decoded[] | undefined =>
+  isBinary(message.attributes) && (format === 'auto' || format === 'cloudevents') ? [decodeBinary(message)] : undefined;
+
+/** The attributes of an SNS notification: `{"name":{"Type":"String","Value":"text"}}`. */
+const snsAttributes = (value: object): Message['attributes'] => {
+  const sent = field(value, 'MessageAttributes');
+  const pairs = (isObject(sent) ? Object.keys(sent) : []).flatMap((name) => {
+    const text = field(field(sent, name), 'Value');
+    return typeof text === 'string' ? [[name, text] as const] : [];
+  });
+  return Object.fromEntries(pairs);
+};
+
 /** The body of an SNS notification, or what else SNS sends. Undefined when it is not from SNS. */
 const throughSns = (value: object, options: DecodeOptions): readonly Decoded[] | undefined => {
   const type = textField(value, 'Type');
@@ -28,7 +42,10 @@ const throughSns = (value: object, options: DecodeOptions): readonly Decoded[] |
   if (type === 'UnsubscribeConfirmation') return [{ kind: 'ignore', reason: 'SNS confirms the end of a subscription' }];
   const text = field(value, 'Message');
   if (type !== 'Notification' || typeof text !== 'string') return undefined;
-  const inner = parseJson(Buffer.from(text));
+  const body = Buffer.from(text);
+  const binary = throughAttributes({ attributes: snsAttributes(value), body }, options);
+  if (binary) return binary;
+  const inner = parseJson(body);
   return 'problem' in inner ? reject(`through SNS: ${inner.problem}`) : decodeValue(inner.value, options);
 };
 
@@ -56,7 +73,8 @@ export const decode = (message: Message, options: DecodeOptions = {}): readonly 
   const format = options.format ?? 'auto';
   const { attributes, body } = message;
   if (format === 'gcs' || (format === 'auto' && isGcs(attributes))) return [decodeGcs(message, options)];
-  if (isBinary(attributes) && (format === 'auto' || format === 'cloudevents')) return [decodeBinary(message)];
+  const binary = throughAttributes(message, options);
+  if (binary) return binary;
   const parsed = parseJson(body);
   if ('problem' in parsed) return reject(parsed.problem);
   const { value } = parsed;
