@@ -57,7 +57,9 @@ const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }
     ...(bucketName !== undefined && { bucket: bucketName }),
   };
   const reject = (delivery: Delivery, reason: string): void => {
-    rejected.set(delivery, [...(rejected.get(delivery) ?? []), reason]);
+    const reasons = rejected.get(delivery);
+    if (reasons) reasons.push(reason);
+    else rejected.set(delivery, [reason]);
   };
   const take = (delivery: Delivery, event: BucketEvent): number => {
     carriers.push(delivery);
