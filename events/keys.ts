@@ -11,26 +11,37 @@ const keyBytesMax = 1_024;
 /** Names at the top that belong to the service and its file manager: their own folder, and temporary names of plans. */
 const ownNames = /^\.s3-sync(-tmp-[0-9a-f]+)?$/i;
 
+const shownKey = (key: string): string => JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
+
+/** A segment that is empty or begins with a dot: no other can be at fault. Most keys have none, and are not taken apart. */
+const dottedOrEmpty = /(?:^|\/)[./]/;
+
+/** Why a text names no one place beneath a folder, however long it is; undefined when it does. */
+export const placeProblem = (key: string): string | undefined => {
+  if (key === '') return 'the key is empty';
+  if (key.includes('\0')) return `${shownKey(key)} holds a NUL, which no file name can`;
+  if (key.startsWith('/')) return `${shownKey(key)} starts with '/': its first segment is empty`;
+  for (const segment of dottedOrEmpty.test(key) ? segmentsOf(key) : []) {
+    if (segment === '') return `${shownKey(key)} has an empty segment ('//')`;
+    if (segment === '.' || segment === '..')
+      return `${shownKey(key)} has a segment '${segment}', which a disk resolves`;
+  }
+  return undefined;
+};
+
+const segmentsOf = (key: string): string[] => (key.endsWith('/') ? key.slice(0, -1) : key).split('/');
+
 /** The path of a key, or why there is none. A trailing `/` names a folder. */
 export const pathOfKey = (key: string): PathCheck => {
-  const shown = JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
-  if (key === '') return { problem: 'the key is empty' };
-  if (!key.isWellFormed()) return { problem: `${shown} is not valid Unicode (a lone surrogate)` };
-  if (Buffer.byteLength(key) > keyBytesMax) return { problem: `${shown} is longer than ${keyBytesMax} bytes` };
-  if (key.includes('\0')) return { problem: `${shown} holds a NUL, which no file name can` };
-  if (key.startsWith('/')) return { problem: `${shown} starts with '/': its first segment is empty` };
-  const segments = key.split('/');
-  if (key.endsWith('/')) segments.pop();
-  for (const segment of segments) {
-    if (segment === '') return { problem: `${shown} has an empty segment ('//')` };
-    if (segment === '.' || segment === '..')
-      return { problem: `${shown} has a segment '${segment}', which a disk resolves` };
-    if (Buffer.byteLength(segment) > segmentBytesMax) {
-      return { problem: `${shown} has a segment longer than ${segmentBytesMax} bytes` };
-    }
-  }
+  if (!key.isWellFormed()) return { problem: `${shownKey(key)} is not valid Unicode (a lone surrogate)` };
+  if (Buffer.byteLength(key) > keyBytesMax) return { problem: `${shownKey(key)} is longer than ${keyBytesMax} bytes` };
+  const problem = placeProblem(key);
+  if (problem !== undefined) return { problem };
+  const segments = segmentsOf(key);
+  if (segments.some((segment) => Buffer.byteLength(segment) > segmentBytesMax))
+    return { problem: `${shownKey(key)} has a segment longer than ${segmentBytesMax} bytes` };
   if (ownNames.test(segments[0] as string))
-    return { problem: `${shown} begins with a name that the service keeps for itself` };
+    return { problem: `${shownKey(key)} begins with a name that the service keeps for itself` };
   return { path: key };
 };
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
@@ -17,8 +18,8 @@ type Side = { readonly records: Records; row: FileRow | undefined; length: numbe
 
 /**
  * Merges two sorted snapshots and reports every path that differs, in path order. Bytes are compared first; only records
- * that differ are parsed. Memory is two windows, whatever the files' size. Throws FatalError for a file that is no
- * snapshot, is torn, or is not sorted.
+ * that differ are parsed. Memory is two windows, whatever the files' size. Throws FatalError, with file and line, for a
+ * file that is no snapshot, is torn, or is not sorted, and for a record that differs and is none.
  */
 export const diffSnapshots = (oldPath: string, newPath: string, onChange: (change: Change) => void): DiffSummary => {
   const summary: DiffSummary = { added: 0, removed: 0, changed: 0 };
@@ -75,12 +76,16 @@ const current = (side: Side): FileRow | undefined => {
   const { records } = side;
   side.length = records.length();
   if (side.length === 0) return undefined;
-  const text = records.window.toString('utf8', records.start, records.start + side.length - 1);
-  side.row = rowOf(text, records.name);
+  const end = records.start + side.length - 1;
+  const text = records.window.toString('utf8', records.start, end);
+  // What is no UTF-8 is read as U+FFFD, which may also stand there by right.
+  if (text.includes('\ufffd') && !isUtf8(records.window.subarray(records.start, end)))
+    throw new FatalError(`${records.place()}: the record is not valid UTF-8`);
+  side.row = rowOf(text, records.place);
   const { path } = side.row;
   if (side.previous !== undefined && comparePaths(side.previous, path) >= 0) {
     throw new FatalError(
-      `${records.name}: ${JSON.stringify(path)} stands after ${JSON.stringify(side.previous)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
+      `${records.place()}: ${JSON.stringify(path)} stands after ${JSON.stringify(side.previous)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
     );
   }
   side.previous = path;

@@ -23,7 +23,27 @@ export type Records = {
   skip(length: number): void;
   /** Length of the current record with its LF; 0 at the end of the file. */
   length(): number;
+  /** File and line of the current record, for a message. */
+  place(): string;
   close(): void;
+};
+
+/** The line (1 is the header) in which a byte of a file stands. Lines are counted only where one is to be named. Undefined for a pipe. */
+const lineAt = (descriptor: number, offset: number): number | undefined => {
+  const chunk = Buffer.allocUnsafe(windowBytes);
+  let line = 1;
+  try {
+    for (let at = 0; at < offset; ) {
+      const read = readSync(descriptor, chunk, 0, Math.min(chunk.length, offset - at), at);
+      if (read === 0) return undefined;
+      for (let next = chunk.indexOf(newline); next !== -1 && next < read; next = chunk.indexOf(newline, next + 1))
+        line += 1;
+      at += read;
+    }
+    return line;
+  } catch {
+    return undefined;
+  }
 };
 
 /** Opens a snapshot and checks its header. Throws FatalError that names the file and what is wrong. */
@@ -36,6 +56,8 @@ export const openRecords = (path: string): Records => {
   }
   const window = Buffer.allocUnsafe(windowBytes * 2);
   let ended = false;
+  /** Bytes of the file before the window. */
+  let before = 0;
   const records = {
     name: path,
     window,
@@ -45,6 +67,7 @@ export const openRecords = (path: string): Records => {
       if (ended) return false;
       if (records.end - records.start >= windowBytes) return true;
       window.copyWithin(0, records.start, records.end);
+      before += records.start;
       records.end -= records.start;
       records.start = 0;
       while (records.end < window.length && !ended) {
@@ -64,11 +87,15 @@ export const openRecords = (path: string): Records => {
       for (let from = start, quotes = false; ; ) {
         const line = window.indexOf(newline, from);
         if (line === -1 || line >= end)
-          throw new FatalError(`${path}: the last line is torn (no line end): export the snapshot again`);
+          throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
         for (let at = from; at < line; at++) if (window[at] === quote) quotes = !quotes;
         if (!quotes) return line + 1 - start;
         from = line + 1;
       }
+    },
+    place: (): string => {
+      const line = lineAt(descriptor, before + records.start);
+      return line === undefined ? path : `${path}, line ${line}`;
     },
     close: (): void => closeSync(descriptor),
   };

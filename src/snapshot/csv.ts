@@ -1,4 +1,5 @@
 import { parse } from 'csv/sync';
+import { placeProblem } from '../../events/keys.ts';
 import { columns, type FileRow } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 
@@ -64,13 +65,13 @@ const wholeNumber = (text: string, name: string): number => {
   return value;
 };
 
-/** A record's text as a row of the file. Throws FatalError that names file, record, column and what was found. */
-export const rowOf = (record: string, file: string): FileRow => {
+/** A record's text as a row. Throws FatalError that names its `place`, record, column and what was found. */
+export const rowOf = (record: string, place: () => string): FileRow => {
   try {
     return parsedRow(record);
   } catch (error) {
     if (!(error instanceof FatalError)) throw error;
-    throw new FatalError(`${file}, record ${JSON.stringify(record.slice(0, 60))}: ${error.message}`);
+    throw new FatalError(`${place()}, record ${JSON.stringify(record.slice(0, 60))}: ${error.message}`);
   }
 };
 
@@ -89,7 +90,8 @@ const parsedRow = (record: string): FileRow => {
     string,
     string,
   ];
-  if (path === '') throw new FatalError(`the path is empty`);
+  const problem = placeProblem(path);
+  if (problem !== undefined) throw new FatalError(`path: ${problem}`);
   return {
     path,
     file_id: wholeNumber(fileId, 'file_id'),

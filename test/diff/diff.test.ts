@@ -11,11 +11,13 @@ import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
 
 const path = fc.oneof(
-  fc.string({
-    unit: fc.constantFrom('a', 'b', ',', '"', '\n', '\r', ' ', 'é', '\u{1f600}', '\uffee', '/'),
-    minLength: 1,
-    maxLength: 6,
-  }),
+  fc
+    .string({
+      unit: fc.constantFrom('a', 'b', ',', '"', '\n', '\r', ' ', 'é', '\u{1f600}', '\uffee', '/'),
+      minLength: 1,
+      maxLength: 6,
+    })
+    .filter((text) => !text.startsWith('/') && !text.includes('//')),
   fc.constantFrom('x', 'y', 'z'),
 );
 
@@ -60,6 +62,10 @@ const oracle = (old: readonly FileRow[], now: readonly FileRow[]): Change[] => {
     });
 };
 
+const header = `${columns.join(',')}\n`;
+const row = (name: string): string => `${name},1,,1,e,0644,2026-01-01T00:00:00Z,1\n`;
+/** A record of three lines. */
+const three = row('"a\n\n"');
 test('the byte-wise merge finds exactly what the slow obvious diff finds', async (t) => {
   const folder = await freshFolder();
   const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
@@ -101,6 +107,16 @@ test('a difference far into large files is found, and the windows slide', async 
   t.deepEqual(changed, ['f/000017', 'f/059990']);
 });
 
+test('a mistake far into a large file is named with its line, whatever is the same before it', async (t) => {
+  const folder = await freshFolder();
+  const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
+  const lines = Array.from({ length: 90_000 }, (_, index) => row(`f/${String(index).padStart(6, '0')}`));
+  await writeFile(a, header + lines.join(''));
+  lines[80_000] = row('f/080000/../x');
+  await writeFile(b, header + lines.join(''));
+  t.throws(() => diffSnapshots(a, b, () => undefined), { message: /b\.csv, line 80002, / });
+});
+
 test('what SQLite writes is what csv-stringify writes', async (t) => {
   const database = await openDatabase({ path: join(await freshFolder(), 'x.db'), mode: 'write' });
   await database.exec(
@@ -128,7 +144,6 @@ test('what SQLite writes is what csv-stringify writes', async (t) => {
   await database.close();
 });
 
-const header = `${columns.join(',')}\n`;
 for (const [title, text, message] of [
   ['a missing column', 'path,file_id,key,size,etag,permissions,offset\n', /line 1: the column modified_at is missing/],
   ['a torn last line', `${header}a,1,,1,e,0644,2026-01-01T00:00:00Z`, /last line is torn/],
@@ -141,14 +156,30 @@ for (const [title, text, message] of [
   [
     'rows out of order',
     `${header}b,1,,1,e,,2026-01-01T00:00:00Z,1\na,2,,1,e,,2026-01-01T00:00:00Z,1\n`,
-    /rows must be sorted/,
+    /bad\.csv, line 3: .*rows must be sorted/,
   ],
+  [
+    'bytes that are no UTF-8',
+    Buffer.from(`${header}${three}${row('b\xff')}`, 'latin1'),
+    /bad\.csv, line 5: .*not valid UTF-8/,
+  ],
+  [
+    'a path out of the root',
+    `${header}${three}${row('b')}${row('c/../../etc')}`,
+    /bad\.csv, line 6, .*path: .* segment '\.\.'/,
+  ],
+  ['an absolute path', `${header}${row('/etc/passwd')}`, /bad\.csv, line 2, .*path: .* starts with '\/'/],
+  ['an empty segment', `${header}${row('a//b')}`, /bad\.csv, line 2, .*path: .* empty segment/],
+  ['a NUL', `${header}${row('a\0b')}`, /bad\.csv, line 2, .*path: .* NUL/],
+  ['no path at all', `${header}${row('')}`, /bad\.csv, line 2, .*path: .* empty/],
 ] as const) {
   test(`${title} in a snapshot is named`, async (t) => {
     const folder = await freshFolder();
     await writeFile(join(folder, 'bad.csv'), text);
     await writeFile(join(folder, 'good.csv'), header);
-    t.throws(() => diffSnapshots(join(folder, 'bad.csv'), join(folder, 'good.csv'), () => undefined), { message });
+    const [bad, good] = [join(folder, 'bad.csv'), join(folder, 'good.csv')];
+    t.throws(() => diffSnapshots(bad, good, () => undefined), { message });
+    t.throws(() => diffSnapshots(good, bad, () => undefined), { message });
   });
 }
 
