@@ -64,7 +64,9 @@ export const createLineage = (store: StoreWithLog, upTo: number): Lineage => {
       else {
         const origin = carried(path, event.to as string, event.path);
         const brought = origin === undefined ? undefined : await standing(origin, event);
-        if (brought) olderState({ ...brought, path, key: event.key ?? brought.key });
+        // A folder's key is not that of the files beneath it.
+        const key = isTreeEvent(event) ? undefined : event.key;
+        if (brought) olderState({ ...brought, path, key: key ?? brought.key });
         if (brought || carried(path, event.path, event.to as string) !== undefined) break;
       }
     }

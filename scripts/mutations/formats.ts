@@ -223,6 +223,22 @@ export const formatMutations: readonly Mutation[] = [
     env: { HISTORIES: '5000', SEED: '1' },
   },
   {
+    name: 'give every file beneath a renamed folder one key',
+    file: 'projections/file/lineage.ts',
+    find: 'isTreeEvent(event) ? undefined : event.key',
+    replace: 'event.key',
+    tests: ['test/projections/convergence.test.ts'],
+    env: { HISTORIES: '1000', SEED: '1' },
+  },
+  {
+    name: 'take characters for UTF-16 code units',
+    file: 'projections/tree.ts',
+    find: '[...folder].length',
+    replace: 'folder.length',
+    tests: ['test/projections/in-order.test.ts'],
+    env: { SEED: '1' },
+  },
+  {
     name: 'drop a message because some of its records are good',
     file: 'src/commands/quarantine.ts',
     find: 'if (intake.quarantined > 0 || intake.refused.length > 0) continue;',

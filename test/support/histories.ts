@@ -2,16 +2,19 @@ import fc from 'fast-check';
 import type { BucketEvent } from '../../events/event.ts';
 import { compareEvents, versionToken } from '../../events/order.ts';
 
-/** Generated histories of native events over a small tree, so that paths meet often. */
-const files = ['a', 'b', 'd/x', 'd/y', 'd/e/x', 'f/x', 'f/e/x', 'g'];
-const folders = ['d/', 'd/e/', 'f/', 'f/e/'];
+/**
+ * Generated histories of native events over a small tree, so that paths meet often. `d0` is the first path after all that
+ * is beneath `d/`, and the folder `📁/` has fewer characters than UTF-16 code units.
+ */
+const files = ['a', 'b', 'd/x', 'd/📁y', 'd/e/x', 'd0', 'f/x', 'f/e/x', '📁/x'];
+const folders = ['d/', 'd/e/', 'f/', 'f/e/', '📁/'];
 
 const file = fc.constantFrom(...files);
 const folder = fc.constantFrom(...folders);
 
 const inside = (path: string, to: string): boolean => path === to || to.startsWith(path);
 
-type Draft = Pick<BucketEvent, 'type' | 'path'> & Partial<Pick<BucketEvent, 'to' | 'permissions' | 'scope'>>;
+type Draft = Pick<BucketEvent, 'type' | 'path'> & Partial<Pick<BucketEvent, 'to' | 'permissions' | 'scope' | 'key'>>;
 
 const draft: fc.Arbitrary<Draft> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('create' as const), path: file }) },
@@ -22,6 +25,10 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
       path: file,
       permissions: fc.constantFrom('0644', '0600'),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ type: fc.constant('create' as const), path: file, key: fc.constantFrom('key-1', 'key-2') }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('create' as const), path: folder }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('delete' as const), path: file }) },
@@ -43,6 +50,18 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
     arbitrary: fc
       .record({ type: fc.constantFrom('rename' as const, 'move' as const), path: file, to: file })
       .filter(({ path, to }) => path !== to),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ type: fc.constant('rename' as const), path: file, to: file, key: fc.constantFrom('key-3', 'key-4') })
+      .filter(({ path, to }) => path !== to),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({ type: fc.constant('move' as const), path: folder, to: folder, key: fc.constant('key-5') })
+      .filter(({ path, to }) => !inside(path, to)),
   },
   {
     weight: 3,

@@ -27,7 +27,10 @@ export const referenceFold = (events: readonly BucketEvent[]): Reference => {
     } else {
       const carried = [...files].filter(([path]) => beneath(path, event));
       for (const [path] of carried) files.delete(path);
-      for (const [path, row] of carried) files.set((event.to as string) + path.slice(event.path.length), row);
+      // Many files cannot have one key: the key of a folder's rename says nothing of those beneath.
+      const key = isFolder(event.path) ? undefined : event.key;
+      for (const [path, row] of carried)
+        files.set((event.to as string) + path.slice(event.path.length), key === undefined ? row : { ...row, key });
     }
   }
   return files;

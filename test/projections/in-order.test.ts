@@ -1,0 +1,64 @@
+import { join } from 'node:path';
+import test from 'ava';
+import fc from 'fast-check';
+import { isFolder, type Recorded } from '../../events/event.ts';
+import { versionToken } from '../../events/order.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import { openLog } from '../../src/log/log.ts';
+import { openProjector } from '../../src/projector/projector.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+import { history } from '../support/histories.ts';
+import { referenceFold } from '../support/reference-fold.ts';
+import { seedOf } from '../support/seed.ts';
+
+/** Which event created each file, by path: it stays through renames, moves and new content. */
+const identities = (events: readonly Recorded[]): Map<string, number> => {
+  let ids = new Map<string, number>();
+  for (const event of events) {
+    const { path, to, offset, scope } = event;
+    const beneath = (one: string): boolean =>
+      one === path || (isFolder(path) && scope === undefined && one.startsWith(path));
+    if (event.type === 'create') ids.set(path, ids.get(path) ?? offset);
+    else if (event.type === 'delete') ids = new Map([...ids].filter(([one]) => !beneath(one)));
+    else if (to !== undefined) {
+      const carried = [...ids].filter(([one]) => beneath(one));
+      for (const [one] of carried) ids.delete(one);
+      for (const [one, id] of carried) ids.set(to + one.slice(path.length), id);
+    }
+  }
+  return ids;
+};
+
+test('events in order fold live, window by window, to their plain fold, and every file keeps its id', async (t) => {
+  t.timeout(120_000);
+  const seed = seedOf(t);
+  const folder = await freshFolder();
+  const logPath = join(folder, 'events.db');
+  const log = await openLog(logPath);
+  const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId });
+  // One history goes on where the one before has ended: the order is that of the log.
+  const told: Recorded[] = [];
+  for (const [number, drafts] of fc.sample(history(24), { numRuns: 60, seed }).entries()) {
+    const events = drafts.map((event, index) => ({
+      ...event,
+      id: `${number}-${event.id}`,
+      version: versionToken(told.length + index + 1),
+    }));
+    const { events: recorded } = await log.append(events);
+    told.push(...recorded);
+    await projector.catchUp();
+    const rows = await projector.database.all<FileRow>('SELECT * FROM file');
+    const ids = identities(told);
+    const expected = referenceFold(told.flatMap((event) => (event.type === 'outcome' ? [] : [event])));
+    t.deepEqual(
+      Object.fromEntries(rows.map(({ path, offset: _, ...row }) => [path, row])),
+      Object.fromEntries([...expected].map(([path, row]) => [path, { ...row, file_id: ids.get(path) }])),
+      `SEED=${seed}, history ${number}: ${JSON.stringify(events)}`,
+    );
+    t.is(projector.meta().stats.files, rows.length);
+  }
+  t.deepEqual(await projector.database.all('SELECT * FROM history'), [], 'and none of them came late');
+  await projector.close();
+  await log.close();
+  await removeFolder(folder);
+});
