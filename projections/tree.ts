@@ -7,10 +7,11 @@ import type { Totals } from './working-set.ts';
  */
 const inFolder = 'path >= ? AND path < ?';
 
+/** `total` and not `sum`, which fails where the sizes that a producer names are more than 64 bits hold. */
 const totalsOf = async (store: Store, table: FileTable | 'moved', folder?: string): Promise<Totals> => {
   const where = folder === undefined ? '' : `WHERE ${inFolder}`;
   const [row] = await store.all<Totals>(
-    `SELECT count(*) AS files, coalesce(sum(size), 0) AS bytes FROM ${table} ${where}`,
+    `SELECT count(*) AS files, total(size) AS bytes FROM ${table} ${where}`,
     folder === undefined ? [] : [folder, endOfFolder(folder)],
   );
   return row ?? { files: 0, bytes: 0 };
@@ -69,7 +70,7 @@ export const moveTree = async (
   );
   await store.run(`DELETE FROM ${table} WHERE ${inFolder}`, [folder, endOfFolder(folder)]);
   const [replaced] = await store.all<Totals>(
-    `SELECT count(*) AS files, coalesce(sum(t.size), 0) AS bytes FROM moved JOIN ${table} AS t USING (path)`,
+    `SELECT count(*) AS files, total(t.size) AS bytes FROM moved JOIN ${table} AS t USING (path)`,
   );
   await store.run(`INSERT OR REPLACE INTO ${table} SELECT * FROM moved`);
   if (!store.defersDirty) await store.run('INSERT OR IGNORE INTO touched SELECT path FROM moved');

@@ -60,7 +60,7 @@ const wholeNumber = (text: string, name: string): number => {
     if (digit < 0 || digit > 9) value = Number.NaN;
     value = value * 10 + digit;
   }
-  if (text.length === 0 || text.length > 15 || Number.isNaN(value))
+  if (text.length === 0 || text.length > 16 || !Number.isSafeInteger(value))
     throw new FatalError(`${name} must be a whole number, found ${JSON.stringify(text)}`);
   return value;
 };

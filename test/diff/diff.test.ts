@@ -26,7 +26,7 @@ const table = fc.uniqueArray(
     path,
     file_id: fc.integer({ min: 1, max: 9 }),
     key: fc.constant(null),
-    size: fc.option(fc.integer({ min: 0, max: 3 })),
+    size: fc.option(fc.oneof(fc.integer({ min: 0, max: 3 }), fc.constant(Number.MAX_SAFE_INTEGER))),
     etag: fc.option(fc.constantFrom('e1', 'e2')),
     permissions: fc.option(fc.constantFrom('0644', 'a,b"c')),
     modified_at: fc.constantFrom('2026-01-01T00:00:00Z', '2026-01-02T00:00:00Z'),
@@ -152,6 +152,11 @@ for (const [title, text, message] of [
     'a size that is no number',
     `${header}a,1,,big,e,0644,2026-01-01T00:00:00Z,1\n`,
     /size must be a whole number, found "big"/,
+  ],
+  [
+    'a size that no number holds exactly',
+    `${header}a,1,,9007199254740993,e,0644,2026-01-01T00:00:00Z,1\n`,
+    /size must be a whole number, found "9007199254740993"/,
   ],
   [
     'rows out of order',

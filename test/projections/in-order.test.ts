@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import { isFolder, type Recorded } from '../../events/event.ts';
+import { type BucketEvent, isFolder, type Recorded } from '../../events/event.ts';
 import { versionToken } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { openLog } from '../../src/log/log.ts';
@@ -58,6 +58,27 @@ test('events in order fold live, window by window, to their plain fold, and ever
     t.is(projector.meta().stats.files, rows.length);
   }
   t.deepEqual(await projector.database.all('SELECT * FROM history'), [], 'and none of them came late');
+  await projector.close();
+  await log.close();
+  await removeFolder(folder);
+});
+
+test('sizes that no integer holds the sum of stop nothing', async (t) => {
+  const folder = await freshFolder();
+  const logPath = join(folder, 'events.db');
+  const log = await openLog(logPath);
+  const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId });
+  const base = { source: 'native', time: '2026-01-01T00:00:00Z' } as const;
+  const size = Number.MAX_SAFE_INTEGER;
+  const files = ['d/', 'e/'].flatMap((folder) => Array.from({ length: 1_100 }, (_, index) => `${folder}${index}`));
+  await log.append(files.map((path): BucketEvent => ({ ...base, id: path, type: 'create', path, size })));
+  await projector.catchUp();
+  await log.append([{ ...base, id: 'rename', type: 'rename', path: 'd/', to: 'e/' }]);
+  await projector.catchUp();
+  t.is(projector.meta().stats.files, 1_100);
+  await log.append([{ ...base, id: 'delete', type: 'delete', path: 'e/' }]);
+  await projector.catchUp();
+  t.is(projector.meta().stats.files, 0);
   await projector.close();
   await log.close();
   await removeFolder(folder);
