@@ -5,6 +5,7 @@ import { ConfigError, exitCode } from '../errors.ts';
 import { takeIn } from '../intake/intake.ts';
 import {
   dropQuarantined,
+  insistQuarantined,
   listQuarantined,
   type Quarantined,
   quarantineLimits,
@@ -43,7 +44,7 @@ const allIds = async (database: Queries): Promise<number[]> => {
 const idsOf = async (database: Queries, ids: readonly string[], all: boolean): Promise<number[]> => {
   if (all) return allIds(database);
   if (ids.length === 0) throw new ConfigError('name the messages by their ids, or use --all');
-  return ids.map(idOf);
+  return [...new Set(ids.map(idOf))];
 };
 
 const idOf = (id: string): number => {
@@ -119,6 +120,7 @@ export const runQuarantineRetry = async (
   const bucket = name === undefined ? undefined : bucketOf(context);
   try {
     const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
+    await insistQuarantined(workspace.log.database, wanted);
     let understood = 0;
     for (const id of wanted) {
       const entry = await readQuarantined(workspace.log.database, id);

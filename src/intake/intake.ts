@@ -2,7 +2,7 @@ import { decode, type Format } from '../../events/decode.ts';
 import type { BucketEvent, LogEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { WritableLog } from '../log/log.ts';
-import type { Poison } from '../log/quarantine.ts';
+import { joinedReasons, type Poison } from '../log/quarantine.ts';
 import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
 import { askUnstated, type PermissionSources } from './unstated.ts';
@@ -86,15 +86,6 @@ const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }
 const onlyTheBucket = (key: string): string =>
   `only the bucket can tell what happened to ${JSON.stringify(key)}: configure CUSTOMER_S3_BUCKET, then retry`;
 
-const reasonsShown = 20;
-
-/** One entry a message, however many of its records are bad: it is retried, or dropped, as a whole. */
-const reasonOf = (reasons: readonly string[]): string => {
-  const different = [...new Set(reasons)];
-  const more = different.length - reasonsShown;
-  return `${different.slice(0, reasonsShown).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
-};
-
 /**
  * One step of the stream: decode, ask the bucket where needed, append, commit. When it resolves, everything is durable and
  * the deliveries may be acked, but for those in `refused`: what was good in them is in the log too, and comes again as a
@@ -123,9 +114,10 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     origin.set(entry, delivery);
     return entry;
   };
+  // One entry a message, however many of its records are bad: it is retried, or dropped, as a whole.
   const poison = options.retried
     ? []
-    : [...rejected].map(([delivery, reasons]) => poisonOf(delivery, reasonOf(reasons)));
+    : [...rejected].map(([delivery, reasons]) => poisonOf(delivery, joinedReasons(reasons)));
   const stated: BucketEvent[] = [];
   const carrierOf = new Map<LogEvent, Delivery>();
   events.forEach((event, at) => {
@@ -134,7 +126,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     carrierOf.set(event, carriers[at] as Delivery);
   });
   const result = await options.log.append(stated, poison, (event, reason) =>
-    poisonOf(carrierOf.get(event) as Delivery, reason),
+    options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason),
   );
   const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));
   const kept = (delivery: Delivery | undefined): boolean => delivery !== undefined && !refused.has(delivery);

@@ -30,13 +30,13 @@ export type Log = {
   close(): Promise<void>;
 };
 
-export type ConflictPoison = (event: LogEvent, reason: string) => Poison;
+export type ConflictPoison = (event: LogEvent, reason: string) => Poison | undefined;
 
 export type WritableLog = Log & {
   /**
    * Appends a batch in one durable transaction. When it resolves, the events may be acked; when it throws, nothing of
    * the batch is in the log. Offsets stay contiguous: only new events take one. `poisonOf` makes the quarantine entry of a
-   * conflict, for callers that know the message in which the event came.
+   * conflict, for callers that know the message in which the event came; undefined when it has one already.
    */
   append(events: readonly LogEvent[], poison?: readonly Poison[], poisonOf?: ConflictPoison): Promise<Appended>;
 };
@@ -134,8 +134,8 @@ const appendBatch = async (
   }
   const recorded = await insertEvents(queries, [...fresh.values()]);
   failpoint('append.written');
-  const conflictPoison = conflicts.map((event) =>
-    poisonOf(event, conflictReason(event.id, known.get(event.id)?.offset)),
+  const conflictPoison = conflicts.flatMap(
+    (event) => poisonOf(event, conflictReason(event.id, known.get(event.id)?.offset)) ?? [],
   );
   const stored = await storePoison(queries, [...poison, ...conflictPoison], limits);
   return {

@@ -26,11 +26,25 @@ export type Quarantined = {
   readonly body: Buffer;
 };
 
+/** An entry without what may be large. */
+type Listed = Omit<Quarantined, 'attributes' | 'body'>;
+
 /** Quarantine is bounded. Past the bound a message is refused, and so stays with its broker: nothing is lost. */
 export type QuarantineLimits = { readonly entriesMax: number; readonly bytesMax: number };
 export const quarantineLimits: QuarantineLimits = { entriesMax: 10_000, bytesMax: 256 * 1024 * 1024 };
 
-const totals = 'SELECT count(*) AS entries, coalesce(sum(length(body)), 0) AS bytes FROM quarantine';
+/** All that an entry keeps counts: attributes may be as long as a body. Lengths of whole columns are read without them. */
+const totals = `SELECT count(*) AS entries,
+  coalesce(sum(octet_length(body) + octet_length(attributes) + octet_length(reason)), 0) AS bytes FROM quarantine`;
+
+const reasonsShown = 20;
+
+/** Several reasons as one text of bounded length. */
+export const joinedReasons = (reasons: readonly string[]): string => {
+  const different = [...new Set(reasons)];
+  const more = different.length - reasonsShown;
+  return `${different.slice(0, reasonsShown).join('; ')}${more > 0 ? `; and ${more} more` : ''}`;
+};
 
 export const digestOf = (poison: Pick<Poison, 'body' | 'attributes'>): string =>
   createHash('sha256')
@@ -38,9 +52,25 @@ export const digestOf = (poison: Pick<Poison, 'body' | 'attributes'>): string =>
     .update(poison.body)
     .digest('hex');
 
+/** The same message however often it is named, so that its cost does not grow with the number of its bad records. */
+const byMessage = (poison: readonly Poison[]): ReadonlyMap<string, readonly Poison[]> => {
+  const known = new Map<Buffer, { readonly attributes: Poison['attributes']; readonly digest: string }>();
+  const groups = new Map<string, Poison[]>();
+  for (const entry of poison) {
+    const before = known.get(entry.body);
+    const digest = before?.attributes === entry.attributes ? before.digest : digestOf(entry);
+    known.set(entry.body, { attributes: entry.attributes, digest });
+    const group = groups.get(digest);
+    if (group) group.push(entry);
+    else groups.set(digest, [entry]);
+  }
+  return groups;
+};
+
 /**
- * Stores messages within the caller's transaction. `stored` counts new entries, `refused` those without room. One that is
- * there already is counted, and its reason is the newest; a message that this call brings for several reasons has them all.
+ * Stores messages within the caller's transaction. `stored` counts new entries, `refused` holds all that name a message
+ * without room. One that is there already is counted, and its reason is the newest; a message that this call brings for
+ * several reasons names the first of them.
  */
 export const storePoison = async (
   queries: Queries,
@@ -52,39 +82,28 @@ export const storePoison = async (
   if (poison.length === 0) return { stored, refused };
   let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(totals)) ?? { entries: 0, bytes: 0 };
   const now = new Date().toISOString();
-  const reasons = new Map<string, string>();
-  for (const message of poison) {
-    const digest = digestOf(message);
-    const named = reasons.get(digest);
-    const reason =
-      named === undefined || named.includes(message.reason) ? message.reason : `${named}; ${message.reason}`;
-    reasons.set(digest, reason);
+  for (const [digest, group] of byMessage(poison)) {
+    const [{ source, deliveryId, body, ...message }] = group as [Poison];
+    const reason = joinedReasons(group.map((entry) => entry.reason));
     const again = await queries.run(
-      'UPDATE quarantine SET times = times + 1, last_received_at = ?, reason = ? WHERE digest = ?',
-      [now, reason, digest],
+      'UPDATE quarantine SET times = times + ?, last_received_at = ?, reason = ? WHERE digest = ?',
+      [group.length, now, reason, digest],
     );
     if (again > 0) continue;
-    if (entries + 1 > limits.entriesMax || bytes + message.body.length > limits.bytesMax) {
-      refused.push(message);
+    const attributes = JSON.stringify(message.attributes);
+    const size = body.length + Buffer.byteLength(attributes) + Buffer.byteLength(reason);
+    if (entries + 1 > limits.entriesMax || bytes + size > limits.bytesMax) {
+      refused.push(...group);
       continue;
     }
     await queries.run(
       `INSERT INTO quarantine (digest, source, delivery_id, reason, received_at, last_received_at, times, attributes, body)
-       VALUES (?, ?, ?, ?, ?, ?, 1, ?, ?)`,
-      [
-        digest,
-        message.source,
-        message.deliveryId,
-        message.reason,
-        now,
-        now,
-        JSON.stringify(message.attributes),
-        message.body,
-      ],
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      [digest, source, deliveryId, reason, now, now, group.length, attributes, body],
     );
     failpoint('quarantine.written');
     entries += 1;
-    bytes += message.body.length;
+    bytes += size;
     stored += 1;
   }
   return { stored, refused };
@@ -111,9 +130,9 @@ const notThere = (id: number): FatalError =>
   new FatalError(`there is no quarantined message ${id}: 's3-sync quarantine list' shows what there is`);
 
 /** One page of the quarantine, oldest first, after the given id; without the messages themselves. */
-export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promise<Omit<Quarantined, 'body'>[]> =>
-  queries.all<Omit<Quarantined, 'body'>>(
-    `SELECT id, source, delivery_id, reason, received_at, last_received_at, times, attributes FROM quarantine
+export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promise<Listed[]> =>
+  queries.all<Listed>(
+    `SELECT id, source, delivery_id, reason, received_at, last_received_at, times FROM quarantine
      WHERE id > ? ORDER BY id LIMIT ?`,
     [after, limit],
   );
@@ -125,13 +144,17 @@ export const readQuarantined = async (queries: Queries, id: number): Promise<Qua
   return entry;
 };
 
-/** Removes entries for good; the decision is a person's. Throws FatalError, and removes none, when one is not there. */
-export const dropQuarantined = async (queries: Queries, ids: readonly number[]): Promise<void> => {
-  const list = JSON.stringify(ids);
+/** Throws FatalError when one of the ids names no entry. */
+export const insistQuarantined = async (queries: Queries, ids: readonly number[]): Promise<void> => {
   const [missing] = await queries.all<{ id: number }>(
     'SELECT value AS id FROM json_each(?) WHERE value NOT IN (SELECT id FROM quarantine) LIMIT 1',
-    [list],
+    [JSON.stringify(ids)],
   );
   if (missing) throw notThere(missing.id);
-  await queries.run('DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(?))', [list]);
+};
+
+/** Removes entries for good; the decision is a person's. Throws FatalError, and removes none, when one is not there. */
+export const dropQuarantined = async (queries: Queries, ids: readonly number[]): Promise<void> => {
+  await insistQuarantined(queries, ids);
+  await queries.run('DELETE FROM quarantine WHERE id IN (SELECT value FROM json_each(?))', [JSON.stringify(ids)]);
 };

@@ -101,6 +101,7 @@ test('an id that is used twice is kept as the message that it came in, and a ret
   t.like(await entries(), [{ id: 1, times: 1 }]);
   t.is((JSON.parse(await run(['quarantine', 'show', '1', '--json'])) as { body: string }).body, other);
   t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
+  t.like(await entries(), [{ id: 1, times: 1 }], 'a retry is no delivery');
   t.is((await entries()).length, 1);
   t.like(JSON.parse(await run(['status', '--json'])), { records: { files: 1 }, log: { last_offset: 1 } });
 });
@@ -122,10 +123,22 @@ test('bytes that are no text are shown as bytes, and never become a text by a re
   t.is((await entries()).length, 1);
 });
 
+test('an id that is named twice is one message, and an unknown one leaves all as they are', async (t) => {
+  const { run, entries } = await started();
+  const wrong = { CUSTOMER_S3_BUCKET: 'documents' };
+  const bodies = ['a', 'b'].map((key) => JSON.stringify({ Records: [record(key, '01')] }));
+  await run(['ingest'], `${bodies.join('\n')}\nnot json`, wrong);
+  await t.throwsAsync(run(['quarantine', 'retry', '1', '999']), { message: /no quarantined message 999/ });
+  t.like(await entries(), { length: 3 });
+  t.is(await run(['quarantine', 'retry', '1', '1', '2']), '2 of 2 messages are understood now, 0 stay\n');
+  t.is(await run(['quarantine', 'drop', '3', '3']), '1 messages dropped\n');
+  t.deepEqual(await entries(), []);
+});
+
 test('quarantine is bounded, and a full one says so in its list and in the status', async (t) => {
   const { data, run } = await started();
   await run(['ingest'], 'not json');
-  t.regex(await run(['quarantine', 'list']), /^1 of at most 10000 messages, 8 of at most 268435456 bytes$/m);
+  t.regex(await run(['quarantine', 'list']), /^1 of at most 10000 messages, \d+ of at most 268435456 bytes$/m);
   t.notRegex(await run(['status']), /FULL/);
   const log = await openLog(join(data, 'events.db'));
   const poison = Array.from({ length: quarantineLimits.entriesMax }, (_, at) => ({

@@ -137,6 +137,34 @@ test('the same poison is counted, not stored again, and a full quarantine refuse
   await log.close();
 });
 
+test('attributes and reasons fill quarantine as bodies do', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'), { entriesMax: 100, bytesMax: 1_000 });
+  const large = { ...poison(''), attributes: { name: 'x'.repeat(600) } };
+  const wordy = { ...poison('y'), reason: 'z'.repeat(600) };
+  t.deepEqual((await log.append([], [large, wordy])).refused, [wordy], 'two of them in one batch');
+  t.deepEqual((await log.append([], [wordy])).refused, [wordy], 'and one after the other');
+  t.deepEqual((await log.append([], [large])).refused, [], 'what is there already needs no room');
+  await log.close();
+});
+
+test('a message with very many ids that were used before costs one entry with a short reason', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const ids = Array.from({ length: 2_000 }, (_, at) => `id-${at}`);
+  await log.append(ids.map((id) => event(id, { size: 1 })));
+  const message = poison('all of them');
+  const { conflicts, quarantined } = await log.append(
+    ids.map((id) => event(id, { size: 2 })),
+    [{ ...message, reason: 'one more record is bad' }],
+    (_, reason) => ({ ...message, reason }),
+  );
+  t.deepEqual([conflicts.length, quarantined], [2_000, 1]);
+  const [entry, ...others] = await listQuarantined(log.database);
+  t.is(others.length, 0);
+  t.regex(entry?.reason ?? '', /^one more record is bad; id "id-0" .*; and 1981 more$/);
+  t.true((entry?.reason.length ?? 0) < 10_000);
+  await log.close();
+});
+
 test('a changed byte in the log is found, with its offset', async (t) => {
   const path = join(await freshFolder(), 'events.db');
   const log = await openLog(path);
