@@ -1,3 +1,8 @@
+import { createWriteStream } from 'node:fs';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pipeline } from 'node:stream/promises';
 import { decode } from '../../events/decode.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { readLines } from '../sources/lines.ts';
@@ -13,7 +18,8 @@ type Outgoing = {
 };
 type Publisher = { publish(messages: readonly Outgoing[]): Promise<unknown>; close(): Promise<void> };
 
-const batch = 100;
+/** What is in memory at once, beside one line. */
+const batchMax = { messages: 100, bytes: 4 * 1024 * 1024 };
 
 const publisherOf = async (context: Context): Promise<Publisher> => {
   const { config } = context;
@@ -52,29 +58,75 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
   throw new ConfigError("'s3-sync publish' needs PUBSUB_TOPIC or SQS_QUEUE_URL");
 };
 
-/** Publishes native events, a line each. All lines are checked first: a mistake publishes nothing. */
-export const runPublish = async (context: Context, file: string, flags: { ordered?: boolean }): Promise<number> => {
-  const outgoing: Outgoing[] = [];
-  for await (const lines of readLines((await inputOf(file)) as AsyncIterable<Buffer>)) {
+/** A problem of one line; its text ends where the caller says what was published so far. */
+type Mistake = { readonly mistake: string };
+
+/** The events of a file in batches, and at its first mistake that. */
+async function* batchesOf(path: string, ordered: boolean): AsyncGenerator<readonly Outgoing[] | Mistake> {
+  let waiting: Outgoing[] = [];
+  let size = 0;
+  for await (const lines of readLines((await inputOf(path)) as AsyncIterable<Buffer>)) {
     for (const { number, bytes, oversize } of lines) {
       const body = bytes.toString('utf8');
       if (!oversize && body.trim() === '') continue;
       const [decoded] = oversize ? [] : decode({ body: bytes, attributes: {} }, { format: 'native' });
       if (decoded?.kind !== 'event') {
         const reason = oversize ? `${oversize.length} bytes are too long` : 'no event';
-        throw new FatalError(
-          `${file}, line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : reason}; nothing was published`,
-        );
+        yield { mistake: `line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : reason}` };
+        return;
       }
-      outgoing.push({ body, attributes: {}, ...(flags.ordered && { orderingKey: decoded.event.path }) });
+      waiting.push({ body, attributes: {}, ...(ordered && { orderingKey: decoded.event.path }) });
+      size += bytes.length;
+      if (waiting.length >= batchMax.messages || size >= batchMax.bytes) {
+        yield waiting;
+        waiting = [];
+        size = 0;
+      }
     }
   }
-  const publisher = await publisherOf(context);
+  if (waiting.length > 0) yield waiting;
+}
+
+/**
+ * Carries out `work` on a file that can be read more than once: what comes by a pipe is kept in a temporary one meanwhile,
+ * which only a crash leaves behind.
+ */
+const rereading = async <T>(file: string, work: (path: string) => Promise<T>): Promise<T> => {
+  if (file !== '-' && (await stat(file).catch(() => undefined))?.isFile()) return await work(file);
+  const input = await inputOf(file);
+  const folder = await mkdtemp(join(tmpdir(), 's3-sync-publish-'));
   try {
-    for (let at = 0; at < outgoing.length; at += batch) await publisher.publish(outgoing.slice(at, at + batch));
+    const path = join(folder, 'events.jsonl');
+    await pipeline(input, createWriteStream(path));
+    return await work(path);
   } finally {
-    await publisher.close();
+    await rm(folder, { recursive: true, force: true });
   }
-  context.print(`${outgoing.length} events published\n`);
-  return exitCode.done;
 };
+
+/**
+ * Publishes native events, a line each. All lines are checked first: a mistake publishes nothing. The input is read twice
+ * for that, and never held in memory. Throws FatalError at a mistake. After a crash, or a broker's error, publishing all
+ * of it again is harmless: events keep their ids.
+ */
+export const runPublish = (context: Context, file: string, flags: { ordered?: boolean }): Promise<number> =>
+  rereading(file, async (path) => {
+    const batches = () => batchesOf(path, flags.ordered === true);
+    for await (const batch of batches()) {
+      if ('mistake' in batch) throw new FatalError(`${file}, ${batch.mistake}; nothing was published`);
+    }
+    const publisher = await publisherOf(context);
+    let published = 0;
+    try {
+      for await (const batch of batches()) {
+        if ('mistake' in batch)
+          throw new FatalError(`${file} was changed while it was read, ${batch.mistake}; ${published} were published`);
+        await publisher.publish(batch);
+        published += batch.length;
+      }
+    } finally {
+      await publisher.close();
+    }
+    context.print(`${published} events published\n`);
+    return exitCode.done;
+  });

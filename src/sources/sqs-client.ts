@@ -52,49 +52,85 @@ export const misconfigured = (error: unknown, queueUrl: string, doing: string): 
   return new ConfigError(text, { cause: error });
 };
 
-const chunks = <T>(items: readonly T[]): readonly (readonly T[])[] =>
-  Array.from({ length: Math.ceil(items.length / batchMax) }, (_, n) => items.slice(n * batchMax, (n + 1) * batchMax));
+/** What one request may carry: AWS takes 1 MiB, and took 256 KiB before, as other servers still do. */
+const batchBytesMax = 256 * 1024;
+
+/** Ten at most, and no more bytes than a request may carry; an entry that is larger goes alone. */
+const chunksOf = <E>(entries: readonly E[], bytesOf: (entry: E) => number): readonly (readonly E[])[] => {
+  const chunks: E[][] = [];
+  let bytes = 0;
+  for (const entry of entries) {
+    const chunk = chunks.at(-1);
+    const more = bytesOf(entry);
+    if (chunk && chunk.length < batchMax && bytes + more <= batchBytesMax) {
+      chunk.push(entry);
+      bytes += more;
+    } else {
+      chunks.push([entry]);
+      bytes = more;
+    }
+  }
+  return chunks;
+};
 
 type Failure = { readonly Id: string | undefined; readonly SenderFault: boolean | undefined };
 
 /** Requests of one call under way at once, where their order is of no concern. */
 const concurrency = 8;
 
+export type Sending<E> = {
+  /** Bytes of an entry that count towards those of a request; by default none. */
+  readonly bytesOf?: (entry: E) => number;
+  /** `kept`: one request after the other, and none after one that failed to the last. */
+  readonly order?: 'any' | 'kept';
+};
+
 /**
  * Sends entries ten at a time. SQS reports failure by entry: those that are its own fault are sent again, and so is a
- * whole request that failed. Resolves with what failed to the last; throws ConfigError when only a person can repair it.
+ * whole request that failed. Resolves with what failed to the last, or was not tried any more; throws ConfigError when
+ * only a person can repair it.
  */
 export const sendAll = async <E extends { readonly Id: string }>(
   entries: readonly E[],
   queueUrl: string,
   send: (entries: E[]) => Promise<{ Failed?: Failure[] | undefined }>,
-  order: 'any' | 'kept' = 'any',
+  { bytesOf = () => 0, order = 'any' }: Sending<E> = {},
 ): Promise<readonly E[]> => {
   const never = new AbortController().signal;
-  const hopeless: E[] = [];
-  let rest = entries;
-  for (let attempt = 0; attempt < attempts && rest.length > 0; attempt += 1) {
-    if (attempt > 0) await pause(backoffMs(attempt, 2_000), never);
-    const failed: E[] = [];
-    const sendOne = async (chunk: readonly E[]): Promise<void> => {
-      try {
-        const { Failed = [] } = await send([...chunk]);
-        const faults = new Map(Failed.map(({ Id, SenderFault }) => [Id, SenderFault]));
-        for (const entry of chunk) if (faults.has(entry.Id)) (faults.get(entry.Id) ? hopeless : failed).push(entry);
-      } catch (error) {
-        const problem = misconfigured(error, queueUrl, 'using');
-        if (problem) throw problem;
-        failed.push(...chunk);
-      }
-    };
-    const waiting = chunks(rest)[Symbol.iterator]();
-    const work = async (): Promise<void> => {
-      for (const chunk of waiting) await sendOne(chunk);
-    };
-    await Promise.all(Array.from({ length: order === 'kept' ? 1 : concurrency }, work));
-    rest = failed;
+  const sendOne = async (chunk: readonly E[], failed: E[], hopeless: E[]): Promise<void> => {
+    try {
+      const { Failed = [] } = await send([...chunk]);
+      const faults = new Map(Failed.map(({ Id, SenderFault }) => [Id, SenderFault]));
+      for (const entry of chunk) if (faults.has(entry.Id)) (faults.get(entry.Id) ? hopeless : failed).push(entry);
+    } catch (error) {
+      const problem = misconfigured(error, queueUrl, 'using');
+      if (problem) throw problem;
+      failed.push(...chunk);
+    }
+  };
+  const attempt = async (all: readonly E[]): Promise<readonly E[]> => {
+    const hopeless: E[] = [];
+    let rest = all;
+    for (let tries = 0; tries < attempts && rest.length > 0; tries += 1) {
+      if (tries > 0) await pause(backoffMs(tries, 2_000), never);
+      const failed: E[] = [];
+      const waiting = chunksOf(rest, bytesOf)[Symbol.iterator]();
+      const work = async (): Promise<void> => {
+        for (const chunk of waiting) await sendOne(chunk, failed, hopeless);
+      };
+      await Promise.all(Array.from({ length: concurrency }, work));
+      rest = failed;
+    }
+    return [...hopeless, ...rest];
+  };
+  if (order === 'any') return attempt(entries);
+  let sent = 0;
+  for (const chunk of chunksOf(entries, bytesOf)) {
+    const lost = await attempt(chunk);
+    sent += chunk.length;
+    if (lost.length > 0) return [...lost, ...entries.slice(sent)];
   }
-  return [...hopeless, ...rest];
+  return [];
 };
 
 /** Creates the queue, or finds it. Resolves with its URL. */

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { SendMessageBatchCommand } from '@aws-sdk/client-sqs';
+import { SendMessageBatchCommand, type SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
 import { RetryableError } from '../errors.ts';
 import { connectSqs, isFifo, type SqsConnection, sendAll } from './sqs-client.ts';
@@ -7,7 +7,7 @@ import { connectSqs, isFifo, type SqsConnection, sendAll } from './sqs-client.ts
 export type SqsPublisher = {
   /**
    * Resolves when SQS has stored all of them. In a FIFO queue messages of one `group` keep their order (one group for all
-   * by default), and the same body is stored once within five minutes.
+   * by default; nothing is sent after what could not be sent), and the same body is stored once within five minutes.
    */
   publish(messages: readonly (Message & { readonly group?: string })[]): Promise<void>;
   close(): Promise<void>;
@@ -17,27 +17,38 @@ export type SqsPublisher = {
 const groupIdOf = (group: string): string =>
   /^[\x21-\x7e]{1,128}$/.test(group) ? group : createHash('sha256').update(group).digest('hex');
 
+type Entry = SendMessageBatchRequestEntry & { readonly Id: string };
+
+/** A message as SQS measures it: its body, and the name, type and value of each attribute. */
+const bytesOf = ({ MessageBody = '', MessageAttributes = {} }: Entry): number =>
+  Object.entries(MessageAttributes).reduce(
+    (sum, [name, { DataType = '', StringValue = '' }]) => sum + Buffer.byteLength(`${name}${DataType}${StringValue}`),
+    Buffer.byteLength(MessageBody),
+  );
+
 export const createSqsPublisher = (options: SqsConnection): SqsPublisher => {
   const client = connectSqs(options);
   const fifo = isFifo(options.queueUrl);
   return {
     async publish(messages) {
-      const entries = messages.map(({ body, attributes, group }, n) => ({
-        Id: String(n),
-        MessageBody: body.toString('utf8'),
-        MessageAttributes: Object.fromEntries(
-          Object.entries(attributes).map(([name, StringValue]) => [name, { DataType: 'String', StringValue }]),
-        ),
-        ...(fifo && {
-          MessageGroupId: groupIdOf(group ?? 'all'),
-          MessageDeduplicationId: createHash('sha256').update(body).digest('hex'),
+      const entries = messages.map(
+        ({ body, attributes, group }, n): Entry => ({
+          Id: String(n),
+          MessageBody: body.toString('utf8'),
+          MessageAttributes: Object.fromEntries(
+            Object.entries(attributes).map(([name, StringValue]) => [name, { DataType: 'String', StringValue }]),
+          ),
+          ...(fifo && {
+            MessageGroupId: groupIdOf(group ?? 'all'),
+            MessageDeduplicationId: createHash('sha256').update(body).digest('hex'),
+          }),
         }),
-      }));
+      );
       const lost = await sendAll(
         entries,
         options.queueUrl,
         (Entries) => client.send(new SendMessageBatchCommand({ QueueUrl: options.queueUrl, Entries })),
-        fifo ? 'kept' : 'any',
+        { order: fifo ? 'kept' : 'any', bytesOf },
       );
       if (lost.length > 0) throw new RetryableError(`${lost.length} messages were not sent to ${options.queueUrl}`);
     },

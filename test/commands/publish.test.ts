@@ -1,0 +1,63 @@
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { readdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { createSqsSource } from '../../src/sources/sqs.ts';
+import { accessOf, makeQueue, type QueueServer } from '../sources/queue.ts';
+import { runCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
+import { serverTest } from '../support/servers.ts';
+
+const line = (n: number, more = ''): string =>
+  JSON.stringify({ id: `e${n}`, type: 'create', time: '2026-01-01T00:00:00Z', path: `p/${n}`, size: 1, more });
+
+const environmentOf = (server: QueueServer, queueUrl: string) => ({
+  SQS_QUEUE_URL: queueUrl,
+  SQS_ENDPOINT: server.url,
+  CUSTOMER_S3_REGION: server.region,
+  CUSTOMER_S3_ACCESS_KEY: server.accessKey,
+  CUSTOMER_S3_SECRET_KEY: server.secretKey,
+});
+
+const drained = async (server: QueueServer, queueUrl: string): Promise<string[]> => {
+  const source = createSqsSource({ queueUrl, ...accessOf(server) });
+  const bodies: string[] = [];
+  const { signal } = new AbortController();
+  for (;;) {
+    const batch = await source.receive({ messagesMax: 100, bytesMax: 1e9, lingerMs: 100 }, { signal, idleMs: 1_500 });
+    if (batch.length === 0) break;
+    bodies.push(...batch.map(({ message }) => message.body.toString()));
+    await source.ack(batch);
+  }
+  await source.close();
+  return bodies.sort();
+};
+
+serverTest('fauxqs', 'what comes by a pipe is published whole, or not at all', async (t, server) => {
+  const queueUrl = await makeQueue(server);
+  const TMPDIR = await freshFolder();
+  const environment = { ...environmentOf(server, queueUrl), TMPDIR };
+  const lines = Array.from({ length: 250 }, (_, n) => line(n));
+  const wrong = await runCli(['publish', '-'], environment, `${lines.join('\n')}\n{"id":"x"}\n`);
+  t.is(wrong.code, 1);
+  t.regex(wrong.stderr, /-, line 251: .*; nothing was published/);
+  const right = await runCli(['publish', '-'], environment, lines.join('\r\n'));
+  t.is(right.stdout, '250 events published\n', right.stderr);
+  t.deepEqual(await drained(server, queueUrl), lines.sort(), 'each once: the first attempt has published none');
+  const left = (await readdir(TMPDIR)).filter((name) => name.startsWith('s3-sync'));
+  t.deepEqual(left, [], 'nothing is left behind');
+});
+
+test('a file that is larger than the memory is published from', async (t) => {
+  t.timeout(60_000);
+  const file = join(await freshFolder(), 'events.jsonl');
+  const out = createWriteStream(file);
+  const more = 'x'.repeat(1_000);
+  for (let n = 0; n < 120_000; n++) if (!out.write(`${line(n, more)}\n`)) await once(out, 'drain');
+  out.end('the last line is no event');
+  await once(out, 'close');
+  const { code, stderr } = await runCli(['publish', file], { NODE_OPTIONS: '--max-old-space-size=48' });
+  t.is(code, 1, stderr.slice(0, 500));
+  t.regex(stderr, /line 120001: .*; nothing was published/);
+});
