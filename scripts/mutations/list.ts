@@ -455,4 +455,20 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/disk/data-folder.test.ts'],
     match: 'after the clock*',
   },
+  {
+    name: 'a file manager that forgets what a crash interrupted',
+    file: 'src/file-manager/server.ts',
+    find: 'await recover(store);',
+    replace: 'void recover;',
+    tests: ['test/file-manager/durability.test.ts'],
+    match: '*that a crash cut*',
+  },
+  {
+    name: 'a file manager that makes up for a failed change at its next start',
+    file: 'src/file-manager/intents.ts',
+    find: 'if (!(await isWithdrawn(store, id, intent))) store.settleFirst(() => recover(store));',
+    replace: '',
+    tests: ['test/file-manager/durability.test.ts'],
+    match: '*what was stored since stays',
+  },
 ];

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
 import { makeParents, removeEmptyParents, removeTree, renameDurably } from './disk.ts';
@@ -6,13 +7,17 @@ import { remember } from './idempotency.ts';
 import { isFolder, onDisk, statOf } from './paths.ts';
 import { isExplicit, moveAttributes, within } from './state.ts';
 import { type Answer, type Effect, noteBackup, type Store } from './store.ts';
+import { isWithdrawn } from './withdraw.ts';
 
 /**
  * Changes of whole trees that take several steps on disk. The intent commits first, then the disk changes, then the rows,
  * the answer and the end of the intent commit as one. Each step on disk looks at what is there, so an intent that a crash
  * has left is carried out again at start, before any request.
+ *
+ * A change that fails while the process lives is withdrawn, intent and all. What cannot be withdrawn any more is carried
+ * out to its end before anything else changes: later it would meet files that have been stored since.
  */
-type Intent =
+export type Intent =
   | {
       readonly kind: 'delete';
       readonly path: string;
@@ -46,30 +51,45 @@ const newName = (): string => randomUUID();
 export const deletion = async (store: Store, effect: Effect, path: string): Promise<Answer> => {
   const intent = { kind: 'delete', path, name: newName(), effect, atMs: Date.now() } as const;
   const id = await begin(store, intent);
-  return carryOutDeletion(store, id, intent);
+  return attempted(store, id, intent, () => carryOutDeletion(store, id, intent));
 };
 
 export const relocation = async (store: Store, effect: Effect, path: string, to: string): Promise<Answer> => {
   const intent = { kind: 'relocate', path, to, name: newName(), effect, atMs: Date.now() } as const;
   const id = await begin(store, intent);
-  return carryOutRelocation(store, id, intent);
+  return attempted(store, id, intent, () => carryOutRelocation(store, id, intent));
 };
 
 /** Brings one entry of the trash back; the caller has made sure that its path is free. */
 export const restoration = async (store: Store, path: string, name: string): Promise<void> => {
   const intent = { kind: 'restore', path, name } as const;
-  await carryOutRestoration(store, await begin(store, intent), intent);
+  const id = await begin(store, intent);
+  await attempted(store, id, intent, () => carryOutRestoration(store, id, intent));
 };
 
-/** Finishes what a crash has interrupted. */
+const attempted = async <T>(store: Store, id: number, intent: Intent, work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(await isWithdrawn(store, id, intent))) store.settleFirst(() => recover(store));
+    throw error;
+  }
+};
+
+/** Finishes what was interrupted. What fails again and has changed nothing is withdrawn; rejects when it has. */
 export const recover = async (store: Store): Promise<void> => {
   const rows = await store.db.all<{ id: number; body: string }>('SELECT id, body FROM intent ORDER BY id');
   for (const { id, body } of rows) {
     const intent = JSON.parse(body) as Intent;
     store.log.info({ kind: intent.kind, path: intent.path }, 'finishing an interrupted change');
-    if (intent.kind === 'delete') await carryOutDeletion(store, id, intent);
-    else if (intent.kind === 'relocate') await carryOutRelocation(store, id, intent);
-    else await carryOutRestoration(store, id, intent);
+    try {
+      if (intent.kind === 'delete') await carryOutDeletion(store, id, intent);
+      else if (intent.kind === 'relocate') await carryOutRelocation(store, id, intent);
+      else await carryOutRestoration(store, id, intent);
+    } catch (error) {
+      if (!(await isWithdrawn(store, id, intent))) throw error;
+      store.log.error({ path: intent.path, error: messageOf(error) }, 'an interrupted change failed and is withdrawn');
+    }
   }
 };
 
@@ -128,7 +148,8 @@ const carryOutDeletion = async (
   intent: Extract<Intent, { kind: 'delete' }>,
 ): Promise<Answer> => {
   const from = onDisk(store.root, intent.path);
-  if ((await statOf(from)) !== undefined) await renameDurably(from, store.trashed(intent.name));
+  const trashed = store.trashed(intent.name);
+  if ((await statOf(trashed)) === undefined && (await statOf(from)) !== undefined) await renameDurably(from, trashed);
   const answer: Answer = { ok: true, path: intent.path, existed: true };
   await finish(store, id, intent, answer, (db) => trashRows(store, db, { ...intent, key: intent.effect.key }));
   await tidy(store, intent.path, intent.name);

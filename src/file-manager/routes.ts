@@ -32,6 +32,8 @@ const onceWith =
   (store: Store, queue: Queue): Once =>
   (effect, work) =>
     queue(`${effect.endpoint} ${effect.key}`, async () => {
+      // What is finished only now may be the first attempt of this very request.
+      await store.settled();
       const remembered = await recall(store.db, effect.endpoint, effect.key);
       return remembered === undefined ? work() : answerFor(remembered, effect.fingerprint);
     });

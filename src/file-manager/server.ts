@@ -90,7 +90,8 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
       clearInterval(timer);
       await app.close();
       await sweeping;
-      await store.exclusive(async () => undefined);
+      // What could not be settled is tried again at the next start.
+      await store.exclusive(async () => undefined).catch(() => undefined);
       await store.backup?.stop();
       await store.db.close();
     },

@@ -8,7 +8,8 @@ import { openDatabase } from '../storage/database.ts';
  *
  * Order of writes, and what a crash leaves:
  *   save     temp file, fsync, mode, rename, commit(attribute, key). Lost commit: the file is there, a repeat saves it again.
- *   others   commit(intent), move on disk, commit(rows, key, no intent). An intent found at start is carried out to its end.
+ *   others   commit(intent), move on disk, commit(rows, key, no intent). An intent found at start is carried out to its end;
+ *            one that failed without a crash is withdrawn, or ends before anything else changes.
  */
 const schema = `
   CREATE TABLE IF NOT EXISTS attribute (

@@ -20,6 +20,10 @@ export type Store = {
   readonly trashed: (name: string) => string;
   /** One change of the tree at a time; bodies arrive beside it. */
   readonly exclusive: <T>(work: () => Promise<T>) => Promise<T>;
+  /** From now on no change of the tree begins before this has succeeded. */
+  readonly settleFirst: (work: () => Promise<void>) => void;
+  /** Resolves once nothing is left to settle first; rejects when it fails again. */
+  readonly settled: () => Promise<void>;
   /** Commits the rows of an effect together with its remembered answer. */
   readonly commit: (effect: Effect, answer: Answer, rows: (db: Queries) => Promise<void>) => Promise<Answer>;
   readonly backup: BackupWorker | undefined;
@@ -46,6 +50,13 @@ export const openStore = async (options: {
   await mkdir(`${own}/tmp`, { mode: 0o700 });
   const queue = createKeyedQueue();
   const backup = options.backup && createBackupWorker({ root, db, log, storage: options.backup });
+  let unsettled: (() => Promise<void>) | undefined;
+  const exclusive: Store['exclusive'] = (work) =>
+    queue('tree', async () => {
+      await unsettled?.();
+      unsettled = undefined;
+      return work();
+    });
   return {
     root,
     db,
@@ -54,7 +65,11 @@ export const openStore = async (options: {
     backup,
     temporaryFile: () => `${own}/tmp/${randomUUID()}`,
     trashed: (name) => `${own}/trash/${name}`,
-    exclusive: (work) => queue('tree', work),
+    exclusive,
+    settleFirst: (work) => {
+      unsettled = work;
+    },
+    settled: async () => (unsettled === undefined ? undefined : exclusive(async () => undefined)),
     commit: async (effect, answer, rows) => {
       failpoint('state.commit.before');
       await db.transaction(async (queries) => {

@@ -1,4 +1,4 @@
-import { readdir, realpath, rename } from 'node:fs/promises';
+import { mkdir, readdir, realpath, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { PassThrough } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -126,6 +126,98 @@ test('a deletion that a crash cut is finished at start and can be undone', async
   t.deepEqual(await holdings(client), {});
   t.deepEqual((await client.undo({ keys: ['k'] }, newKey())).restored, ['a/x']);
   t.deepEqual(await holdings(client), { 'a/x': '1' });
+});
+
+for (const { title, moved } of intentCases) {
+  test(`an undo that a crash cut ${title} is finished at start, permissions and all`, async (t) => {
+    const root = await withRoot(t);
+    const before = await started(t, { root });
+    await before.client.updatePermissions('d/a', 'opaque', newKey());
+    await save(before.client, 'd/a', '1');
+    await before.client.delete('d/a', newKey());
+    await before.server.close();
+    const db = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'write' });
+    const { name } = (await db.get<{ name: string }>('SELECT name FROM trash')) ?? { name: 'nothing is in the trash' };
+    const intent = { kind: 'restore', path: 'd/a', name };
+    await db.run('INSERT INTO intent (body) VALUES (?)', [JSON.stringify(intent)]);
+    await db.close();
+    if (moved) {
+      await mkdir(join(root, 'd'));
+      await rename(join(root, '.s3-sync/trash', name), join(root, 'd/a'));
+    }
+    const { client } = await started(t, { root });
+    t.deepEqual(await holdings(client), { 'd/a': '1 (opaque)' });
+    t.deepEqual((await client.undo({ paths: ['d/a'] }, newKey())).restored, [], 'nothing of it is left in the trash');
+  });
+}
+
+test('a deletion that failed is not made up for at the next start: what was stored since stays', async (t) => {
+  const { root, server, client } = await started(t);
+  await save(client, 'a', 'old');
+  const trash = join(root, '.s3-sync/trash');
+  await rename(trash, `${trash}-away`);
+  await writeFile(trash, 'no folder');
+  const key = newKey();
+  await t.throwsAsync(client.delete('a', key), { instanceOf: RetryableError, message: /answered 500/ });
+  t.deepEqual(await holdings(client), { a: 'old' });
+  await rm(trash);
+  await rename(`${trash}-away`, trash);
+  await client.delete('a', key);
+  await save(client, 'a', 'new');
+  await server.close();
+  const again = await started(t, { root });
+  t.deepEqual(await holdings(again.client), { a: 'new' });
+});
+
+test('what happened on disk and could not be written down is, before anything else changes', async (t) => {
+  const root = await withRoot(t);
+  const before = await started(t, { root });
+  await save(before.client, 'a', 'old');
+  await before.server.close();
+  const db = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'write' });
+  // No answer to a deletion can be kept until somebody has posted an event.
+  await db.exec(`CREATE TRIGGER full BEFORE INSERT ON answer
+    WHEN NEW.endpoint = 'delete' AND NOT EXISTS (SELECT 1 FROM inbox) BEGIN SELECT RAISE(ABORT, 'disk full'); END`);
+  await db.close();
+  const { server, client } = await started(t, { root });
+  const key = newKey();
+  await t.throwsAsync(client.delete('a', key), { message: /answered 500/ });
+  await t.throwsAsync(save(client, 'a', 'new'), { message: /answered 500/ });
+  await fetch(`${server.url}/events`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  await save(client, 'a', 'new');
+  await client.delete('a', key);
+  t.deepEqual(await holdings(client), { a: 'new' }, 'the repeat gets the answer of the deletion that happened');
+  await server.close();
+  const again = await started(t, { root });
+  t.deepEqual(await holdings(again.client), { a: 'new' });
+  await again.client.delete('a', newKey());
+  t.deepEqual((await again.client.undo({ keys: [key.idempotencyKey] }, newKey())).restored, ['a']);
+  t.deepEqual(await holdings(again.client), { a: 'old' });
+});
+
+test('an interrupted change that no disk can make is given up at start, and the file manager starts', async (t) => {
+  const root = await withRoot(t);
+  const before = await started(t, { root });
+  await save(before.client, 'a/x', '1');
+  await save(before.client, 'b/y', '2');
+  await before.server.close();
+  const db = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'write' });
+  const effect = { endpoint: 'rename', key: 'k', fingerprint: 'f' };
+  const to = `new/${'n'.repeat(300)}/`;
+  const intent = { kind: 'relocate', path: 'a/', to, name: 'replaced', effect, atMs: Date.now() };
+  await db.run('INSERT INTO intent (body) VALUES (?)', [JSON.stringify(intent)]);
+  await db.close();
+  const { client, server } = await started(t, { root });
+  t.deepEqual(await holdings(client), { 'a/x': '1', 'b/y': '2' });
+  t.false((await readdir(root)).includes('new'), 'no folder of it is left');
+  await server.close();
+  const state = await openDatabase({ path: join(root, '.s3-sync/state.db'), mode: 'read' });
+  t.deepEqual(await state.all('SELECT * FROM intent'), []);
+  await state.close();
 });
 
 test('a second file manager on the same root is refused', async (t) => {
