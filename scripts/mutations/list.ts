@@ -471,4 +471,28 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/file-manager/durability.test.ts'],
     match: '*what was stored since stays',
   },
+  {
+    name: 'repeat what is superseded in every cycle',
+    file: 'src/cycle/planning.ts',
+    find: "return withoutWaiting(queries, 'superseded', readable, now(), superseded);",
+    replace: 'return (void superseded, readable);',
+    tests: ['test/cycle/unreadable.test.ts'],
+    match: 'an object whose event is late*',
+  },
+  {
+    name: 'report what is superseded again and again',
+    file: 'src/cycle/cycle.ts',
+    find: 'if (isNews && isWorthReporting(report))',
+    replace: 'if (isWorthReporting(report))',
+    tests: ['test/cycle/unreadable.test.ts'],
+    match: 'an object whose event is late*',
+  },
+  {
+    name: 'ask the file manager what it can do only once',
+    file: 'src/cycle/planning.ts',
+    find: 'limits: { ...retryLimits, ...options.retry },',
+    replace: 'limits: { ...retryLimits, ...options.retry, attemptsMax: 1 },',
+    tests: ['test/cycle/cycle.test.ts'],
+    match: 'the question what*',
+  },
 ];

@@ -49,6 +49,8 @@ export type ApplyOptions = Omit<StepContext, 'signal'> & {
   readonly onEnded?: (step: Step) => void;
   /** Called for each object that is there and could not be read. */
   readonly onUnreadable?: (step: Step, reason: string) => void;
+  /** Called for each object that has changed or is gone. */
+  readonly onSuperseded?: (step: Step, reason: string) => void;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
   readonly pace?: PaceLimits | undefined;
@@ -187,7 +189,10 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
   const judge = (error: unknown, step: Step): StepState => {
     if (error instanceof NotAttempted || (aborting.aborted && !(error instanceof SupersededError)))
       return 'not attempted';
-    if (error instanceof SupersededError) return 'superseded';
+    if (error instanceof SupersededError) {
+      options.onSuperseded?.(step, messageOf(error));
+      return 'superseded';
+    }
     const state = error instanceof UnreadableError ? 'unreadable' : 'failed';
     tally.problem(step.operation, state, messageOf(error));
     if (state === 'unreadable') options.onUnreadable?.(step, messageOf(error));

@@ -14,11 +14,12 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
-    const { plan, report, withheld } = await runCycle({ ...cycleOptions(context, workspace, bucket), dryRun: true });
+    const options = { ...cycleOptions(context, workspace, bucket), dryRun: true };
+    const { plan, report, withheld, waiting } = await runCycle(options);
     context.print(
       flags.json
         ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld }) })}\n`
-        : describePlan(plan, report.held),
+        : describePlan(plan, report.held, undefined, waiting),
     );
     if (withheld && !flags.json) context.print(`\n${describePlan(withheld, [undoneReason(withheld.steps.length)])}`);
     return report.status === 'held' ? exitCode.held : exitCode.done;

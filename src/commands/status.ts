@@ -11,13 +11,20 @@ const counted = (counts: Readonly<Record<string, number>>): string =>
     .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
     .join(', ') || 'none yet';
 
-const unreadableLines = ({ unreadable, last_cycle: cycle }: Status): string[] => {
+const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status): string[] => {
   const [next] = unreadable.first;
+  const [late] = superseded.first;
   return [
     ...(next
       ? [
           `Unreadable   ${unreadable.objects} objects, next try ${next.next_at}:`,
           `             ${JSON.stringify(next.path)} (${next.tries} tries): ${next.reason}`,
+        ]
+      : []),
+    ...(late
+      ? [
+          `Superseded   ${superseded.objects} objects changed, and no event has said so yet;`,
+          `             next try ${late.next_at}: ${JSON.stringify(late.path)} (${late.tries} tries)`,
         ]
       : []),
     ...(cycle?.unverified ? [`Unverified   ${cycle.unverified} files of the last cycle, but for their length`] : []),

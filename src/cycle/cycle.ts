@@ -22,7 +22,7 @@ import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import { undoneReason } from './undone.ts';
-import { noteUnreadable, type UnreadableSchedule, unreadableSchedule } from './unreadable.ts';
+import { noteWaiting, supersededSchedule, type UnreadableSchedule, unreadableSchedule } from './unreadable.ts';
 
 export type CycleOptions = {
   readonly workspace: Workspace;
@@ -46,10 +46,11 @@ export type CycleOptions = {
   readonly breaker?: Partial<BreakerLimits>;
   readonly failuresMax?: number;
   readonly clock?: Clock;
-  /** When objects that could not be read come up again; `retryUnreadable`: all of them now. */
+  /** When objects come up again that could not be read, or had changed; `retryUnreadable`: all of them now. */
   readonly unreadable?: UnreadableSchedule;
+  readonly superseded?: UnreadableSchedule;
   readonly retryUnreadable?: boolean;
-  /** For that schedule alone: this machine's clock, in milliseconds. */
+  /** For these schedules alone: this machine's clock, in milliseconds. */
   readonly now?: () => number;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: (finished: number, planned: number, bytes: number) => void;
@@ -59,6 +60,8 @@ export type CycleResult = {
   readonly report: Report;
   readonly plan: Plan;
   readonly folder: string;
+  /** Objects that the plan leaves out until their next try. */
+  readonly waiting: number;
   /** Deletes of what a person has brought back: they wait for a release of their own. */
   readonly withheld?: Plan;
 };
@@ -93,7 +96,11 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
-  const { plan, changes, blocked, capabilities, withheld } = await planCycle(options, { folder, plans }, offset);
+  const { plan, changes, blocked, capabilities, waiting, withheld } = await planCycle(
+    options,
+    { folder, plans },
+    offset,
+  );
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -105,6 +112,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const held = verdict.held && !(await isReleased(plans, plan.id));
   let applied = nothingApplied;
   const unreadable: { step: Step; reason: string }[] = [];
+  const superseded: { step: Step; reason: string }[] = [];
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
   const isBlocked = finished !== undefined && finished.left > 0;
@@ -118,6 +126,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       onBegin: createUnderWay(log.database).begin,
       onEnded: ({ operation }) => ended.push(operation.op_id),
       onUnreadable: (step, reason) => unreadable.push({ step, reason }),
+      onSuperseded: (step, reason) => superseded.push({ step, reason }),
       onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
     });
     await forgetUnderWay(log.database, ended);
@@ -128,13 +137,14 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   }
   const endedAt = new Date();
   const stats = projector.meta().stats;
+  let isNews = true;
   if (!held && !options.dryRun) {
-    await noteUnreadable(
-      projector.database,
-      unreadable,
-      options.now?.() ?? Date.now(),
-      options.unreadable ?? unreadableSchedule,
-    );
+    const now = options.now?.() ?? Date.now();
+    const { database } = projector;
+    await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
+    const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
+    // An object whose event is late is told of once, however often it is tried.
+    isNews = fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
     // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
     const answered = verdict.held || memory.listing?.complete === true;
     await remember(log.database, {
@@ -179,14 +189,14 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   };
   await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
   const outbox = join(options.dataFolder, 'outbox');
-  if (isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
+  if (isNews && isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
   failpoint('cycle.reported');
   if (!options.dryRun) {
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
   await keepNewest(cycles, options.cyclesKept);
-  return { report, plan, folder, ...(withheld && { withheld }) };
+  return { report, plan, folder, waiting, ...(withheld && { withheld }) };
 };
 
 const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({

@@ -1,12 +1,16 @@
 import { join } from 'node:path';
+import { breakerLimits, createBreaker } from '../apply/breaker.ts';
+import { systemClock } from '../apply/clock.ts';
+import { retryLimits, withRetries } from '../apply/retry.ts';
 import { diffSnapshots } from '../diff/diff.ts';
 import type { Change, Plan, Unplaceable } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
+import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { withoutUndone } from './undone.ts';
-import { prepareUnreadable, unreadableSchedule, withoutWaiting } from './unreadable.ts';
+import { prepareWaiting, supersededSchedule, unreadableSchedule, withoutWaiting } from './unreadable.ts';
 
 export type Planned = {
   readonly plan: Plan;
@@ -15,6 +19,8 @@ export type Planned = {
   readonly blocked: readonly Unplaceable[];
   /** Of the file manager; none where there is nothing to do, and it was not asked. */
   readonly capabilities: readonly string[];
+  /** Objects whose next try is not due yet: not in the plan. */
+  readonly waiting: number;
   /** Deletes of what a person has brought back: not in the plan. */
   readonly withheld?: Plan;
 };
@@ -29,20 +35,47 @@ export const planCycle = async (
   const only = options.full ? {} : ({ only: 'dirty' } as const);
   const oldPath = join(places.folder, 'old.csv');
   const newPath = join(places.folder, 'new.csv');
-  await prepareUnreadable(database);
-  return database.reading(async (queries) => {
+  await prepareWaiting(database);
+  const { facts, ...rest } = await database.reading(async (queries) => {
     await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
     await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
-    const due = options.retryUnreadable
-      ? all
-      : await withoutWaiting(queries, all, options.now?.() ?? Date.now(), options.unreadable ?? unreadableSchedule);
+    const due = options.retryUnreadable ? all : await dueNow(queries, all, options);
     const { changes: wanted, withheld } = await withoutUndone(queries, due, places.plans);
     const { changes, unplaceable } = await withoutBlocked(queries, wanted);
     const facts = await folderFacts(queries, changes);
-    const capabilities = changes.length === 0 ? [] : (await options.fileManager.describe()).capabilities;
-    const plan = planChanges(changes, { ...facts, capabilities });
-    return { plan, changes, blocked: unplaceable, capabilities, ...(withheld && { withheld }) };
+    return { changes, facts, blocked: unplaceable, waiting: all.length - due.length, ...(withheld && { withheld }) };
   });
+  // After the tables were read: while the file manager is waited for, nothing else has to wait for them.
+  const capabilities = rest.changes.length === 0 ? [] : await capabilitiesOf(options);
+  return { ...rest, capabilities, plan: planChanges(rest.changes, { ...facts, capabilities }) };
+};
+
+const dueNow = async (
+  queries: Queries,
+  changes: readonly Change[],
+  { now = Date.now, unreadable = unreadableSchedule, superseded = supersededSchedule }: CycleOptions,
+): Promise<readonly Change[]> => {
+  const readable = await withoutWaiting(queries, 'unreadable', changes, now(), unreadable);
+  return withoutWaiting(queries, 'superseded', readable, now(), superseded);
+};
+
+/** Asks like every other request does: again, within the limits, when the file manager does not answer. */
+const capabilitiesOf = async (options: CycleOptions): Promise<readonly string[]> => {
+  const { fileManager, signal, clock = systemClock } = options;
+  // Once a stop was asked for, the plan is only shown.
+  if (signal?.aborted) return (await fileManager.describe()).capabilities;
+  const never = new AbortController().signal;
+  const { capabilities } = await withRetries((attempt) => fileManager.describe({ signal: attempt }), {
+    clock,
+    limits: { ...retryLimits, ...options.retry },
+    breaker: createBreaker(breakerLimits, clock),
+    allowanceMs: 0,
+    stopping: signal ?? never,
+    aborting: never,
+    onRetry: () => undefined,
+    onAttempt: () => () => undefined,
+  });
+  return capabilities;
 };

@@ -2,10 +2,14 @@ import type { Change, Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
 /**
- * Objects that are there and cannot be read (archived, denied, encrypted with a key that we lack): when each was tried, and
- * when it comes up again. A table beside the projections, and no fold: a rebuild forgets it, which costs one more try of
- * each. Another event about the object makes it another row of the file table, and it is tried at once.
+ * Objects that could not be carried over, for a reason that only time or an event ends: when each was tried, and when it
+ * comes up again. Tables beside the projections, and no fold: a rebuild forgets them, which costs one more try of each.
+ * Another event about the object makes it another row of the file table, and it is tried at once.
+ * - `unreadable`: it is there and cannot be read (archived, denied, encrypted with a key that we lack).
+ * - `superseded`: it has changed or is gone, and the event that says so has not come yet.
  */
+export type WaitingTable = 'unreadable' | 'superseded';
+
 export type Unreadable = {
   readonly path: string;
   readonly reason: string;
@@ -23,15 +27,20 @@ export type UnreadableSchedule = {
 
 export const unreadableSchedule: UnreadableSchedule = { firstMs: 15 * 60_000, mostMs: 24 * 3_600_000 };
 
-const table = `CREATE TABLE IF NOT EXISTS unreadable (
-  path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
-  since TEXT NOT NULL, next_at TEXT NOT NULL) WITHOUT ROWID`;
+/** A store that shows an object later than it tells of it is asked again soon; an event that is late may be very late. */
+export const supersededSchedule: UnreadableSchedule = { firstMs: 60_000, mostMs: 3_600_000 };
 
-export const prepareUnreadable = (database: Database): Promise<void> => database.exec(table);
+const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${name} (
+  path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
+  since TEXT NOT NULL, next_at TEXT NOT NULL) WITHOUT ROWID;`;
+
+export const prepareWaiting = (database: Database): Promise<void> =>
+  database.exec(tableOf('unreadable') + tableOf('superseded'));
 
 /** The changes without the objects whose time has not come yet. What they would replace stays meanwhile. */
 export const withoutWaiting = async (
   queries: Queries,
+  table: WaitingTable,
   changes: readonly Change[],
   nowMs: number,
   { mostMs }: UnreadableSchedule,
@@ -39,7 +48,7 @@ export const withoutWaiting = async (
   // A time further away than any wait was written before the clock was set back.
   const range = [new Date(nowMs).toISOString(), new Date(nowMs + mostMs).toISOString()];
   const rows = await queries.all<{ path: string; offset: number }>(
-    'SELECT path, "offset" FROM unreadable WHERE next_at > ? AND next_at <= ?',
+    `SELECT path, "offset" FROM ${table} WHERE next_at > ? AND next_at <= ?`,
     range,
   );
   if (rows.length === 0) return changes;
@@ -53,49 +62,59 @@ export const withoutWaiting = async (
 /** Where the object is to be, also when a rename turned out to need its bytes. */
 const placeOf = ({ operation }: Step): string => operation.to ?? operation.path;
 
-/** Keeps what could not be read in this cycle, with its next time, and forgets what is no longer to be carried over. */
-export const noteUnreadable = async (
+/**
+ * Keeps what could not be carried over in this cycle, with its next time, and forgets what is no longer to be. Returns how
+ * many are there for the first time.
+ */
+export const noteWaiting = async (
   database: Database,
+  table: WaitingTable,
   failed: readonly { readonly step: Step; readonly reason: string }[],
   nowMs: number,
   { firstMs, mostMs }: UnreadableSchedule,
-): Promise<void> => {
-  await database.run('DELETE FROM unreadable WHERE path NOT IN (SELECT path FROM dirty)');
-  if (failed.length === 0) return;
+): Promise<number> => {
+  await database.run(`DELETE FROM ${table} WHERE path NOT IN (SELECT path FROM dirty)`);
+  if (failed.length === 0) return 0;
   const known = new Map(
     (
       await database.all<{ path: string; offset: number; tries: number; since: string }>(
-        'SELECT path, "offset", tries, since FROM unreadable WHERE path IN (SELECT value FROM json_each(?))',
+        `SELECT path, "offset", tries, since FROM ${table} WHERE path IN (SELECT value FROM json_each(?))`,
         [JSON.stringify(failed.map(({ step }) => placeOf(step)))],
       )
     ).map((row) => [row.path, row]),
   );
+  let fresh = 0;
   const rows = failed.map(({ step, reason }) => {
     const path = placeOf(step);
     const offset = step.operation.to_offset;
     const before = known.get(path);
     const same = before?.offset === offset ? before : undefined;
+    if (!same) fresh += 1;
     const tries = (same?.tries ?? 0) + 1;
     const waitMs = Math.min(mostMs, firstMs * 2 ** Math.min(tries - 1, 30));
     const since = same?.since ?? new Date(nowMs).toISOString();
     return [path, offset, reason, tries, since, new Date(nowMs + waitMs).toISOString()];
   });
   await database.run(
-    `INSERT OR REPLACE INTO unreadable SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5
+    `INSERT OR REPLACE INTO ${table} SELECT value->>0, value->>1, value->>2, value->>3, value->>4, value->>5
      FROM json_each(?)`,
     [JSON.stringify(rows)],
   );
+  return fresh;
 };
 
 export type UnreadableSummary = { readonly objects: number; readonly first: readonly Unreadable[] };
 
-/** How many objects could not be read, and those that are tried next. None where no cycle has run yet. */
-export const readUnreadable = async (queries: Pick<Queries, 'get' | 'all'>): Promise<UnreadableSummary> => {
-  const known = await queries.get(`SELECT 1 FROM sqlite_schema WHERE name = 'unreadable'`);
+/** How many objects wait, and those that are tried next. None where no cycle has run yet. */
+export const readWaiting = async (
+  queries: Pick<Queries, 'get' | 'all'>,
+  table: WaitingTable,
+): Promise<UnreadableSummary> => {
+  const known = await queries.get('SELECT 1 FROM sqlite_schema WHERE name = ?', [table]);
   if (!known) return { objects: 0, first: [] };
-  const counted = await queries.get<{ objects: number }>('SELECT count(*) AS objects FROM unreadable');
+  const counted = await queries.get<{ objects: number }>(`SELECT count(*) AS objects FROM ${table}`);
   const first = await queries.all<Unreadable>(
-    'SELECT path, reason, tries, since, next_at FROM unreadable ORDER BY next_at, path LIMIT 10',
+    `SELECT path, reason, tries, since, next_at FROM ${table} ORDER BY next_at, path LIMIT 10`,
   );
   return { objects: counted?.objects ?? 0, first };
 };

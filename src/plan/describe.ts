@@ -72,9 +72,15 @@ const stepLines = ({ operation, after, why }: Step, index: number): string[] => 
   return [...place, ...wrapped(`${why}${waits === '' ? '' : ` (after ${waits})`}`, indent, indent)];
 };
 
-/** A plan for a person at 80 columns: what it does, then each operation with the reason why it is there, `most` of them. */
-export const describePlan = (plan: Plan, held: readonly string[], most = 50): string => {
+/**
+ * A plan for a person at 80 columns: what it does, then each operation with the reason why it is there, `most` of them.
+ * `waiting` objects differ too, and are not in it: their next try comes later.
+ */
+export const describePlan = (plan: Plan, held: readonly string[], most = 50, waiting = 0): string => {
   const { steps, unplaceable } = plan;
+  const wait = `${waiting} object${waiting === 1 ? '' : 's'} could not be carried over and will be tried again later`;
+  if (steps.length === 0 && unplaceable.length === 0 && waiting > 0)
+    return `Nothing to do now. ${wait}:\n's3-sync status' names the next.\n`;
   if (steps.length === 0 && unplaceable.length === 0)
     return 'Nothing to do: the file manager holds what the bucket holds.\n';
   const lines = [`Plan ${plan.id}: ${steps.length} operation${steps.length === 1 ? '' : 's'}`];
@@ -85,6 +91,7 @@ export const describePlan = (plan: Plan, held: readonly string[], most = 50): st
   for (const { path, reason } of unplaceable.slice(0, most))
     lines.push(`   !  ${shown(path, width - indent.length)}`, ...wrapped(reason, indent, indent));
   if (unplaceable.length > most) lines.push(`${indent}… and ${unplaceable.length - most} more that cannot be placed`);
+  if (waiting > 0) lines.push(...wrapped(`${wait}: 's3-sync status' names the next`, '  ', '  '));
   if (held.length > 0) lines.push('', `To carry it out all the same: s3-sync apply ${plan.id}`);
   return `${lines.map(harmless).join('\n')}\n`;
 };

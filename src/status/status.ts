@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
 import type { Config } from '../config/config.ts';
-import { readUnreadable, type UnreadableSummary } from '../cycle/unreadable.ts';
+import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { listPlans } from '../plan/store.ts';
@@ -30,6 +30,8 @@ export type Status = {
   readonly operations: Readonly<Record<string, number>>;
   /** Objects that are there and could not be read; those that are tried next. */
   readonly unreadable: UnreadableSummary;
+  /** Objects that have changed or are gone, and the event that says so has not come yet. */
+  readonly superseded: UnreadableSummary;
   readonly last_cycle: Report | null;
   readonly errors: { readonly last_cycle: number };
   readonly gate: {
@@ -67,7 +69,9 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const stats = live?.meta.stats;
     const quarantine = log && (await quarantineRoom(log.database));
     const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;
-    const unreadable = live ? await readUnreadable(live.database) : { objects: 0, first: [] };
+    const none = { objects: 0, first: [] };
+    const unreadable = live ? await readWaiting(live.database, 'unreadable') : none;
+    const superseded = live ? await readWaiting(live.database, 'superseded') : none;
     await live?.database.close();
     const report = await latestReport(join(data, 'cycles'));
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
@@ -91,6 +95,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       events: { ...stats?.events },
       operations: { ...stats?.operations },
       unreadable,
+      superseded,
       last_cycle: report,
       errors: { last_cycle: report ? (report.states.failed ?? 0) + (report.states.unreadable ?? 0) : 0 },
       gate: {

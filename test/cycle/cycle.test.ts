@@ -158,6 +158,31 @@ withWorld(
   },
 );
 
+withWorld('the question what the file manager can do is repeated like any other request', async (t, world) => {
+  await world.put('a', 'one');
+  let asked = 0;
+  let failing = 2;
+  const fileManager: FileManager = {
+    ...world.client,
+    describe: async (...rest) => {
+      asked += 1;
+      if (failing-- > 0) throw new RetryableError('GET / of the file manager answered 503', { retryAfterMs: 1 });
+      return world.client.describe(...rest);
+    },
+  };
+  t.is((await world.cycle({ fileManager })).report.status, 'done');
+  t.is(asked, 3);
+  await world.put('b', 'two');
+  failing = 1_000;
+  asked = 0;
+  const retry = { attemptsMax: 2 };
+  await t.throwsAsync(world.cycle({ fileManager, retry }), { instanceOf: RetryableError, message: /503/ });
+  t.is(asked, 2, 'within the limits');
+  const stopped = AbortSignal.abort();
+  failing = 0;
+  t.is((await world.cycle({ fileManager, signal: stopped })).report.status, 'partial', 'a stop still ends in a report');
+});
+
 withWorld('an object that changed since its event is superseded, not failed and not mixed', async (t, world) => {
   await world.put('a', 'announced');
   await world.writer.put('a', Buffer.from('already something else'));

@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
-import { readUnreadable } from '../../src/cycle/unreadable.ts';
+import { readWaiting } from '../../src/cycle/unreadable.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { runCli } from '../support/cli.ts';
-import { createWorld } from '../support/world.ts';
+import { createWorld, startRecorder } from '../support/world.ts';
 
 const minuteMs = 60_000;
 
@@ -34,7 +34,7 @@ const worldWith = async (archived: Set<string>) => {
     const { report } = await world.cycle({ bucket, fileManager, now: () => start + minutes * minuteMs, ...options });
     return { report, asked: asked.filter((what) => what !== 'describe'), silent: asked.length === 0 };
   };
-  const list = async () => (await readUnreadable(world.workspace().projector.database)).first;
+  const list = async () => (await readWaiting(world.workspace().projector.database, 'unreadable')).first;
   return { world, cycleAt, list };
 };
 
@@ -89,6 +89,50 @@ test('new content, a delete, or a person asking end the wait', async (t) => {
   t.deepEqual((await cycleAt(4, { retryUnreadable: true })).asked, ['c']);
   t.deepEqual(await list(), []);
   t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('an object whose event is late is told of once, asked for seldom, and carried over with its event', async (t) => {
+  const { world, cycleAt } = await worldWith(new Set());
+  const recorder = await startRecorder();
+  const reportEndpoints = [{ url: recorder.url }];
+  await world.put('late', 'announced');
+  await world.put('gone', 'announced');
+  await world.writer.put('late', Buffer.from('something else'));
+  await world.writer.delete('gone');
+  t.is((await cycleAt(0, { reportEndpoints })).report.states.superseded, 2);
+  t.is(recorder.bodies.length, 1);
+  t.is((await world.cycle({ dryRun: true, now: () => Date.UTC(2026, 0, 1) + 30_000 })).waiting, 2);
+  t.true((await cycleAt(0.5, { reportEndpoints })).silent, 'until its time has come, neither side is asked');
+  await world.restart();
+  t.deepEqual((await cycleAt(1.5, { reportEndpoints })).asked.sort(), ['gone', 'late']);
+  t.true((await cycleAt(3, { reportEndpoints })).silent);
+  t.deepEqual((await cycleAt(4, { reportEndpoints })).asked.length, 2);
+  t.is(recorder.bodies.length, 1, 'what is known is not reported again');
+  const { stdout } = await runCli(['status'], { DATA_DIR: join(world.folder, 'data') });
+  t.regex(stdout, /Superseded {3}2 objects changed, and no event has said so yet;\n +next try .*"gone" \(3 tries\)/);
+
+  await world.put('late', 'something else');
+  await world.append({ type: 'delete', path: 'gone' });
+  t.deepEqual((await cycleAt(4, { reportEndpoints })).asked, ['late'], 'its event ends the wait');
+  t.is(recorder.bodies.length, 2);
+  t.true((await cycleAt(1_000, { reportEndpoints })).silent);
+  t.deepEqual(await world.differences(), []);
+  recorder.server.close();
+  await world.close();
+});
+
+test('what is superseded hides no other news', async (t) => {
+  const { world, cycleAt } = await worldWith(new Set());
+  const recorder = await startRecorder();
+  const reportEndpoints = [{ url: recorder.url }];
+  await world.put('late', 'announced');
+  await world.writer.put('late', Buffer.from('something else'));
+  await cycleAt(0, { reportEndpoints });
+  await world.put('b', 'b');
+  t.deepEqual((await cycleAt(2, { reportEndpoints })).asked.sort(), ['b', 'late']);
+  t.is(recorder.bodies.length, 2);
+  recorder.server.close();
   await world.close();
 });
 

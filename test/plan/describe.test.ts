@@ -48,3 +48,11 @@ test('a long plan is abbreviated, and an empty one says so', (t) => {
   t.regex(text, /… and 10 more\n$/);
   t.is(describePlan(planChanges([]), []), 'Nothing to do: the file manager holds what the bucket holds.\n');
 });
+
+test('a plan never claims that both sides are equal while objects wait for another try', (t) => {
+  const empty = describePlan(planChanges([]), [], 50, 1);
+  t.is(
+    empty,
+    "Nothing to do now. 1 object could not be carried over and will be tried again later:\n's3-sync status' names the next.\n",
+  );
+});
