@@ -495,4 +495,28 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/cycle/cycle.test.ts'],
     match: 'the question what*',
   },
+  {
+    name: 'wait for ever for a path that always fails',
+    file: 'src/cycle/under-way.ts',
+    find: 'onEnded: note, onUncertain: note',
+    replace: 'onEnded: note',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: '*never keeps others waiting*',
+  },
+  {
+    name: 'take the answer of a gateway for the end of a request',
+    file: 'src/file-manager/client-errors.ts',
+    find: 'new Set([502, 503, 504])',
+    replace: 'new Set<number>()',
+    tests: ['test/file-manager/misbehaving.test.ts'],
+    match: 'an answer of a gateway*',
+  },
+  {
+    name: 'take a failure for the end of an operation whose first request nobody answered',
+    file: 'src/apply/apply.ts',
+    find: 'else if (!unanswered && isOver(error))',
+    replace: 'else if (isOver(error))',
+    tests: ['test/apply/schedule.test.ts'],
+    match: 'a step is uncertain*',
+  },
 ];

@@ -2,7 +2,7 @@ import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { RefusedError } from '../file-manager/client-errors.ts';
+import { FailedAnswerError, LieError, RefusedError } from '../file-manager/client-errors.ts';
 import type { Operation, Plan, Step } from '../plan/operation.ts';
 import { type BreakerLimits, breakerLimits, createBreaker } from './breaker.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -47,6 +47,8 @@ export type ApplyOptions = Omit<StepContext, 'signal'> & {
   readonly onBegin?: (step: Step) => Promise<void>;
   /** Called for a begun step that certainly has no effect, or (of one that was tried again) no other than before. */
   readonly onEnded?: (step: Step) => void;
+  /** Called for a step that failed, of which nothing goes on at the file manager, and whose effect is not known. */
+  readonly onUncertain?: (step: Step) => void;
   /** Called for each object that is there and could not be read. */
   readonly onUnreadable?: (step: Step, reason: string) => void;
   /** Called for each object that has changed or is gone. */
@@ -206,6 +208,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
   return async (step: Step): Promise<{ state: StepState; outcome?: OutcomeEvent }> => {
     const size = step.result?.size ?? 0;
     let uncertain = false;
+    let unanswered = false;
     const carried = step.operation.kind === 'save' ? size : 0;
     try {
       const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal }), {
@@ -215,8 +218,9 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
         allowanceMs: (size / speedMin) * 1_000,
         stopping: stopping.signal,
         aborting,
-        onRetry: () => {
+        onRetry: (error) => {
           uncertain = true;
+          if (!isOver(error)) unanswered = true;
           tally.retried();
         },
         onAttempt: () => watchAttempt(begin(), carried, clock),
@@ -226,6 +230,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
       return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };
     } catch (error) {
       if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);
+      else if (!unanswered && isOver(error)) options.onUncertain?.(step);
       return { state: judge(error, step) };
     }
   };
@@ -237,6 +242,10 @@ const hadNoEffect = (error: unknown): boolean =>
   error instanceof UnreadableError ||
   error instanceof RefusedError ||
   error instanceof NotAttempted;
+
+/** Whether the file manager has answered, so that no attempt can have an effect later on. */
+const isOver = (error: unknown): boolean =>
+  error instanceof LieError || error instanceof FailedAnswerError || error instanceof RefusedError;
 
 /** Tells the concurrency how an attempt ended; how long it took only where its bytes do not matter. */
 const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {

@@ -60,8 +60,9 @@ export type Finished = { readonly left: number; readonly result: ApplyResult };
 
 /**
  * Carries out again, under the same keys, what is under way. Where that is no longer possible (the object has changed, the
- * source of a rename is not there), it records that what the file manager has at these paths is not known: the next plan
- * saves or deletes there, whatever it was. Undefined when nothing is under way, and then nothing is asked.
+ * source of a rename is not there), or the file manager answers once more with a failure or a lie, it records that what is
+ * at these paths is not known: the next plan saves or deletes there, whatever it was, and no path keeps the others waiting.
+ * Undefined when nothing is under way, and then nothing is asked.
  */
 export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions): Promise<Finished | undefined> => {
   const { log, projector } = workspace;
@@ -70,14 +71,16 @@ export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions
   if (rows.length === 0) return undefined;
   const steps = rows.map(({ step }): Step => ({ ...(JSON.parse(step) as Step), after: [] }));
   const impossible: Step[] = [];
+  const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(
     { id: 'under way', steps, unplaceable: [] },
-    { ...options, concurrency: 1, onEnded: (step) => impossible.push(step) },
+    { ...options, concurrency: 1, onEnded: note, onUncertain: note },
   );
   await projector.catchUp();
   const last = await log.last();
   const paths = new Set((await Promise.all(impossible.map((step) => pathsOf(projector.database, step)))).flat());
-  await log.append([...paths].map((path) => unknownAt(path, last)));
+  const known = await withoutUnknown(projector.database, [...paths]);
+  await log.append(known.map((path) => unknownAt(path, last)));
   await forgetUnderWay(
     log.database,
     impossible.map(({ operation }) => operation.op_id),
@@ -95,6 +98,16 @@ const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Pr
     `${path.slice(0, -1)}0`,
   ]);
   return rows.flatMap((row) => (to === undefined ? [row.path] : [row.path, to + row.path.slice(path.length)]));
+};
+
+/** The paths of which the mirror does not say already that nothing is known: one that fails for ever adds to the log once. */
+const withoutUnknown = async (database: Pick<Database, 'all'>, paths: readonly string[]): Promise<string[]> => {
+  const unknown = await database.all<Pick<FileRow, 'path'>>(
+    'SELECT path FROM mirror WHERE file_id = 0 AND path IN (SELECT value FROM json_each(?))',
+    [JSON.stringify(paths)],
+  );
+  const without = new Set(unknown.map(({ path }) => path));
+  return paths.filter((path) => !without.has(path));
 };
 
 /** The mirror's row then has no size, no etag and no identity: it equals nothing, and is nothing's rename. */

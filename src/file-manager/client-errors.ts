@@ -23,6 +23,16 @@ export class RefusedError extends FatalError {
   }
 }
 
+/** A success that claims something else than what was asked for: what the file manager holds there now is not known. */
+export class LieError extends FatalError {}
+
+/**
+ * A failure that the file manager itself has told (500, 507): it may succeed later, nobody knows how much of it has
+ * happened, and nothing of it goes on. Answers of a gateway, and of one that is busy, are none: behind them it may.
+ */
+export class FailedAnswerError extends RetryableError {}
+
+const notItsOwn = new Set([502, 503, 504]);
 const retryableStatus = new Set([408, 425, 429]);
 const textMax = 500;
 
@@ -51,7 +61,8 @@ export const errorOfAnswer = (
   if (status >= 300 && status < 400) return redirectError(what);
   if (status >= 500 || retryableStatus.has(status)) {
     const wait = retryAfterMs(response.headers.get('retry-after'), options.nowMs, options.retryAfterCapMs);
-    return new RetryableError(`${what} answered ${status}${said}`, { retryAfterMs: wait });
+    const Failure = status >= 500 && !notItsOwn.has(status) ? FailedAnswerError : RetryableError;
+    return new Failure(`${what} answered ${status}${said}`, { retryAfterMs: wait });
   }
   if (problem === undefined) return notAFileManager(`${what} answered ${status} without a problem description`);
   return new RefusedError(status, `${what} was refused with ${status}${said}`);

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { FatalError, RetryableError } from '../errors.ts';
-import { notAFileManager } from './client-errors.ts';
+import { LieError, notAFileManager } from './client-errors.ts';
 import { type Exchange, type ExchangeLimits, exchangeJson, openSuccess, piecesOfAnswer } from './client-exchange.ts';
 import { entriesIn } from './client-listing.ts';
 import type { CallOptions, FileManager, FileManagerInfo } from './file-manager.ts';
@@ -128,7 +128,7 @@ const confirm = (what: string, answer: Record<string, unknown>, expected: Record
   for (const [name, value] of Object.entries(expected)) {
     if (answer[name] === value) continue;
     const said = JSON.stringify(answer[name])?.slice(0, 200) ?? 'nothing';
-    throw new FatalError(
+    throw new LieError(
       `${what} answered with a lie: "${name}" should be ${JSON.stringify(value)} and is ${said}. ` +
         'Nothing is known about what it holds now: run verify',
     );

@@ -22,7 +22,7 @@ export type Meddling = (
 ) => Promise<boolean | undefined> | boolean | undefined;
 
 /** A proxy in front of the real file manager that meddles with requests. True of `meddling` means: it has answered. */
-const startProxy = async (t: ExecutionContext, target: string, meddling: Meddling): Promise<string> => {
+export const startProxy = async (t: ExecutionContext, target: string, meddling: Meddling): Promise<string> => {
   const passOn = (request: IncomingMessage): Promise<IncomingMessage> =>
     new Promise((resolve, reject) => {
       const { method, headers } = request;

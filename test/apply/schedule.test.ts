@@ -1,6 +1,7 @@
 import test from 'ava';
 import { applyPlan } from '../../src/apply/apply.ts';
 import { ConfigError, FatalError, RetryableError } from '../../src/errors.ts';
+import { FailedAnswerError, LieError, RefusedError } from '../../src/file-manager/client-errors.ts';
 import type { Step } from '../../src/plan/operation.ts';
 import { anyBucket, collected, planOf, scriptedFileManager, stepOf, testClock } from './support.ts';
 
@@ -261,4 +262,30 @@ test('a superseded save leaves the breaker and the budget alone', async (t) => {
   t.is(result.states.superseded, 100);
   t.is(result.stopped, undefined);
   t.deepEqual(result.failures, []);
+});
+
+test('a step is uncertain once it failed and every attempt was answered; where one was not, it stays under way', async (t) => {
+  const ends: Record<string, readonly Error[]> = {
+    refused: [new RefusedError(409, 'taken')],
+    lied: [new LieError('a lie')],
+    'failed, refused': [new FailedAnswerError('500'), new RefusedError(409, 'taken')],
+    'silent, failed': [new RetryableError('no answer'), new FailedAnswerError('500')],
+    silent: [new RetryableError('no answer'), new RetryableError('no answer')],
+  };
+  const attempts = new Map<string, number>();
+  const { options } = watched(async (path) => {
+    const at = attempts.get(path) ?? 0;
+    attempts.set(path, at + 1);
+    throw ends[path]?.[at] ?? new Error('one attempt too many');
+  });
+  const ended: string[] = [];
+  const uncertain: string[] = [];
+  await applyPlan(planOf(...Object.keys(ends).map((path) => stepOf('delete', path))), {
+    ...options,
+    retry: { attemptsMax: 2 },
+    onEnded: ({ operation }) => ended.push(operation.path),
+    onUncertain: ({ operation }) => uncertain.push(operation.path),
+  });
+  t.deepEqual(ended, ['refused']);
+  t.deepEqual(uncertain.sort(), ['failed, refused', 'lied']);
 });

@@ -1,6 +1,8 @@
 import test from 'ava';
 import { FatalError, RetryableError } from '../../src/errors.ts';
+import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { answer, startProxy } from '../apply/real.ts';
 import { createWorld } from '../support/world.ts';
 
 const onceOnly = { concurrency: 1, retry: { attemptsMax: 1 } };
@@ -79,6 +81,76 @@ test('while the file manager does not say what became of an operation, nothing n
   t.deepEqual(report.states, { done: 0, superseded: 0, unreadable: 0, failed: 1, skipped: 0, 'not attempted': 0 });
   await world.restart();
   t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+const lastingFailures = [
+  {
+    title: 'answers with a lie',
+    spoil: ({ body }: { body: string }) => ({ status: 200, body: body.replace('"path":"bad"', '"path":"else"') }),
+  },
+  {
+    title: 'answers with 500, whether it did it or not',
+    spoil: () => ({ status: 500, body: '{"title":"lost my head"}' }),
+  },
+];
+for (const { title, spoil } of lastingFailures) {
+  test(`a path of which the file manager always ${title} never keeps others waiting, nor fills the log`, async (t) => {
+    const world = await createWorld();
+    let isBad = true;
+    const url = await startProxy(t, world.server.url, async (request, response, forward) => {
+      if (!isBad || request.url !== '/saveToDisk?path=bad') return false;
+      const { status, body } = spoil(await forward());
+      return answer(response, status, body);
+    });
+    const fileManager = createFileManagerClient({ baseUrl: url });
+    await world.put('bad', 'x');
+    const logged: number[] = [];
+    for (let at = 0; at < 4; at++) {
+      await world.put(`good${at}`, 'content');
+      const { report } = await world.cycle({ fileManager, ...onceOnly });
+      t.deepEqual([report.status, report.states.failed, report.states.done], ['partial', 1, 1]);
+      logged.push(await world.workspace().log.last());
+    }
+    t.deepEqual(
+      logged.map((last, at) => last - (logged[at - 1] ?? last - 2)),
+      [2, 3, 2, 2],
+      'each cycle logs the event and the outcome of the good one, and once that the other is not known',
+    );
+    isBad = false;
+    t.is(
+      (await world.cycle({ fileManager })).report.status,
+      'idle',
+      'what is under way is finished as soon as it can be',
+    );
+    t.deepEqual(await world.differences(), []);
+    await world.close();
+  });
+}
+
+test('deletes are carried out although a save before them finds the disk of the file manager full', async (t) => {
+  const world = await createWorld();
+  await world.put('old', 'takes up space');
+  await world.cycle();
+  let isFull = true;
+  const url = await startProxy(t, world.server.url, async (request, response, forward) => {
+    if (isFull && request.url?.startsWith('/saveToDisk')) {
+      request.resume();
+      return answer(response, 507, '{"title":"The disk is full"}');
+    }
+    if (request.url !== '/delete') return false;
+    const { status, body } = await forward();
+    isFull = false;
+    return answer(response, status, body);
+  });
+  const fileManager = createFileManagerClient({ baseUrl: url });
+  await world.put('new', 'needs the space');
+  t.is((await world.cycle({ fileManager, ...onceOnly })).report.status, 'partial');
+  await world.writer.delete('old');
+  await world.append({ type: 'delete', path: 'old' });
+  await world.cycle({ fileManager, ...onceOnly });
+  await world.cycle({ fileManager, ...onceOnly });
   t.deepEqual(await world.differences(), []);
   await world.close();
 });

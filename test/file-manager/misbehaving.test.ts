@@ -6,7 +6,7 @@ import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { type ClientOptions, createFileManagerClient, type FileManagerClient } from '../../src/file-manager/client.ts';
-import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
+import { FailedAnswerError, LieError, RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
 import { retryAfterMs } from '../../src/retry-after.ts';
 import { contentOf, newKey, save } from './support.ts';
 
@@ -56,7 +56,7 @@ for (const [name, value] of [
 ] as const) {
   test(`a 200 that lies about the ${name} is an error`, async (t) => {
     const client = await against(t, answering(200, { ...truth, [name]: value }));
-    await t.throwsAsync(save(client, 'a', 'hi'), { instanceOf: FatalError, message: /answered with a lie/ });
+    await t.throwsAsync(save(client, 'a', 'hi'), { instanceOf: LieError, message: /answered with a lie/ });
   });
 }
 
@@ -81,6 +81,20 @@ for (const status of [408, 425, 429, 500, 502, 503, 507]) {
     t.is(error?.retryAfterMs, 7_000);
   });
 }
+
+test('an answer of a gateway, or of one that is busy, does not say that the request is over; its own failure does', async (t) => {
+  for (const [status, over] of [
+    [429, false],
+    [500, true],
+    [502, false],
+    [503, false],
+    [504, false],
+    [507, true],
+  ] as const) {
+    const error = await t.throwsAsync((await against(t, answering(status, 'x'))).delete('a', newKey()));
+    t.is(error instanceof FailedAnswerError, over, `${status}`);
+  }
+});
 
 test('a 409 is final, with the title and detail of its problem and no control characters', async (t) => {
   const client = await against(t, answering(409, { title: 'Taken', detail: 'by\r\n"level":60 a folder' }));
