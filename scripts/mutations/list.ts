@@ -519,4 +519,12 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/apply/schedule.test.ts'],
     match: 'a step is uncertain*',
   },
+  {
+    name: 'take any failure for that of the probe',
+    file: 'src/apply/breaker.ts',
+    find: 'if (probe === self) {',
+    replace: 'if (probe) {',
+    tests: ['test/apply/breaker.test.ts'],
+    match: 'attempts that began before*',
+  },
 ];

@@ -17,19 +17,23 @@ export const breakerLimits: BreakerLimits = { failuresMax: 20, openMs: 1_000, op
  * probe (half open). A probe that succeeds closes it; after `probesMax` that fail it has given up, and the cycle ends.
  */
 export type Breaker = {
-  /** Waits while open. True: make the attempt, and then say how it ended. False: given up, or `signal` is aborted. */
-  admit(signal: AbortSignal): Promise<boolean>;
+  /** Waits while open. Undefined: given up, or `signal` is aborted. Else make the attempt, and then say how it ended. */
+  admit(signal: AbortSignal): Promise<Admitted | undefined>;
+  readonly gaveUp: boolean;
+};
+
+/** One of these is called, once. What began before the breaker opened says nothing about a probe that is under way. */
+export type Admitted = {
   succeeded(): void;
   failed(retryAfterMs?: number): void;
   /** The attempt says nothing about the other side (superseded, refused, aborted). */
   released(): void;
-  readonly gaveUp: boolean;
 };
 
 export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
   let inARow = 0;
   let openUntil: number | undefined;
-  let probing = false;
+  let probe: Admitted | undefined;
   let probesFailed = 0;
   let gaveUp = false;
   let changed = Promise.withResolvers<void>();
@@ -49,44 +53,50 @@ export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
     const woken = new AbortController();
     // Not below 0: the time may have come since it was looked at, and then nobody else would wake this one.
     const wait = Math.max(0, (openUntil ?? 0) - clock.now());
-    const slept = probing ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
+    const slept = probe ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
     await Promise.race([changed.promise, aborted.promise, ...slept]);
     woken.abort();
     signal.removeEventListener('abort', onAbort);
   };
 
+  const admitted = (): Admitted => {
+    const self: Admitted = {
+      succeeded: () => {
+        inARow = 0;
+        probesFailed = 0;
+        probe = undefined;
+        openUntil = undefined;
+        wake();
+      },
+      failed: (retryAfterMs = 0) => {
+        inARow += 1;
+        if (probe === self) {
+          probe = undefined;
+          probesFailed += 1;
+          gaveUp = probesFailed >= limits.probesMax;
+          open(retryAfterMs);
+        } else if (openUntil === undefined && inARow >= limits.failuresMax) open(retryAfterMs);
+        wake();
+      },
+      released: () => {
+        if (probe === self) probe = undefined;
+        wake();
+      },
+    };
+    return self;
+  };
+
   return {
     admit: async (signal) => {
       while (!gaveUp && !signal.aborted) {
-        if (openUntil === undefined) return true;
-        if (!probing && clock.now() >= openUntil) {
-          probing = true;
-          return true;
+        if (openUntil === undefined) return admitted();
+        if (!probe && clock.now() >= openUntil) {
+          probe = admitted();
+          return probe;
         }
         await untilItMayProbe(signal);
       }
-      return false;
-    },
-    succeeded: () => {
-      inARow = 0;
-      probesFailed = 0;
-      probing = false;
-      openUntil = undefined;
-      wake();
-    },
-    failed: (retryAfterMs = 0) => {
-      inARow += 1;
-      if (probing) {
-        probing = false;
-        probesFailed += 1;
-        gaveUp = probesFailed >= limits.probesMax;
-        open(retryAfterMs);
-      } else if (openUntil === undefined && inARow >= limits.failuresMax) open(retryAfterMs);
-      wake();
-    },
-    released: () => {
-      probing = false;
-      wake();
+      return undefined;
     },
     get gaveUp() {
       return gaveUp;

@@ -65,22 +65,23 @@ export const withRetries = async <T>(
   const deadline = clock.now() + limits.totalMsMax + 2 * allowanceMs;
   let last: RetryableError | undefined;
   for (let failed = 0; ; failed++) {
-    if (!(await breaker.admit(stopping))) throw last ?? new NotAttempted('the cycle ends before it was attempted');
+    const admitted = await breaker.admit(stopping);
+    if (!admitted) throw last ?? new NotAttempted('the cycle ends before it was attempted');
     const ended = context.onAttempt();
     try {
       const timeLeft = Math.max(0, Math.min(attemptMs, deadline - clock.now()));
       const reason = (): Error => new RetryableError(`it was not finished within ${timeLeft} ms`);
       const result = await withTimeout(timeLeft, reason, clock, context.aborting, attempt);
-      breaker.succeeded();
+      admitted.succeeded();
       ended();
       return result;
     } catch (error) {
       ended(error);
       if (!(error instanceof RetryableError)) {
-        breaker.released();
+        admitted.released();
         throw error;
       }
-      breaker.failed(error.retryAfterMs);
+      admitted.failed(error.retryAfterMs);
       last = error;
       const wait = backoff(failed, error.retryAfterMs, limits, clock.random);
       if (failed + 1 >= limits.attemptsMax || stopping.aborted || clock.now() + wait >= deadline) throw error;
