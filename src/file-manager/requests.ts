@@ -17,7 +17,16 @@ export const fieldsOf = (body: unknown): Fields => {
   return body as Fields;
 };
 
-export const queryOf = (request: FastifyRequest): Fields => request.query as Fields;
+/** The parameters of an address. What is no UTF-8 would be taken as it is written, and that is another path's name. */
+export const queryOf = (request: FastifyRequest): Fields => {
+  const written = request.url.slice(request.url.indexOf('?') + 1);
+  try {
+    decodeURIComponent(written.replaceAll('+', ' '));
+  } catch {
+    throw new Problem('bad-request', 'the parameters of the address must be percent-encoded UTF-8');
+  }
+  return request.query as Fields;
+};
 
 export const pathOf = (fields: Fields, name = 'path'): string => checkedPath(fields[name]);
 

@@ -32,6 +32,18 @@ const hostile = [
   `${'a/'.repeat(512)}b`,
 ];
 
+test('a path that is no percent-encoded UTF-8 is refused, and not taken for the name of another', async (t) => {
+  const { server, client } = await started(t);
+  await save(client, '%FF', 'of a key that is so named');
+  for (const path of ['%FF', '%', 'a%c3%28', '%2', '%ed%a0%80']) {
+    const headers = { 'idempotency-key': `k${path}`, 'content-type': 'application/octet-stream' };
+    const saved = await fetch(`${server.url}/saveToDisk?path=${path}`, { method: 'PUT', headers, body: 'x' });
+    t.is(saved.status, 400, path);
+    t.is((await fetch(`${server.url}/content?path=${path}`)).status, 400, path);
+  }
+  t.deepEqual(await holdings(client), { '%FF': 'of a key that is so named' });
+});
+
 test('a path that could leave the root, or reach the state, is refused by every endpoint', async (t) => {
   const { client } = await started(t);
   await save(client, 'ok', '1');
