@@ -11,6 +11,11 @@ export type PubSubSourceOptions = PubSubConnection & {
   readonly bytesMax?: number;
   /** A message's lease is extended for at most this long; then the broker delivers it again. Pub/Sub's limit is an hour. */
   readonly leaseSecondsMax?: number;
+  /**
+   * How long one extension of a lease reaches, at most: what a killed process had in hand comes again after this time.
+   * Left alone, the client goes up to ten minutes when acks are slow. With exactly-once delivery Pub/Sub wants 60 or more.
+   */
+  readonly extensionSecondsMax?: number;
   /** How long `close` waits for batches in hand before it gives them back. */
   readonly closeTimeoutMs?: number;
 };
@@ -49,9 +54,9 @@ const explain = (error: Error, subscription: string): Error => {
 /**
  * Streaming pull over one stream. The client retries what is transient; anything that ends the stream comes out of `receive`.
  * Acks are confirmed one by one where the subscription has exactly-once delivery, and flushed by `close` elsewhere.
- * Leases are extended by the client while messages are in hand. With ordering keys, a message that goes back takes along
- * the later ones of its key that wait here: Pub/Sub delivers all of them again, in order. Dead letters are the
- * subscription's own policy: it counts how often a message came back.
+ * Leases are extended by the client while messages are in hand, a minute at most at a time. With ordering keys, a message
+ * that goes back takes along the later ones of its key that wait here: Pub/Sub delivers all of them again, in order. Dead
+ * letters are the subscription's own policy: it counts how often a message came back.
  */
 export const createPubSubSource = (options: PubSubSourceOptions): Source => {
   const client = connectPubSub(options);
@@ -62,6 +67,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
       maxBytes: options.bytesMax ?? 64 * 1024 * 1024,
     },
     streamingOptions: { maxStreams: 1 },
+    maxAckDeadline: Duration.from({ seconds: options.extensionSecondsMax ?? 60 }),
     maxExtensionTime: Duration.from({ seconds: Math.min(options.leaseSecondsMax ?? 1_800, 3_600) }),
     closeOptions: { behavior: 'WAIT', timeout: Duration.from({ millis: options.closeTimeoutMs ?? 30_000 }) },
   });

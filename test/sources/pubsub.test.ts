@@ -5,6 +5,7 @@ import { createPubSubSource, type PubSubSourceOptions } from '../../src/sources/
 import { ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { makeTopic, publishTo } from './topic.ts';
 
 const limits = { messagesMax: 100, bytesMax: 1_000_000, lingerMs: 300 };
@@ -118,6 +119,46 @@ serverTest(
     t.deepEqual(textsOf(again), ['stuck']);
     await source.ack(again);
     await source.close();
+  },
+  'together',
+);
+
+/** Acks as if the batch had been in hand for so long: the client makes its leases as long as its slow acks. */
+const ackAsIfAfter = (seconds: number, source: Source, batch: readonly Delivery[]): Promise<void> => {
+  const now = Date.now;
+  Date.now = () => now() + seconds * 1000;
+  try {
+    return source.ack(batch);
+  } finally {
+    Date.now = now;
+  }
+};
+
+serverTest(
+  'pubsub',
+  'what a process had in hand when it was killed comes again soon, also when its acks were slow',
+  async (t, server) => {
+    const names = await makeTopic(server);
+    const door = await startTcpProxy(Number(new URL(server.url).port));
+    t.teardown(door.stop);
+    const killed = sourceOf(t, {
+      ...names,
+      emulatorHost: `127.0.0.1:${door.port}`,
+      extensionSecondsMax: 10,
+      closeTimeoutMs: 1_000,
+    });
+    await publishTo(server, names.topic, ['slow']);
+    await ackAsIfAfter(500, killed, await killed.receive(limits, { signal: always }));
+    await publishTo(server, names.topic, ['in hand']);
+    t.deepEqual(textsOf(await killed.receive(limits, { signal: always })), ['in hand']);
+    // Long enough for the lease to be asked for, which the client does in the background.
+    await sleep(1_000);
+    door.cut();
+    const next = sourceOf(t, { ...names, emulatorHost: server.host });
+    const again = await next.receive(limits, { signal: always, idleMs: 40_000 });
+    t.deepEqual(textsOf(again), ['in hand']);
+    await next.ack(again);
+    await next.close();
   },
   'together',
 );
