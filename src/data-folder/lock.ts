@@ -1,7 +1,8 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk } from '../disk-error.ts';
 import { FolderInUseError, RetryableError } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import { openDatabase } from '../storage/database.ts';
 
 export type WriterLock = { release(): Promise<void> };
@@ -27,7 +28,7 @@ const takeLock = async (folder: string): Promise<() => Promise<void>> => {
  * the holder for the message. Throws FolderInUseError that names the holder.
  */
 export const lockDataFolder = async (folder: string, command: string): Promise<WriterLock> => {
-  await onDisk(folder, () => mkdir(folder, { recursive: true }));
+  await onDisk(folder, () => makeFolder(folder));
   const holder = join(folder, 'writer.json');
   const release = await takeLock(folder).catch(async (error: unknown) => {
     if (!(error instanceof RetryableError)) throw error;

@@ -1,7 +1,8 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { mkdir, realpath } from 'node:fs/promises';
+import { realpath } from 'node:fs/promises';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { messageOf } from '../errors.ts';
+import { makeFolder } from '../make-folder.ts';
 import type { BackupStorage } from './backup.ts';
 import { createKeyedQueue, forgetOld } from './idempotency.ts';
 import { recover } from './intents.ts';
@@ -58,7 +59,7 @@ export type RunningFileManager = {
 /** Starts the reference file manager. It holds its root alone: RetryableError when another process has it. */
 export const startFileManager = async (options: FileManagerOptions): Promise<RunningFileManager> => {
   const { trashRetentionMs = defaults.trashRetentionMs, logger: log = silentLog } = options;
-  await mkdir(options.root, { recursive: true });
+  await makeFolder(options.root);
   const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup: options.backup });
   const { app, endpoints } = createApp(options, store, log);
   const sweep = async (): Promise<void> => {

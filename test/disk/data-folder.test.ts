@@ -3,7 +3,7 @@ import { copyFile, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promi
 import { join } from 'node:path';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { createWorld } from '../support/world.ts';
 
@@ -122,3 +122,23 @@ test('after the clock was set back, cycles still follow each other, and the newe
     await world.close();
   }
 });
+
+(process.platform === 'linux' ? test : test.skip)(
+  'a folder where the system makes none is refused at once, and named',
+  async (t) => {
+    const commands = [
+      { args: ['ingest', '-'], env: { DATA_DIR: '/proc/no-such/data' } },
+      { args: ['file-manager', '--root', '/proc/no-such/data', '--port', '0'], env: { FILE_MANAGER_TOKEN: 'token' } },
+    ];
+    for (const { args, env } of commands) {
+      const { child, finished } = startCli(args, env);
+      child.stdin?.end();
+      // Only a command that spins for ever is ended here.
+      const guard = setTimeout(() => child.kill('SIGKILL'), 30_000);
+      const { code, stderr } = await finished;
+      clearTimeout(guard);
+      t.true(typeof code === 'number' && code > 0, `${args[0]} ended with ${code}`);
+      t.regex(stderr, /cannot create \/proc\/no-such\/data: \/proc takes no folders; choose another place/);
+    }
+  },
+);

@@ -1,0 +1,37 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { FatalError } from './errors.ts';
+
+const hasCode = (error: unknown, code: string): boolean =>
+  error instanceof Error && 'code' in error && error.code === code;
+
+const isFolder = async (path: string): Promise<boolean> => {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (hasCode(error, 'ENOENT')) return false;
+    throw error;
+  }
+};
+
+/**
+ * Makes a folder and those above it, one step at a time. Node's own recursive `mkdir` never returns where a file system
+ * answers ENOENT although the parent is there, as /proc does: here that is a FatalError. Other errors come as they are.
+ * A crash leaves the folders made so far.
+ */
+export const makeFolder = async (folder: string): Promise<void> => {
+  const missing: string[] = [];
+  let at = resolve(folder);
+  for (; !(await isFolder(at)) && dirname(at) !== at; at = dirname(at)) missing.push(at);
+  for (const path of missing.reverse()) {
+    try {
+      await mkdir(path);
+    } catch (error) {
+      if (hasCode(error, 'EEXIST') && (await isFolder(path))) continue;
+      if (!hasCode(error, 'ENOENT')) throw error;
+      throw new FatalError(`cannot create ${folder}: ${dirname(path)} takes no folders; choose another place`, {
+        cause: error,
+      });
+    }
+  }
+};
