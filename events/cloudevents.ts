@@ -9,6 +9,15 @@ const checkVersion = (version: unknown): void => {
 };
 
 /**
+ * Producers number their events without knowing of each other: only the source and the id together name one. No source
+ * holds a space (it is a URI), so that no two pairs give one text. Without a source, or an id, there is nothing to join.
+ */
+const identityIn = (envelope: JsonObject, id: unknown): unknown => {
+  const source = readText(envelope, 'source', { lengthMax: 1_024, emptyIsAbsent: true });
+  return source && typeof id === 'string' && id !== '' ? `${source.replaceAll(' ', '%20')} ${id}` : id;
+};
+
+/**
  * The native event that a CloudEvent carries: its data, and from the envelope what the data leaves out. The last word of
  * the envelope's type is the native one (`com.example.file.create`), its subject the path.
  */
@@ -16,13 +25,14 @@ const nativeIn = (envelope: JsonObject, data: unknown): Decoded => {
   if (data !== undefined && data !== null && !isObject(data))
     throw new Invalid(`CloudEvents data: expected a JSON object, found ${shown(data)}`);
   const type = readText(envelope, 'type')?.split('.').at(-1);
-  return decodeNative({
+  const event = {
     id: field(envelope, 'id'),
     type,
     time: field(envelope, 'time'),
     path: field(envelope, 'subject'),
     ...(isObject(data) ? data : {}),
-  });
+  };
+  return decodeNative({ ...event, id: identityIn(envelope, event.id) });
 };
 
 /** `data`, or `data_base64` where the producer wrote its JSON as bytes. */
@@ -51,6 +61,6 @@ export const decodeBinary = ({ attributes, body }: Message): Decoded =>
     checkVersion(attributes['ce-specversion']);
     const parsed = body.length === 0 ? { value: undefined } : parseJson(body);
     if ('problem' in parsed) throw new Invalid(parsed.problem);
-    const { 'ce-id': id, 'ce-type': type, 'ce-time': time, 'ce-subject': subject } = attributes;
-    return nativeIn({ id, type, time, subject }, parsed.value);
+    const { 'ce-id': id, 'ce-source': source, 'ce-type': type, 'ce-time': time, 'ce-subject': subject } = attributes;
+    return nativeIn({ id, source, type, time, subject }, parsed.value);
   });

@@ -23,14 +23,14 @@ const reject = (reason: string): Decoded[] => [{ kind: 'reject', reason }];
 const throughAttributes = (message: Message, { format = 'auto' }: DecodeOptions): readonly Decoded[] | undefined =>
   isBinary(message.attributes) && (format === 'auto' || format === 'cloudevents') ? [decodeBinary(message)] : undefined;
 
-/** The attributes of an SNS notification: `{"name":{"Type":"String","Value":"text"}}`. */
-const snsAttributes = (value: object): Message['attributes'] => {
-  const sent = field(value, 'MessageAttributes');
-  const pairs = (isObject(sent) ? Object.keys(sent) : []).flatMap((name) => {
-    const text = field(field(sent, name), 'Value');
-    return typeof text === 'string' ? [[name, text] as const] : [];
-  });
-  return Object.fromEntries(pairs);
+/** The attributes of an SNS notification: `{"name":{"Type":"String","Value":"text"}}`. Undefined when one is no text. */
+const snsAttributes = (value: object): Message['attributes'] | undefined => {
+  const sent = field(value, 'MessageAttributes') ?? {};
+  if (!isObject(sent)) return undefined;
+  const pairs = Object.keys(sent).map((name) => [name, field(sent[name], 'Value')] as const);
+  return pairs.every((pair): pair is readonly [string, string] => typeof pair[1] === 'string')
+    ? Object.fromEntries(pairs)
+    : undefined;
 };
 
 /** The body of an SNS notification, or what else SNS sends. Undefined when it is not from SNS. */
@@ -43,7 +43,9 @@ const throughSns = (value: object, options: DecodeOptions): readonly Decoded[] |
   const text = field(value, 'Message');
   if (type !== 'Notification' || typeof text !== 'string') return undefined;
   const body = Buffer.from(text);
-  const binary = throughAttributes({ attributes: snsAttributes(value), body }, options);
+  const attributes = snsAttributes(value);
+  if (!attributes) return reject('through SNS: MessageAttributes: expected a Value that is a string in each');
+  const binary = throughAttributes({ attributes, body }, options);
   if (binary) return binary;
   const inner = parseJson(body);
   return 'problem' in inner ? reject(`through SNS: ${inner.problem}`) : decodeValue(inner.value, options);

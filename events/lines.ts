@@ -27,16 +27,26 @@ export const pubsubMessage = (value: JsonObject): Message | undefined => {
   return texts && { body: Buffer.from(data, 'base64'), attributes: texts };
 };
 
+/**
+ * The attributes of an SQS message; those that are bytes are left out. Undefined when one is neither text nor bytes: what
+ * an attribute said must not be taken for an attribute that was never sent.
+ */
+const sqsAttributes = (value: unknown): Record<string, string> | undefined => {
+  if (value === undefined || value === null) return {};
+  if (!isObject(value)) return undefined;
+  const attributes = Object.entries(value);
+  const isText = (sent: unknown): boolean => typeof field(sent, 'StringValue') === 'string';
+  const isBytes = (sent: unknown): boolean => typeof field(sent, 'BinaryValue') === 'string';
+  if (attributes.some(([, sent]) => !isText(sent) && !isBytes(sent))) return undefined;
+  const texts = attributes.filter(([, sent]) => isText(sent));
+  return Object.fromEntries(texts.map(([name, sent]) => [name, field(sent, 'StringValue') as string]));
+};
+
 /** `{"Body":…}`, as SQS hands it out. */
 const sqsMessage = (value: JsonObject): Message | undefined => {
   const body = field(value, 'Body');
-  if (typeof body !== 'string') return undefined;
-  const sent = field(value, 'MessageAttributes');
-  const pairs = (isObject(sent) ? Object.keys(sent) : []).flatMap((name) => {
-    const text = field(field(sent, name), 'StringValue');
-    return typeof text === 'string' ? [[name, text] as const] : [];
-  });
-  return { body: Buffer.from(body), attributes: Object.fromEntries(pairs) };
+  const attributes = sqsAttributes(field(value, 'MessageAttributes'));
+  return typeof body === 'string' && attributes ? { body: Buffer.from(body), attributes } : undefined;
 };
 
 /**

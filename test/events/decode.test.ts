@@ -217,7 +217,7 @@ test('MinIO, Ceph, EventBridge, GCS and CloudEvents are recognised', (t) => {
       time: '2026-01-31T12:00:00Z',
       data: { path: 'a' },
     }),
-    { event: { id: 'c', type: 'create', path: 'a' } },
+    { event: { id: '/x c', type: 'create', path: 'a' } },
   );
   t.like(
     one(
@@ -292,4 +292,45 @@ test('sequencers compare as numbers of any width and case', (t) => {
   t.true(compareEvents(event(sequencerToken('0F'), 2), event(sequencerToken('10'), 1)) < 0);
   t.is(sequencerToken('00ab'), sequencerToken('AB'));
   t.is(sequencerToken('xyz'), undefined);
+});
+
+test('a CloudEvent is told from others by its source and its id together, in every mode', (t) => {
+  const idOf = (value: unknown, attributes: Readonly<Record<string, string>> = {}): string | undefined => {
+    const decoded = one(value, attributes);
+    return decoded?.kind === 'event' ? decoded.event.id : undefined;
+  };
+  const at = { type: 'create', time: '2026-01-31T12:00:00Z' };
+  const structured = (more: object) => idOf({ specversion: '1.0', id: '1', ...at, data: { path: 'p' }, ...more });
+  t.is(structured({ source: '/a' }), '/a 1');
+  t.is(structured({ source: '/b' }), '/b 1');
+  const binary = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/a', 'ce-type': at.type, 'ce-time': at.time };
+  t.is(idOf({ path: 'p' }, binary), '/a 1', 'one event is the same in both modes');
+  t.is(structured({ source: '/a', data: { path: 'p', id: 'own' } }), '/a own', "the data's own id comes first");
+  t.not(structured({ source: 'a b', id: 'c' }), structured({ source: 'a', id: 'b c' }), 'no two pairs are one text');
+  t.is(structured({}), '1', 'a producer that names no source is known by its ids alone');
+  t.is(structured({ source: '' }), '1');
+  t.is(structured({ source: '/a', id: '' }), undefined, 'a source does not stand in for an id');
+  t.is(structured({ source: '/a', id: undefined }), undefined);
+  t.is(structured({ source: 7 }), undefined);
+  t.is(idOf({ id: '1', ...at, path: 'p', source: '/a' }), '1', 'a bare event is no CloudEvent');
+});
+
+test('an attribute that is no text is never taken for one that was not sent', (t) => {
+  const body = { path: 'p' };
+  const at = { type: 'create', time: '2026-01-31T12:00:00Z' };
+  const attributes = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-type': at.type, 'ce-time': at.time };
+  const spelled = (name: string, source: unknown) =>
+    Object.fromEntries(
+      Object.entries({ ...attributes, 'ce-source': source }).map(([key, value]) => [key, { [name]: value }]),
+    );
+  const queued = (source: unknown) =>
+    decode(
+      unwrapLine(JSON.stringify({ Body: JSON.stringify(body), MessageAttributes: spelled('StringValue', source) })),
+    );
+  t.like(queued('/a')[0], { event: { id: '/a 1' } });
+  t.is(queued(7)[0]?.kind, 'reject');
+  const published = (source: unknown) =>
+    one({ Type: 'Notification', Message: JSON.stringify(body), MessageAttributes: spelled('Value', source) });
+  t.like(published('/a'), { event: { id: '/a 1' } });
+  t.is(published(7)?.kind, 'reject');
 });

@@ -58,3 +58,17 @@ test('what a source could not read whole goes to quarantine with its reason, und
   });
   await close();
 });
+
+test('CloudEvents with one id from two sources both count, each once', async (t) => {
+  const { log, close } = await logOf(10);
+  const from = (source: string, path: string) =>
+    delivery(source, {
+      ...{ specversion: '1.0', id: '1', source, type: 'create', time: '2026-01-31T12:00:00Z' },
+      data: { path },
+    });
+  const options = { log, sourceName: 'test' };
+  t.like(await takeIn([from('/a', 'a'), from('/b', 'b')], options), { appended: 2, quarantined: 0 });
+  t.like(await takeIn([from('/b', 'b'), from('/a', 'a')], options), { appended: 0, duplicates: 2, quarantined: 0 });
+  t.like(await takeIn([from('/b', 'other')], options), { appended: 0, quarantined: 1 });
+  await close();
+});
