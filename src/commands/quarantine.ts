@@ -94,7 +94,7 @@ export const runQuarantineShow = async (context: Context, id: string, flags: { j
     if (flags.json) context.print(`${harmlessJson({ ...entry, body: undefined, ...text })}\n`);
     else {
       context.print(
-        `id        ${entry.id}\nsource    ${harmlessLine(`${entry.source} ${entry.delivery_id}`)}\nreceived  ${entry.received_at}, ${entry.times} times, last ${entry.last_received_at}\nreason    ${harmlessLine(entry.reason)}\nattributes ${harmlessLine(entry.attributes)}\n\n${isText ? harmless(entry.body.toString('utf8')) : `not UTF-8, in base64:\n${text.body_base64}`}\n`,
+        `id        ${entry.id}\nsource    ${harmlessLine(`${entry.source} ${entry.delivery_id}`)}\nreceived  ${entry.received_at}, ${entry.times} times, last ${entry.last_received_at}\n${entry.format === null ? '' : `format    ${entry.format}\n`}reason    ${harmlessLine(entry.reason)}\nattributes ${harmlessLine(entry.attributes)}\n\n${isText ? harmless(entry.body.toString('utf8')) : `not UTF-8, in base64:\n${text.body_base64}`}\n`,
       );
     }
     return exitCode.done;
@@ -130,6 +130,7 @@ export const runQuarantineRetry = async (
         sourceName: entry.source,
         ...(name !== undefined && { bucketName: name }),
         ...(bucket && { bucket }),
+        ...(entry.format !== null && { format: entry.format }),
         permissions: permissionSources(context, workspace),
         retried: true,
       });

@@ -110,6 +110,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
       reason,
       attributes: message.attributes,
       body: message.body,
+      ...(options.format !== undefined && options.format !== 'auto' && { format: options.format }),
     };
     origin.set(entry, delivery);
     return entry;

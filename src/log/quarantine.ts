@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { Format } from '../../events/decode.ts';
 import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
@@ -10,6 +11,8 @@ export type Poison = {
   readonly reason: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly body: Buffer;
+  /** What a person said that the message is, and a retry takes it for; otherwise it is looked at. */
+  readonly format?: Format;
 };
 
 /** A message in quarantine. The same bytes delivered again are counted, not stored again. */
@@ -24,10 +27,12 @@ export type Quarantined = {
   /** JSON object of broker attributes. */
   readonly attributes: string;
   readonly body: Buffer;
+  /** As of the newest delivery. */
+  readonly format: Format | null;
 };
 
 /** An entry without what may be large. */
-type Listed = Omit<Quarantined, 'attributes' | 'body'>;
+type Listed = Omit<Quarantined, 'attributes' | 'body' | 'format'>;
 
 /** Quarantine is bounded. Past the bound a message is refused, and so stays with its broker: nothing is lost. */
 export type QuarantineLimits = { readonly entriesMax: number; readonly bytesMax: number };
@@ -69,7 +74,7 @@ const byMessage = (poison: readonly Poison[]): ReadonlyMap<string, readonly Pois
 
 /**
  * Stores messages within the caller's transaction. `stored` counts new entries, `refused` holds all that name a message
- * without room. One that is there already is counted, and its reason is the newest; a message that this call brings for
+ * without room. One that is there already is counted, and its reason and format are the newest; a message that this call brings for
  * several reasons names the first of them.
  */
 export const storePoison = async (
@@ -83,11 +88,11 @@ export const storePoison = async (
   let { entries, bytes } = (await queries.get<{ entries: number; bytes: number }>(totals)) ?? { entries: 0, bytes: 0 };
   const now = new Date().toISOString();
   for (const [digest, group] of byMessage(poison)) {
-    const [{ source, deliveryId, body, ...message }] = group as [Poison];
+    const [{ source, deliveryId, body, format, ...message }] = group as [Poison];
     const reason = joinedReasons(group.map((entry) => entry.reason));
     const again = await queries.run(
-      'UPDATE quarantine SET times = times + ?, last_received_at = ?, reason = ? WHERE digest = ?',
-      [group.length, now, reason, digest],
+      'UPDATE quarantine SET times = times + ?, last_received_at = ?, reason = ?, format = ? WHERE digest = ?',
+      [group.length, now, reason, format ?? null, digest],
     );
     if (again > 0) continue;
     const attributes = JSON.stringify(message.attributes);
@@ -97,9 +102,9 @@ export const storePoison = async (
       continue;
     }
     await queries.run(
-      `INSERT INTO quarantine (digest, source, delivery_id, reason, received_at, last_received_at, times, attributes, body)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-      [digest, source, deliveryId, reason, now, now, group.length, attributes, body],
+      `INSERT INTO quarantine (digest, source, delivery_id, reason, received_at, last_received_at, times, attributes, body, format)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      [digest, source, deliveryId, reason, now, now, group.length, attributes, body, format ?? null],
     );
     failpoint('quarantine.written');
     entries += 1;
@@ -141,7 +146,8 @@ export const listQuarantined = (queries: Queries, after = 0, limit = 100): Promi
 export const readQuarantined = async (queries: Queries, id: number): Promise<Quarantined> => {
   const entry = await queries.get<Quarantined>('SELECT * FROM quarantine WHERE id = ?', [id]);
   if (!entry) throw notThere(id);
-  return entry;
+  // A log that no writer of this version has opened yet has no such column.
+  return { ...entry, format: entry.format ?? null };
 };
 
 /** Throws FatalError when one of the ids names no entry. */

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FatalError } from '../errors.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Queries } from '../storage/database.ts';
 
 /** Version of `events.db`. A folder written by a newer version is refused; older ones are migrated here, never rewritten. */
 export const logVersion = 1;
@@ -70,9 +70,16 @@ CREATE TABLE IF NOT EXISTS quarantine (
   last_received_at TEXT NOT NULL,
   times INTEGER NOT NULL,
   attributes TEXT NOT NULL,
-  body BLOB NOT NULL
+  body BLOB NOT NULL,
+  format TEXT
 );
 `;
+
+/** Logs that were begun before quarantine kept formats lack the column; whoever does not know it leaves it alone. */
+const addFormat = async (queries: Queries): Promise<void> => {
+  const known = await queries.get("SELECT 1 FROM pragma_table_info('quarantine') WHERE name = 'format'");
+  if (!known) await queries.exec('ALTER TABLE quarantine ADD COLUMN format TEXT');
+};
 
 /**
  * Creates what is missing and checks the version. `log_id` names this log for ever: a projection that was folded from
@@ -86,6 +93,7 @@ export const prepareLog = async (database: Database): Promise<{ logId: string }>
   }
   await database.transaction(async (queries) => {
     await queries.exec(schema);
+    await addFormat(queries);
     await queries.run(`INSERT OR IGNORE INTO meta VALUES ('version', ?), ('log_id', ?)`, [
       String(logVersion),
       randomUUID(),

@@ -2,6 +2,7 @@ import { join } from 'node:path';
 import test from 'ava';
 import { openLog } from '../../src/log/log.ts';
 import { quarantineLimits } from '../../src/log/quarantine.ts';
+import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
 import { runCommand } from './in-process.ts';
 
@@ -18,8 +19,13 @@ const record = (key: string, sequencer: string, more: Record<string, unknown> = 
 /** A data folder, and commands on it. `--json` and `--all` among the words are flags. */
 const started = async () => {
   const data = await freshFolder();
-  const run = (words: readonly string[], input?: string, environment: Readonly<Record<string, string>> = {}) => {
-    const flags = { json: words.includes('--json'), all: words.includes('--all') };
+  const run = (
+    words: readonly string[],
+    input?: string,
+    environment: Readonly<Record<string, string>> = {},
+    format?: string,
+  ) => {
+    const flags = { json: words.includes('--json'), all: words.includes('--all'), ...(format && { format }) };
     const [name = '', ...rest] = words.filter((word) => !word.startsWith('--'));
     const command = name === 'quarantine' ? `${name} ${rest.shift()}` : name;
     return runCommand(command, rest, {
@@ -155,4 +161,36 @@ test('quarantine is bounded, and a full one says so in its list and in the statu
   t.regex(await run(['status']), /^Quarantine +10000 messages, FULL/m);
   t.like(JSON.parse(await run(['status', '--json'])), { log: { quarantine: 10_000, quarantine_full: true } });
   t.is(await run(['quarantine', 'drop', '--all']), '10000 messages dropped\n');
+});
+
+test('a retry takes a message for what it was said to be, and does not look at it anew', async (t) => {
+  const { data, run, entries } = await started();
+  const { eventSource: _, ...unsigned } = record('a+b', '01');
+  // As it is, only one who says so can tell that Ceph wrote it: there `+` is `+`.
+  const body = JSON.stringify({ Records: [unsigned] });
+  // To whoever looks, a native event; it was said to be an S3 notification, and is none.
+  const native = JSON.stringify({ id: '1', type: 'create', time: '2026-01-01T00:00:00Z', path: 'native' });
+  const wrong = { CUSTOMER_S3_BUCKET: 'documents' };
+  t.like(JSON.parse(await run(['ingest', '--json'], `${body}\n${native}`, wrong, 'ceph')), { quarantined: 2 });
+  t.regex(await run(['quarantine', 'show', '1']), /^format {4}ceph$/m);
+  t.like(JSON.parse(await run(['quarantine', 'show', '1', '--json'])), { format: 'ceph' });
+  t.is(await run(['quarantine', 'retry', '--all']), '1 of 2 messages are understood now, 1 stay\n');
+  t.like(await entries(), [{ id: 2, reason: 'the message is not of the kind ceph' }]);
+  const printed = await runCommand('replay', [], { flags: { print: true }, environment: { DATA_DIR: data } });
+  t.like(JSON.parse(printed), { path: 'a+b', source: 'ceph' });
+
+  t.like(JSON.parse(await run(['ingest', '--json'], native, {}, 'gcs')), { quarantined: 1 });
+  t.like(JSON.parse(await run(['quarantine', 'show', '2', '--json'])), { format: 'gcs', times: 2 });
+});
+
+test('what was quarantined before formats were kept is shown, and looked at in a retry', async (t) => {
+  const { data, run } = await started();
+  await run(['ingest'], 'not json');
+  const database = await openDatabase({ path: join(data, 'events.db'), mode: 'write' });
+  await database.exec('ALTER TABLE quarantine DROP COLUMN format');
+  await database.close();
+  t.notRegex(await run(['quarantine', 'show', '1']), /^format/m);
+  t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
+  t.like(JSON.parse(await run(['ingest', '--json'], 'not json', {}, 's3')), { quarantined: 1 });
+  t.regex(await run(['quarantine', 'show', '1']), /^format {4}s3$/m);
 });
