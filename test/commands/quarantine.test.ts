@@ -177,7 +177,7 @@ test('a retry takes a message for what it was said to be, and does not look at i
   t.is(await run(['quarantine', 'retry', '--all']), '1 of 2 messages are understood now, 1 stay\n');
   t.like(await entries(), [{ id: 2, reason: 'the message is not of the kind ceph' }]);
   const printed = await runCommand('replay', [], { flags: { print: true }, environment: { DATA_DIR: data } });
-  t.like(JSON.parse(printed), { path: 'a+b', source: 'ceph' });
+  t.like(JSON.parse(printed), { path: 'a+b', type: 'create' });
 
   t.like(JSON.parse(await run(['ingest', '--json'], native, {}, 'gcs')), { quarantined: 1 });
   t.like(JSON.parse(await run(['quarantine', 'show', '2', '--json'])), { format: 'gcs', times: 2 });
