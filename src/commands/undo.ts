@@ -18,7 +18,7 @@ const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[])
     ...rows.slice(0, 1).map(({ path }) => `outcome:undo:${op_id}:${path}`),
   ]);
   const rows = await workspace.log.database.all<{ id: string; offset: number }>(
-    'SELECT id, "offset" FROM event WHERE id IN (SELECT value FROM json_each(?))',
+    `SELECT id, "offset" FROM event WHERE type = 'outcome' AND id IN (SELECT value FROM json_each(?))`,
     [JSON.stringify(ids)],
   );
   const known = new Map(rows.map(({ id, offset }) => [id, offset]));

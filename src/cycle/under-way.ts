@@ -50,7 +50,7 @@ export const forgetUnderWay = async (
 ): Promise<void> => {
   await database.run(
     `DELETE FROM under_way WHERE op_id IN (SELECT value FROM json_each(?))
-     OR EXISTS (SELECT 1 FROM event WHERE id = 'outcome:' || op_id)`,
+     OR EXISTS (SELECT 1 FROM event WHERE type = 'outcome' AND id = 'outcome:' || op_id)`,
     [JSON.stringify(operationIds)],
   );
 };

@@ -2,9 +2,11 @@ import type { LogEvent, Recorded } from '../../events/event.ts';
 import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
+import { eventColumnList, eventColumns } from './columns.ts';
+import { type Ids, openIds } from './ids.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
 import { chainText, type EventRow, eventOf, payloadOf, payloadOfRow, textOf } from './rows.ts';
-import { eventColumnList, eventColumns, prepareLog, readLogMeta } from './schema.ts';
+import { prepareLog, readLogMeta } from './schema.ts';
 
 /** What became of a batch: every event and every poison message is in exactly one of the counts. */
 export type Appended = {
@@ -53,9 +55,18 @@ const samePayload = (event: LogEvent, row: EventRow): boolean => {
   return payloadOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
 };
 
-const insertRows = `
-INSERT INTO event (${eventColumnList})
-SELECT ${eventColumns.map((_, index) => `value->>${index}`).join(', ')} FROM json_each(?)`;
+/** Inserts the columns at these places of each row of a JSON text. */
+const insertColumns = (places: readonly number[]): string => `
+INSERT INTO event (${places.map((place) => `"${eventColumns[place]}"`).join(', ')})
+SELECT ${places.map((place) => `json_extract(value, '$[${place}]')`).join(', ')} FROM json_each(?)`;
+
+const allColumns = eventColumns.map((_, place) => place);
+const insertRows = insertColumns(allColumns);
+/** Each column costs a search of its row's JSON, and bucket events have none of these. */
+const outcomeColumns: readonly string[] = ['operation', 'file_id', 'file_offset'];
+const insertBucketRows = insertColumns(
+  allColumns.filter((place) => !outcomeColumns.includes(eventColumns[place] as string)),
+);
 
 const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {
   const rows = await database.all<EventRow>(
@@ -94,16 +105,18 @@ export const openLogForReading = async (path: string): Promise<Log> => {
 export const openLog = async (path: string, limits: QuarantineLimits = quarantineLimits): Promise<WritableLog> => {
   const database = await openDatabase({ path, mode: 'write', synchronous: 'FULL' });
   try {
-    // Random ids under a UNIQUE index touch pages all over: fewer checkpoints write each of them fewer times.
     await database.exec('PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -65536;');
     const { logId } = await prepareLog(database);
+    const ids = await openIds(database);
     return {
       ...reading(database, logId),
       append: async (events, poison = [], poisonOf = conflictAlone) => {
         failpoint('append.before');
-        const appended = await database.transaction((queries) =>
-          appendBatch(queries, events, poison, poisonOf, limits),
-        );
+        const { wrote, appended } = await database.transaction(async (queries) => ({
+          wrote: await ids.write(queries),
+          appended: await appendBatch(queries, ids, events, poison, poisonOf, limits),
+        }));
+        ids.committed(wrote, appended.events);
         failpoint('append.committed');
         return appended;
       },
@@ -116,12 +129,16 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
 
 const appendBatch = async (
   queries: Queries,
+  ids: Ids,
   events: readonly LogEvent[],
   poison: readonly Poison[],
   poisonOf: ConflictPoison,
   limits: QuarantineLimits,
 ): Promise<Appended> => {
-  const known = await knownIds(queries, events);
+  const known = await ids.find(
+    queries,
+    events.map(({ id }) => id),
+  );
   const fresh = new Map<string, LogEvent>();
   const conflicts: LogEvent[] = [];
   let duplicates = 0;
@@ -147,15 +164,6 @@ const appendBatch = async (
   };
 };
 
-const knownIds = async (queries: Queries, events: readonly LogEvent[]): Promise<Map<string, EventRow>> => {
-  if (events.length === 0) return new Map();
-  const rows = await queries.all<EventRow>(
-    `SELECT ${eventColumnList} FROM event WHERE id IN (SELECT value FROM json_each(?))`,
-    [JSON.stringify(events.map((event) => event.id))],
-  );
-  return new Map(rows.map((row) => [row.id, row]));
-};
-
 const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Promise<Recorded[]> => {
   if (events.length === 0) return [];
   let { offset, checksum } = await lastRow(queries);
@@ -165,7 +173,8 @@ const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Prom
     checksum = chainText(checksum, text);
     return `${text.slice(0, -1)},${checksum}]`;
   });
-  const inserted = await queries.run(insertRows, [`[${rows.join(',')}]`]);
+  const statement = events.some(({ type }) => type === 'outcome') ? insertRows : insertBucketRows;
+  const inserted = await queries.run(statement, [`[${rows.join(',')}]`]);
   if (inserted !== events.length) {
     throw new FatalError(`the log took ${inserted} of ${events.length} events: the batch is rolled back`);
   }

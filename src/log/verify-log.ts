@@ -1,6 +1,6 @@
 import type { Queries } from '../storage/database.ts';
+import { eventColumnList } from './columns.ts';
 import { chainText, type EventRow, payloadOfRow, textOf } from './rows.ts';
-import { eventColumnList } from './schema.ts';
 import { type Place, readWindow } from './window.ts';
 
 /** The first place at which the log is not what was appended. */

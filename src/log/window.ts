@@ -1,7 +1,7 @@
 import type { Recorded } from '../../events/event.ts';
 import type { Queries } from '../storage/database.ts';
+import { eventColumns } from './columns.ts';
 import { chainText, type EventCells, eventOfCells } from './rows.ts';
-import { eventColumns } from './schema.ts';
 
 /** Consecutive events as one piece of JSON, with their checksum as it was stored and as the text gives it now. */
 export type Window = {

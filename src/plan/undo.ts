@@ -95,4 +95,7 @@ export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number
 /** Every file that was ever brought back. The log must be attached as `log`. */
 export const undoneEvents = (queries: Queries): Promise<{ path: string; file_offset: number }[]> =>
   // ';' follows ':'.
-  queries.all(`SELECT path, file_offset FROM log.event WHERE id >= ? AND id < ?`, [undoPrefix, 'outcome:undo;']);
+  queries.all(`SELECT path, file_offset FROM log.event WHERE type = 'outcome' AND id >= ? AND id < ?`, [
+    undoPrefix,
+    'outcome:undo;',
+  ]);

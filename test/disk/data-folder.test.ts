@@ -93,7 +93,7 @@ test('a data folder from a newer version is refused by every command, and left a
   for (const command of [['ingest', '-'], ['status'], ['replay'], ['snapshot']]) {
     const { code, stderr } = await runCli(command, env, eventLines(1, 50));
     t.is(code, 1, command.join(' '));
-    t.regex(stderr, /newer version of the service \(format 99, this one knows 1\): upgrade, or name another folder/);
+    t.regex(stderr, /newer version of the service \(format 99, this one knows 2\): upgrade, or name another folder/);
   }
   t.deepEqual(await readFile(join(folder, 'events.db')), before);
   await removeFolder(folder);

@@ -237,3 +237,15 @@ test('the checksum of many rows is that of their text, whatever characters they 
   t.deepEqual(eventsIn(window), await log.read(1, 1_000, 1_000));
   await log.close();
 });
+
+test('an id is known however many came after it', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const ids = Array.from({ length: 120_000 }, (_, n) => `id-${n}`);
+  for (let from = 0; from < ids.length; from += 20_000)
+    await log.append(ids.slice(from, from + 20_000).map((id) => event(id)));
+  const again = await log.append([event('id-0'), event('new'), event('id-70000'), event('id-119999')]);
+  t.deepEqual([again.events.map(({ id }) => id), again.duplicates], [['new'], 3]);
+  const conflict = await log.append([event('id-1', { path: 'elsewhere' })]);
+  t.deepEqual([conflict.events.length, conflict.conflicts.length], [0, 1]);
+  await log.close();
+});
