@@ -152,9 +152,11 @@ const append = (events: number): Benchmark => ({
     const source = await eventLog(events);
     const csv = join(folder, 'events.csv');
     execFileSync('sh', ['-c', `sqlite3 -csv '${source}' 'SELECT * FROM event' > ${csv}`]);
-    const schema = execFileSync('sqlite3', [source, "SELECT sql || ';' FROM sqlite_schema WHERE name = 'event'"], {
+    const table = execFileSync('sqlite3', [source, "SELECT sql || ';' FROM sqlite_schema WHERE name = 'event'"], {
       encoding: 'utf8',
     });
+    // The peer, too, is to hold every id once, which takes it a constraint.
+    const schema = table.replace('id TEXT NOT NULL', 'id TEXT NOT NULL UNIQUE');
     const imported = join(folder, 'imported.db');
     const data = (): string => join(folder, 'data');
     return {

@@ -25,7 +25,7 @@ export type Totals = { files: number; bytes: number };
 
 const upsert = (table: FileTable): string => `
 INSERT INTO ${table} (${columns.map((name) => `"${name}"`).join(', ')})
-SELECT ${columns.map((_, index) => `value->>${index}`).join(', ')} FROM json_each(?) WHERE true
+SELECT ${columns.map((_, index) => `json_extract(value, '$[${index}]')`).join(', ')} FROM json_each(?) WHERE true
 ON CONFLICT (path) DO UPDATE SET ${columns
   .slice(1)
   .map((name) => `"${name}" = excluded."${name}"`)

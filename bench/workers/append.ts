@@ -4,16 +4,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { BucketEvent } from '../../events/event.ts';
 import { openLog } from '../../src/log/log.ts';
+import { createFollower } from '../../src/projector/follow.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 
 const [file = '', folder = '', size = '5000'] = process.argv.slice(2);
 const logPath = join(folder, 'events.db');
 const log = await openLog(logPath);
 const projector = await openProjector({ path: join(folder, 'projections.db'), logPath, logId: log.logId });
+const follower = createFollower(projector);
 let batch: BucketEvent[] = [];
 const commit = async (): Promise<void> => {
-  await log.append(batch);
-  await projector.catchUp();
+  await follower.ready();
+  const { events } = await log.append(batch);
+  follower.grown(events.length);
   batch = [];
 };
 for await (const line of createInterface({ input: createReadStream(file) })) {
@@ -21,5 +24,6 @@ for await (const line of createInterface({ input: createReadStream(file) })) {
   if (batch.length === Number(size)) await commit();
 }
 await commit();
+await follower.settled();
 await projector.close();
 await log.close();

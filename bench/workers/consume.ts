@@ -7,6 +7,7 @@ import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aw
 import { PubSub } from '@google-cloud/pubsub';
 import { takeIn } from '../../src/intake/intake.ts';
 import { openLog } from '../../src/log/log.ts';
+import { createFollower } from '../../src/projector/follow.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import { consume } from '../../src/sources/consume.ts';
 import { createPubSubSource } from '../../src/sources/pubsub.ts';
@@ -28,11 +29,13 @@ const ours = async (): Promise<void> => {
   const stop = new AbortController();
   const limits = { messagesMax: 5_000, bytesMax: 64 * 1024 * 1024, lingerMs: 50 };
   const step = async (deliveries: Parameters<typeof takeIn>[0]) => {
+    await follower.ready();
     const intake = await takeIn(deliveries, { log, sourceName: source.name, signal: stop.signal });
-    await projector.catchUp();
+    follower.grown(intake.appended);
     return intake;
   };
   let taken = 0;
+  const follower = createFollower(projector);
   await new Promise<void>((resolve, reject) => {
     consume(source, step, { limits, signal: stop.signal }).subscribe({
       next: (result) => {
@@ -43,6 +46,7 @@ const ours = async (): Promise<void> => {
       complete: resolve,
     });
   });
+  await follower.settled();
   await projector.close();
   await log.close();
 };

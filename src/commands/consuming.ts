@@ -3,6 +3,7 @@ import type { Format } from '../../events/decode.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
+import { createFollower } from '../projector/follow.ts';
 import { type BatchResult, consume } from '../sources/consume.ts';
 import type { Source } from '../sources/source.ts';
 import { type Context, permissionSources } from './context.ts';
@@ -37,10 +38,10 @@ const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
 };
 
 /**
- * Runs the stream: receive, decode, append, commit, project, then ack. Ends at the signal, or once nothing has come for
- * `idleMs`. Resolves with what became of all messages.
+ * Runs the stream: receive, decode, append, commit, ack; projections follow. Ends at the signal, or once nothing has come
+ * for `idleMs`. Resolves, when all is folded, with what became of all messages.
  */
-export const consumeInto = (
+export const consumeInto = async (
   context: Context,
   workspace: Workspace,
   source: Source,
@@ -57,7 +58,10 @@ export const consumeInto = (
   const { config, logger, signal } = context;
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
   const permissions = permissionSources(context, workspace);
+  const follower = createFollower(workspace.projector);
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
+    // Permissions in metadata are asked for where the file table says that they matter.
+    await (permissions.files ? follower.settled() : follower.ready());
     const intake = await takeIn(deliveries, {
       log: workspace.log,
       sourceName: source.name,
@@ -67,7 +71,7 @@ export const consumeInto = (
       permissions,
       ...(options.format !== undefined && { format: options.format }),
     });
-    await workspace.projector.catchUp();
+    follower.grown(intake.appended);
     return intake;
   };
   const limits = {
@@ -100,5 +104,10 @@ export const consumeInto = (
     ),
     tap((sum) => options.onProgress?.(sum)),
   );
-  return lastValueFrom(results, { defaultValue: nothing });
+  const consumed = await lastValueFrom(results, { defaultValue: nothing }).catch(async (error: unknown) => {
+    await follower.settled().catch(() => undefined);
+    throw error;
+  });
+  await follower.settled();
+  return consumed;
 };

@@ -1,0 +1,62 @@
+import test from 'ava';
+import { createFollower } from '../../src/projector/follow.ts';
+
+/** A projector whose folds end when they are told to. */
+const slowProjector = () => {
+  const waiting: { resolve: (checkpoint: number) => void; reject: (error: Error) => void }[] = [];
+  return {
+    waiting,
+    catchUp: () => new Promise<number>((resolve, reject) => waiting.push({ resolve, reject })),
+  };
+};
+
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+test('one fold runs at a time, and the next takes together what came meanwhile', async (t) => {
+  const projector = slowProjector();
+  const follower = createFollower(projector);
+  await follower.settled();
+  await follower.ready();
+  t.is(projector.waiting.length, 0, 'nothing is folded while nothing came');
+  follower.grown(10);
+  follower.grown(10);
+  follower.grown(10);
+  await follower.ready();
+  t.is(projector.waiting.length, 1);
+  projector.waiting[0]?.resolve(10);
+  await turn();
+  t.is(projector.waiting.length, 2);
+  const settled = follower.settled();
+  projector.waiting[1]?.resolve(30);
+  await settled;
+  t.is(projector.waiting.length, 2);
+});
+
+test('the intake waits once projections are far behind', async (t) => {
+  const projector = slowProjector();
+  const follower = createFollower(projector);
+  follower.grown(20_001);
+  let ready = false;
+  const waiting = follower.ready().then(() => {
+    ready = true;
+  });
+  await turn();
+  t.false(ready);
+  projector.waiting[0]?.resolve(20_001);
+  await waiting;
+});
+
+test('a fold that failed is told to the next batch, once, and taken up again', async (t) => {
+  const projector = slowProjector();
+  const follower = createFollower(projector);
+  follower.grown(1);
+  projector.waiting[0]?.reject(new Error('the disk is full'));
+  await turn();
+  await t.throwsAsync(follower.ready(), { message: 'the disk is full' });
+  await follower.ready();
+  const settled = follower.settled();
+  await turn();
+  t.is(projector.waiting.length, 2);
+  projector.waiting[1]?.resolve(1);
+  await settled;
+});
