@@ -2,8 +2,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { openLog } from '../../src/log/log.ts';
 import { quarantineLimits } from '../../src/log/quarantine.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
+import { toFormat1 } from '../support/log-format-1.ts';
 import { runCommand } from './in-process.ts';
 
 const record = (key: string, sequencer: string, more: Record<string, unknown> = {}) => ({
@@ -186,9 +186,7 @@ test('a retry takes a message for what it was said to be, and does not look at i
 test('what was quarantined before formats were kept is shown, and looked at in a retry', async (t) => {
   const { data, run } = await started();
   await run(['ingest'], 'not json');
-  const database = await openDatabase({ path: join(data, 'events.db'), mode: 'write' });
-  await database.exec('ALTER TABLE quarantine DROP COLUMN format');
-  await database.close();
+  await toFormat1(join(data, 'events.db'));
   t.notRegex(await run(['quarantine', 'show', '1']), /^format/m);
   t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
   t.like(JSON.parse(await run(['ingest', '--json'], 'not json', {}, 's3')), { quarantined: 1 });

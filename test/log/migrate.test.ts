@@ -3,8 +3,8 @@ import test from 'ava';
 import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
 import { openLog } from '../../src/log/log.ts';
 import { findDamage } from '../../src/log/verify-log.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
+import { toFormat1 } from '../support/log-format-1.ts';
 
 const events: readonly BucketEvent[] = Array.from({ length: 25_000 }, (_, n) => ({
   id: `id-${n}`,
@@ -23,22 +23,6 @@ const outcome: OutcomeEvent = {
   operation: 'delete',
   fileId: 1,
   fileOffset: 1,
-};
-
-/** Turns a log into one of format 1: ids under a UNIQUE constraint, no digests. */
-const toFormat1 = async (path: string): Promise<void> => {
-  const database = await openDatabase({ path, mode: 'write' });
-  const [table] = await database.all<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE name = 'event'");
-  const triggers = await database.all<{ sql: string }>("SELECT sql FROM sqlite_schema WHERE type = 'trigger'");
-  await database.exec(`
-    DROP TRIGGER event_no_update; DROP TRIGGER event_no_delete; DROP INDEX outcome_id;
-    DROP TABLE known_id;
-    ALTER TABLE event RENAME TO later;
-    ${table?.sql.replace('id TEXT NOT NULL', 'id TEXT NOT NULL UNIQUE')};
-    INSERT INTO event SELECT * FROM later; DROP TABLE later;
-    ${triggers.map(({ sql }) => `${sql};`).join('\n')}
-    UPDATE meta SET value = '1' WHERE name = 'version';`);
-  await database.close();
 };
 
 test('a log of format 1 goes on as it is: same events, same checksums, every id known', async (t) => {
