@@ -4,25 +4,29 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
 import { createFollower } from '../projector/follow.ts';
+import { backoffMs, pause } from '../sources/backoff.ts';
 import { type BatchResult, consume } from '../sources/consume.ts';
 import type { Source } from '../sources/source.ts';
 import { type Context, permissionSources } from './context.ts';
 
 /** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
-export type Consumed = Omit<Intake, 'refused'> & { readonly refused: number };
+export type Consumed = Omit<Intake, 'refused' | 'waiting' | 'waitingFor'> & { readonly refused: number };
 
 const nothing: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
 
 const batchBytesMax = 64 * 1024 * 1024;
-/** How long a message without room in quarantine is held back from a broker that would deliver it again at once. */
+/** How long a message that could not be kept is held back from a broker that would deliver it again at once. */
 const refusedMs = 30_000;
+/** The longest pause before a batch while the bucket cannot be asked. */
+const waitMsMax = 30_000;
 
 const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
   if (result.kind === 'failed') {
     const { deliveries: messages, reason, retryMs } = result;
     return logger.warn({ messages, reason, retryMs }, 'batch goes back to its broker');
   }
-  const { quarantined, refused, ...counts } = result.counts;
+  const { quarantined, refused, waiting, waitingFor: reason, ...counts } = result.counts;
+  if (waiting.length > 0) logger.warn({ messages: waiting.length, reason }, 'messages wait for the bucket');
   if (refused.length > 0)
     logger.error(
       { messages: refused.length, first: refused[0]?.deliveryId },
@@ -59,7 +63,10 @@ export const consumeInto = async (
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
   const permissions = permissionSources(context, workspace);
   const follower = createFollower(workspace.projector);
+  /** Batches in a row of which all had to wait: the next one does not hurry. */
+  let idle = 0;
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
+    if (idle > 0) await pause(backoffMs(idle, waitMsMax), signal);
     // Permissions in metadata are asked for where the file table says that they matter.
     await (permissions.files ? follower.settled() : follower.ready());
     const intake = await takeIn(deliveries, {
@@ -69,9 +76,11 @@ export const consumeInto = async (
       ...(bucketName !== undefined && { bucketName }),
       ...(options.bucket && { bucket: options.bucket }),
       permissions,
+      ...(!options.oneShot && { partly: true as const }),
       ...(options.format !== undefined && { format: options.format }),
     });
     follower.grown(intake.appended);
+    idle = intake.waiting.length === deliveries.length ? idle + 1 : 0;
     return intake;
   };
   const limits = {
@@ -83,7 +92,7 @@ export const consumeInto = async (
     limits,
     signal,
     ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
-    ...(!options.oneShot && { refusedBy: ({ refused }: Intake) => refused }),
+    ...(!options.oneShot && { refusedBy: ({ refused, waiting }: Intake) => [...refused, ...waiting] }),
     // Who sends over HTTP is told when to come again, and should not be kept waiting for that.
     refusedMs: source.name === 'http' ? 0 : refusedMs,
   }).pipe(

@@ -3,11 +3,16 @@ import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
 import type { Decoded } from '../../events/message.ts';
 import type { Bucket, ObjectFacts } from '../bucket/bucket.ts';
+import { UnreadableError } from '../bucket/errors.ts';
+import { RetryableError } from '../errors.ts';
 
 /** A question that only the bucket can answer, and the place of its event in the batch. */
 export type Asked = Pick<Extract<Decoded, { kind: 'ask' }>, 'question' | 'key' | 'event'> & { readonly at: number };
 
-/** Requests to the bucket under way at once. */
+/** A question that got no answer: now (RetryableError), or as long as the bucket keeps that object to itself. */
+export type Unanswered = { readonly asked: Asked; readonly error: RetryableError | UnreadableError };
+
+/** Requests to the bucket under way at once; after as many that failed for now, the rest of the batch is not asked. */
 const concurrency = 16;
 
 /** The source of an event that the bucket was asked about. */
@@ -49,31 +54,62 @@ const completed = (event: BucketEvent, facts: ObjectFacts | undefined): BucketEv
  *
  * Permissions kept in an object's metadata come before those of its ACL; `acl` says whether the ACL of a created object
  * counts at all.
+ *
+ * Resolves with the questions that got no answer, whose events are as they were. Throws what only a person can repair.
  */
 export const answer = async (
   events: (BucketEvent | undefined)[],
   asked: readonly Asked[],
   bucket: Bucket,
   { acl = false, signal }: { readonly acl?: boolean; readonly signal?: AbortSignal } = {},
-): Promise<void> => {
+): Promise<readonly Unanswered[]> => {
+  const unanswered: Unanswered[] = [];
+  let failures = 0;
+  let last: RetryableError | undefined;
   const options = signal ? { signal } : {};
   const withAcl = async (event: BucketEvent | undefined, key: string): Promise<BucketEvent | undefined> => {
     if (!acl || event?.type !== 'create' || event.permissions !== undefined || event.path.endsWith('/')) return event;
     const permissions = await bucket.aclPermissions(key, options);
     return permissions === undefined ? event : { ...event, source: marked(event.source), permissions };
   };
+  /** What an object that only its owner may read leaves open stays as the message has it. */
+  const readable = (key: string): Promise<ObjectFacts | undefined> =>
+    bucket.head(key, options).catch((error: unknown) => {
+      if (error instanceof UnreadableError) return undefined;
+      throw error;
+    });
   const permissionsOf = async (question: 'acl' | 'metadata', key: string): Promise<string | undefined> => {
     const facts = await bucket.head(key, options);
     if (!facts || facts.permissions !== undefined || question === 'metadata') return facts?.permissions;
     return bucket.aclPermissions(key, options);
   };
-  const one = async ({ question, key, event, at }: Asked): Promise<void> => {
+  const ask = async ({ question, key, event, at }: Asked): Promise<void> => {
     if (question === 'head') events[at] = await withAcl(standing(event, await bucket.head(key, options)), key);
-    else if (question === 'facts') events[at] = await withAcl(completed(event, await bucket.head(key, options)), key);
+    else if (question === 'facts') events[at] = await withAcl(completed(event, await readable(key)), key);
     else {
       const permissions = await permissionsOf(question, key);
       events[at] = permissions === undefined ? undefined : { ...event, source: `${event.source}+acl`, permissions };
     }
   };
+  const one = async (asked: Asked): Promise<void> => {
+    if (last && failures >= concurrency) {
+      unanswered.push({ asked, error: last });
+      return;
+    }
+    try {
+      await ask(asked);
+    } catch (error) {
+      const isUnreadable = error instanceof UnreadableError;
+      if (signal?.aborted || !(isUnreadable || error instanceof RetryableError)) throw error;
+      if (!isUnreadable) {
+        failures += 1;
+        last = error;
+      }
+      unanswered.push({ asked, error });
+    }
+  };
   await lastValueFrom(from(asked).pipe(mergeMap(one, concurrency)), { defaultValue: undefined });
+  // To a HEAD, credentials that are refused altogether look like one object that may not be read.
+  if (unanswered.some(({ error }) => error instanceof UnreadableError)) await bucket.check(options);
+  return unanswered;
 };

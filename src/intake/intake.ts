@@ -1,6 +1,7 @@
 import { decode, type Format } from '../../events/decode.ts';
 import type { BucketEvent, LogEvent } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
+import { RetryableError } from '../errors.ts';
 import type { WritableLog } from '../log/log.ts';
 import { joinedReasons, type Poison } from '../log/quarantine.ts';
 import type { Delivery } from '../sources/source.ts';
@@ -18,6 +19,9 @@ export type Intake = {
   readonly quarantined: number;
   /** Deliveries for which quarantine has no room: they go back to their broker. */
   readonly refused: readonly Delivery[];
+  /** Deliveries about which the bucket cannot be asked just now, and why: they go back to their broker, whole. */
+  readonly waiting: readonly Delivery[];
+  readonly waitingFor?: string;
 };
 
 export type IntakeOptions = {
@@ -26,6 +30,8 @@ export type IntakeOptions = {
   readonly bucketName?: string;
   /** Asked where a message alone cannot decide; without it such messages are quarantined. */
   readonly bucket?: Bucket;
+  /** The rest of a batch is taken in when the bucket cannot be asked about some of it; otherwise that throws. */
+  readonly partly?: true;
   /** Where the permissions of created objects are looked for, beside the messages. */
   readonly permissions?: PermissionSources;
   /** What the messages are, where it is said; otherwise each is looked at. */
@@ -42,8 +48,16 @@ type Collected = {
   readonly carriers: Delivery[];
   readonly asked: Asked[];
   ignored: number;
+  /** Events that became nothing because their object may not be read: each is a reason in `rejected` instead. */
+  unreadable: number;
   /** Reasons of what was rejected; a message with several bad records has several. */
   readonly rejected: Map<Delivery, string[]>;
+};
+
+const addReason = (rejected: Collected['rejected'], delivery: Delivery, reason: string): void => {
+  const reasons = rejected.get(delivery);
+  if (reasons) reasons.push(reason);
+  else rejected.set(delivery, [reason]);
 };
 
 const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }: IntakeOptions): Collected => {
@@ -56,11 +70,7 @@ const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }
     ...(format !== undefined && { format }),
     ...(bucketName !== undefined && { bucket: bucketName }),
   };
-  const reject = (delivery: Delivery, reason: string): void => {
-    const reasons = rejected.get(delivery);
-    if (reasons) reasons.push(reason);
-    else rejected.set(delivery, [reason]);
-  };
+  const reject = (delivery: Delivery, reason: string): void => addReason(rejected, delivery, reason);
   const take = (delivery: Delivery, event: BucketEvent): number => {
     carriers.push(delivery);
     return events.push(event) - 1;
@@ -80,7 +90,30 @@ const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }
       else reject(delivery, onlyTheBucket(decoded.key));
     }
   }
-  return { events, carriers, asked, ignored, rejected };
+  return { events, carriers, asked, ignored, unreadable: 0, rejected };
+};
+
+/** Answers what the bucket is asked. Resolves with the deliveries that must wait for it, each with the reason. */
+const ask = async (
+  collected: Collected,
+  { bucket, permissions = { acl: false }, signal }: IntakeOptions,
+): Promise<ReadonlyMap<Delivery, Error>> => {
+  const { events, carriers, asked } = collected;
+  const waiting = new Map<Delivery, Error>();
+  if (!bucket) return waiting;
+  const all = [...asked, ...(await askUnstated(events, asked, permissions))];
+  if (all.length === 0) return waiting;
+  const unanswered = await answer(events, all, bucket, { acl: permissions.acl, ...(signal && { signal }) });
+  for (const { asked: question, error } of unanswered) {
+    const carrier = carriers[question.at] as Delivery;
+    if (error instanceof RetryableError) waiting.set(carrier, error);
+    else {
+      events[question.at] = undefined;
+      collected.unreadable += 1;
+      addReason(collected.rejected, carrier, `${error.message}; then retry`);
+    }
+  }
+  return waiting;
 };
 
 const onlyTheBucket = (key: string): string =>
@@ -89,18 +122,24 @@ const onlyTheBucket = (key: string): string =>
 /**
  * One step of the stream: decode, ask the bucket where needed, append, commit. When it resolves, everything is durable and
  * the deliveries may be acked, but for those in `refused`: what was good in them is in the log too, and comes again as a
- * duplicate. When it throws, nothing of the batch is in the log.
+ * duplicate; and for those in `waiting`, of which nothing is. When it throws, nothing of the batch is in the log.
  *
- * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, in quarantine, or was refused.
+ * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, in quarantine, was refused, or waits.
  */
 export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
-  const { events, carriers, asked, ignored, rejected } = collect(deliveries, options);
-  if (options.bucket) {
-    const permissions = options.permissions ?? { acl: false };
-    const all = [...asked, ...(await askUnstated(events, asked, permissions))];
-    const { signal } = options;
-    if (all.length > 0) await answer(events, all, options.bucket, { acl: permissions.acl, ...(signal && { signal }) });
+  const collected = collect(deliveries, options);
+  const waiting = await ask(collected, options);
+  const [waitsFor] = waiting.values();
+  if (waitsFor && !options.partly) throw waitsFor;
+  if (waitsFor) {
+    const rest = await takeIn(
+      deliveries.filter((delivery) => !waiting.has(delivery)),
+      options,
+    );
+    const all = [...waiting.keys(), ...rest.waiting];
+    return { ...rest, messages: deliveries.length, waiting: all, waitingFor: waitsFor.message };
   }
+  const { events, carriers, ignored, unreadable, rejected } = collected;
   const origin = new Map<Poison, Delivery>();
   const poisonOf = (delivery: Delivery, reason: string): Poison => {
     const { deliveryId, message } = delivery;
@@ -136,8 +175,9 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     messages: deliveries.length,
     appended: result.events.length,
     duplicates: result.duplicates,
-    ignored: ignored + events.length - stated.length,
+    ignored: ignored + events.length - stated.length - unreadable,
     quarantined: rejectedFacts + result.conflicts.filter((event) => kept(carrierOf.get(event))).length,
     refused: [...refused],
+    waiting: [],
   };
 };

@@ -1,0 +1,107 @@
+import { once } from 'node:events';
+import { createServer, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import test, { type ExecutionContext } from 'ava';
+import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
+import { ConfigError, RetryableError } from '../../src/errors.ts';
+import { type IntakeOptions, takeIn } from '../../src/intake/intake.ts';
+import { openLog } from '../../src/log/log.ts';
+import type { Delivery } from '../../src/sources/source.ts';
+import { startFauxqsServer } from '../support/fauxqs.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+
+const bucketName = 'documents';
+
+/** A real bucket behind a door that keeps some requests to itself, and a log. */
+const started = async (
+  t: ExecutionContext,
+  keep: (method: string, path: string, response: ServerResponse) => boolean,
+) => {
+  const s3 = await startFauxqsServer();
+  const { region, accessKey, secretKey } = s3;
+  const asked: string[] = [];
+  const door = createServer(async ({ method = '', url = '' }, response) => {
+    asked.push(`${method} ${url}`);
+    if (keep(method, url, response)) return;
+    const answer = await fetch(new URL(url, s3.url), { method });
+    const { 'content-encoding': _, ...headers } = Object.fromEntries(answer.headers);
+    response.writeHead(answer.status, headers).end(Buffer.from(await answer.arrayBuffer()));
+  }).listen(0, '127.0.0.1');
+  await once(door, 'listening');
+  const endpoint = `http://127.0.0.1:${(door.address() as AddressInfo).port}`;
+  const writer = createBucketWriter({ endpoint: s3.url, region, accessKey, secretKey, bucket: bucketName });
+  await writer.create();
+  const bucket = createBucket({ endpoint, region, accessKey, secretKey, bucket: bucketName });
+  const folder = await freshFolder();
+  const log = await openLog(join(folder, 'events.db'));
+  t.teardown(async () => {
+    for (const part of [writer, bucket]) part.close();
+    door.close();
+    await log.close();
+    await removeFolder(folder);
+    await s3.stop();
+  });
+  const options: IntakeOptions = { log, sourceName: 'test', bucketName, bucket };
+  return { writer, log, options, asked };
+};
+
+const message = (deliveryId: string, body: object): Delivery => ({
+  deliveryId,
+  message: { body: Buffer.from(JSON.stringify(body)), attributes: {} },
+});
+const create = (id: string): Delivery =>
+  message(id, { id, type: 'create', time: '2026-01-01T00:00:00Z', path: id, size: 1 });
+/** The delete of one version: what is left of the key, only the bucket can tell. */
+const unclear = (...keys: readonly string[]): Delivery =>
+  message(keys.join(), {
+    Records: keys.map((key) => ({
+      eventVersion: '2.1',
+      eventSource: 'aws:s3',
+      eventTime: '2026-03-14T09:26:53.589Z',
+      eventName: 'ObjectRemoved:Delete',
+      s3: { bucket: { name: bucketName }, object: { key, versionId: 'v1', sequencer: '01' } },
+    })),
+  });
+
+test('while the bucket cannot be asked, messages that need it wait, and the rest of their batch does not', async (t) => {
+  const { log, options, asked } = await started(t, (method, _, response) => {
+    if (method === 'HEAD') response.writeHead(503).end();
+    return method === 'HEAD';
+  });
+  const [first, second] = [create('a'), create('b')];
+  const questions = Array.from({ length: 200 }, (_, n) => unclear(`k${n}`, `l${n}`));
+  const batch = [first, ...questions, second];
+  const intake = await takeIn(batch, { ...options, partly: true });
+  t.like(intake, { messages: 202, appended: 2, ignored: 0, quarantined: 0, refused: [] });
+  const idsOf = (deliveries: readonly Delivery[]) => deliveries.map(({ deliveryId }) => deliveryId).sort();
+  t.deepEqual(idsOf(intake.waiting), idsOf(questions));
+  t.regex(intake.waitingFor ?? '', /ask about/);
+  t.is(await log.last(), 2);
+  t.true(new Set(asked).size <= 32, `${new Set(asked).size} of 400 keys were asked about in vain`);
+  await t.throwsAsync(takeIn(batch, options), { instanceOf: RetryableError });
+});
+
+test('an object that may not be read is a matter of its own message alone', async (t) => {
+  const { writer, log, options } = await started(t, (method, path, response) => {
+    const denied = method === 'HEAD' && path.endsWith('/secret');
+    if (denied) response.writeHead(403).end();
+    return denied;
+  });
+  await writer.put('open', Buffer.from('1'));
+  const batch = [create('a'), unclear('open', 'secret'), create('b')];
+  t.like(await takeIn(batch, options), { messages: 3, appended: 3, ignored: 0, quarantined: 1, waiting: [] });
+  t.like(await log.database.get('SELECT reason FROM quarantine'), {
+    reason: 'ask about "secret": access denied: check what the access key may read; then retry',
+  });
+});
+
+test('credentials that are refused altogether put nothing into quarantine: a person is needed first', async (t) => {
+  const { log, options } = await started(t, (_, __, response) => {
+    response.writeHead(403).end();
+    return true;
+  });
+  await t.throwsAsync(takeIn([create('a'), unclear('k')], { ...options, partly: true }), { instanceOf: ConfigError });
+  t.is(await log.last(), 0);
+  t.like(await log.database.get('SELECT count(*) AS entries FROM quarantine'), { entries: 0 });
+});
