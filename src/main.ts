@@ -4,6 +4,7 @@ import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
 import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
+import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
@@ -39,8 +40,9 @@ const run = async (entry: CommandEntry, context: Context, words: readonly string
   }
 };
 
+/** A problem may quote what a file or a server said. */
 const complain = (command: string, problem: string): void => {
-  process.stderr.write(`s3-sync ${command}: ${problem}\n`);
+  process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
 };
 
 const execute = async (

@@ -2,6 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
 import { ConfigError, exitCode } from '../errors.ts';
+import { harmless, harmlessLine } from '../harmless.ts';
 import { takeIn } from '../intake/intake.ts';
 import {
   dropQuarantined,
@@ -16,13 +17,6 @@ import {
 import type { Queries } from '../storage/database.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
 import { openExistingLog } from './replay.ts';
-
-/** Everything that could steer a terminal, or pass for another line, made visible. */
-export const harmlessLine = (text: string): string =>
-  text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`);
-
-/** The same for a text of several lines, which stay lines. */
-export const harmless = (text: string): string => text.split('\n').map(harmlessLine).join('\n');
 
 /** JSON in which control characters beyond ASCII are escaped too: it is still the same JSON. */
 const harmlessJson = (value: unknown): string =>
@@ -69,7 +63,7 @@ export const runQuarantineList = async (context: Context, flags: { json?: boolea
         context.print(
           flags.json
             ? `${harmlessJson({ id, source, delivery_id, reason, times, last_received_at })}\n`
-            : `${String(id).padStart(6)}  ${last_received_at}  ${harmlessLine(source)}${times > 1 ? ` (${times} times)` : ''}\n        ${harmlessLine(reason)}\n`,
+            : `${String(id).padStart(6)}  ${last_received_at}  ${harmlessLine(`${source} ${delivery_id}`)}${times > 1 ? ` (${times} times)` : ''}\n        ${harmlessLine(reason)}\n`,
         );
       }
       if (page.length === 0) {

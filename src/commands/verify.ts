@@ -1,8 +1,8 @@
 import { exitCode, FatalError } from '../errors.ts';
+import { harmless } from '../harmless.ts';
 import { openProjections } from '../status/projections.ts';
 import { verify } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
-import { harmless } from './quarantine.ts';
 import { openExistingLog } from './replay.ts';
 
 export type VerifyCounts = {

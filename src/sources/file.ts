@@ -13,7 +13,13 @@ export type FileSourceOptions = {
 
 type Waiting = { readonly delivery: Delivery; readonly bytes: number };
 
-const isBlank = (bytes: Buffer): boolean => bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+const byteOrderMark = Buffer.from('\ufeff');
+
+/** A file that some editors call empty holds a byte order mark. */
+const isBlank = (line: Buffer): boolean => {
+  const bytes = line.subarray(0, 3).equals(byteOrderMark) ? line.subarray(3) : line;
+  return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
+};
 
 /** Resolves with the work's result, or with `undefined` when time or signal came first. Leaves no timer behind. */
 const within = async <T>(work: Promise<T>, ms: number | undefined, signal: AbortSignal): Promise<T | undefined> => {

@@ -68,6 +68,7 @@ test('what a message says can neither steer the terminal nor pass for lines of t
   );
   const { body } = JSON.parse(await run(['quarantine', 'show', '2', '--json'])) as { body: string };
   t.is(body, lines[1] ?? '', 'and the JSON still holds the very message');
+  t.regex(await run(['quarantine', 'list']), /^ +2 .* file .*:2$/m, 'the list names file and line');
 });
 
 test('a message with one bad record stays whole until all of it is understood', async (t) => {

@@ -139,3 +139,16 @@ test('a batch holds no more than its messages and bytes, and at least one', asyn
   }
   t.deepEqual(sizes, [1, 1, 2, 1, 0]);
 });
+
+test('a byte order mark alone is no message', async (t) => {
+  for (const text of ['\ufeff', '\ufeff\r\n', '\ufeff  \n\n']) {
+    const source = createFileSource({
+      stream: Readable.from([Buffer.from(text)]),
+      name: 'f',
+      toMessage: (body) => ({ body, attributes: {} }),
+    });
+    const { signal } = new AbortController();
+    t.deepEqual(await source.receive({ messagesMax: 9, bytesMax: 9_999, lingerMs: 0 }, { signal, idleMs: 100 }), []);
+    await source.close();
+  }
+});
