@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { decode } from '../../events/decode.ts';
-import { ConfigError, exitCode, FatalError } from '../errors.ts';
+import { ConfigError, exitCode, FatalError, messageOf } from '../errors.ts';
 import { readLines } from '../sources/lines.ts';
 import { insistReachable } from '../sources/reachable.ts';
 import type { Context } from './context.ts';
@@ -15,6 +15,7 @@ type Outgoing = {
   readonly body: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly orderingKey?: string;
+  readonly line: number;
 };
 type Publisher = { publish(messages: readonly Outgoing[]): Promise<unknown>; close(): Promise<void> };
 
@@ -75,7 +76,7 @@ async function* batchesOf(path: string, ordered: boolean): AsyncGenerator<readon
         yield { mistake: `line ${number}: ${decoded?.kind === 'reject' ? decoded.reason : reason}` };
         return;
       }
-      waiting.push({ body, attributes: {}, ...(ordered && { orderingKey: decoded.event.path }) });
+      waiting.push({ body, attributes: {}, line: number, ...(ordered && { orderingKey: decoded.event.path }) });
       size += bytes.length;
       if (waiting.length >= batchMax.messages || size >= batchMax.bytes) {
         yield waiting;
@@ -121,7 +122,11 @@ export const runPublish = (context: Context, file: string, flags: { ordered?: bo
       for await (const batch of batches()) {
         if ('mistake' in batch)
           throw new FatalError(`${file} was changed while it was read, ${batch.mistake}; ${published} were published`);
-        await publisher.publish(batch);
+        await publisher.publish(batch).catch((error: unknown) => {
+          const lines = `lines ${batch[0]?.line} to ${batch.at(-1)?.line}`;
+          const text = `${file}, ${lines}: ${messageOf(error)}; all ${published} events before them were published, and publishing them again is harmless`;
+          throw new (error instanceof ConfigError ? ConfigError : FatalError)(text, { cause: error });
+        });
         published += batch.length;
       }
     } finally {

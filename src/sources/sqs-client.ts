@@ -73,7 +73,15 @@ const chunksOf = <E>(entries: readonly E[], bytesOf: (entry: E) => number): read
   return chunks;
 };
 
-type Failure = { readonly Id: string | undefined; readonly SenderFault: boolean | undefined };
+type Failure = {
+  readonly Id: string | undefined;
+  readonly SenderFault: boolean | undefined;
+  readonly Code?: string | undefined;
+  readonly Message?: string | undefined;
+};
+
+/** An entry that SQS did not take, and why. */
+export type Lost<E> = { readonly entry: E; readonly reason: string };
 
 /** Requests of one call under way at once, where their order is of no concern. */
 const concurrency = 8;
@@ -95,40 +103,49 @@ export const sendAll = async <E extends { readonly Id: string }>(
   queueUrl: string,
   send: (entries: E[]) => Promise<{ Failed?: Failure[] | undefined }>,
   { bytesOf = () => 0, order = 'any' }: Sending<E> = {},
-): Promise<readonly E[]> => {
+): Promise<readonly Lost<E>[]> => {
   const never = new AbortController().signal;
-  const sendOne = async (chunk: readonly E[], failed: E[], hopeless: E[]): Promise<void> => {
+  const sendOne = async (chunk: readonly E[], failed: Lost<E>[], hopeless: Lost<E>[]): Promise<void> => {
     try {
       const { Failed = [] } = await send([...chunk]);
-      const faults = new Map(Failed.map(({ Id, SenderFault }) => [Id, SenderFault]));
-      for (const entry of chunk) if (faults.has(entry.Id)) (faults.get(entry.Id) ? hopeless : failed).push(entry);
+      const failures = new Map(Failed.map((failure) => [failure.Id, failure]));
+      for (const entry of chunk) {
+        const failure = failures.get(entry.Id);
+        if (!failure) continue;
+        const reason = [failure.Code, failure.Message].filter(Boolean).join(': ');
+        (failure.SenderFault ? hopeless : failed).push({ entry, reason });
+      }
     } catch (error) {
       const problem = misconfigured(error, queueUrl, 'using');
       if (problem) throw problem;
-      failed.push(...chunk);
+      const reason = error instanceof Error ? `${error.name}: ${error.message}` : messageOf(error);
+      failed.push(...chunk.map((entry) => ({ entry, reason })));
     }
   };
-  const attempt = async (all: readonly E[]): Promise<readonly E[]> => {
-    const hopeless: E[] = [];
+  const attempt = async (all: readonly E[]): Promise<readonly Lost<E>[]> => {
+    const hopeless: Lost<E>[] = [];
+    let lost: readonly Lost<E>[] = [];
     let rest = all;
     for (let tries = 0; tries < attempts && rest.length > 0; tries += 1) {
       if (tries > 0) await pause(backoffMs(tries, 2_000), never);
-      const failed: E[] = [];
+      const failed: Lost<E>[] = [];
       const waiting = chunksOf(rest, bytesOf)[Symbol.iterator]();
       const work = async (): Promise<void> => {
         for (const chunk of waiting) await sendOne(chunk, failed, hopeless);
       };
       await Promise.all(Array.from({ length: concurrency }, work));
-      rest = failed;
+      lost = failed;
+      rest = failed.map(({ entry }) => entry);
     }
-    return [...hopeless, ...rest];
+    return [...hopeless, ...lost];
   };
   if (order === 'any') return attempt(entries);
   let sent = 0;
   for (const chunk of chunksOf(entries, bytesOf)) {
     const lost = await attempt(chunk);
     sent += chunk.length;
-    if (lost.length > 0) return [...lost, ...entries.slice(sent)];
+    const untried = entries.slice(sent).map((entry) => ({ entry, reason: 'one before it failed' }));
+    if (lost.length > 0) return [...lost, ...untried];
   }
   return [];
 };

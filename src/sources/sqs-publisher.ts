@@ -7,7 +7,8 @@ import { connectSqs, isFifo, type SqsConnection, sendAll } from './sqs-client.ts
 export type SqsPublisher = {
   /**
    * Resolves when SQS has stored all of them. In a FIFO queue messages of one `group` keep their order (one group for all
-   * by default; nothing is sent after what could not be sent), and the same body is stored once within five minutes.
+   * by default), and the same body is stored once within five minutes. No request is sent after one of which something was
+   * not taken; one message that SQS itself fails in a request of ten, and takes later, comes after the others of it.
    */
   publish(messages: readonly (Message & { readonly group?: string })[]): Promise<void>;
   close(): Promise<void>;
@@ -50,7 +51,10 @@ export const createSqsPublisher = (options: SqsConnection): SqsPublisher => {
         (Entries) => client.send(new SendMessageBatchCommand({ QueueUrl: options.queueUrl, Entries })),
         { order: fifo ? 'kept' : 'any', bytesOf },
       );
-      if (lost.length > 0) throw new RetryableError(`${lost.length} messages were not sent to ${options.queueUrl}`);
+      if (lost.length === 0) return;
+      throw new RetryableError(
+        `${lost.length} messages were not sent to ${options.queueUrl}, the first because of ${lost[0]?.reason}`,
+      );
     },
     async close() {
       client.destroy();

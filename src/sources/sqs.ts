@@ -156,7 +156,10 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
         QueueUrl,
         (Entries) => client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
       );
-      if (lost.length > 0) throw new RetryableError(`${lost.length} messages were not deleted from ${QueueUrl}`);
+      if (lost.length === 0) return;
+      throw new RetryableError(
+        `${lost.length} messages were not deleted from ${QueueUrl}, the first because of ${lost[0]?.reason}`,
+      );
     },
     /** In a FIFO queue the later messages of the same groups go back too, else they would overtake. */
     async nack(deliveries) {

@@ -49,6 +49,27 @@ serverTest('fauxqs', 'what comes by a pipe is published whole, or not at all', a
   t.deepEqual(left, [], 'nothing is left behind');
 });
 
+serverTest(
+  'fauxqs',
+  'a message that the queue does not take is told with its lines and the reason',
+  async (t, server) => {
+    const environment = environmentOf(server, await makeQueue(server));
+    const lines = [...Array.from({ length: 100 }, (_, n) => line(n)), line(100), line(101, 'x'.repeat(2_000_000))];
+    const { code, stdout, stderr } = await runCli(['publish', '-'], environment, lines.join('\n'));
+    t.not(code, 0);
+    t.is(stdout, '');
+    t.regex(
+      stderr,
+      /^s3-sync publish: -, lines 101 to 102: .*(long|large|limit|bytes).*; all 100 events before them/im,
+    );
+  },
+);
+
+test('what a line holds does not steer the terminal of whoever publishes it', async (t) => {
+  const { stderr } = await runCli(['publish', '-'], {}, '\u001b[2Jno json');
+  t.regex(stderr, /^s3-sync publish: -, line 1: .*\\u\{1b\}\[2J.*; nothing was published\n$/);
+});
+
 test('a file that is larger than the memory is published from', async (t) => {
   t.timeout(60_000);
   const file = join(await freshFolder(), 'events.jsonl');

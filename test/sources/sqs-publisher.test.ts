@@ -5,7 +5,7 @@ import { serverTest } from '../support/servers.ts';
 import { accessOf, makeQueue, type QueueServer } from './queue.ts';
 import { type Answer, startSqsDoor } from './sqs-door.ts';
 
-type Sent = { readonly MessageBody: string };
+type Sent = { readonly Id: string; readonly MessageBody: string };
 
 /** A publisher to a queue behind a door that answers a request itself where `change` says so; and the requests it let in. */
 const behindDoor = async (
@@ -75,4 +75,29 @@ serverTest('fauxqs', 'nothing overtakes a message that a FIFO queue does not tak
     requests.flat().map(({ MessageBody }) => MessageBody),
     bodies.slice(0, 10),
   );
+});
+
+serverTest('fauxqs', 'of a request, only the message that SQS failed is sent again', async (t, server) => {
+  const sent: (readonly string[])[] = [];
+  const door = await startSqsDoor(server.url, async ({ action, body }, pass) => {
+    if (action !== 'SendMessageBatch') return undefined;
+    const entries = body.Entries as readonly Sent[];
+    sent.push(entries.map(({ MessageBody }) => MessageBody));
+    const failing = entries.find(({ MessageBody }) => MessageBody === '003' || MessageBody === '015');
+    if (!failing || (failing.MessageBody === '003' && sent.length > 1)) return undefined;
+    const answer = await pass({ ...body, Entries: entries.filter((entry) => entry !== failing) });
+    const SenderFault = failing.MessageBody === '015';
+    const Failed = [{ Id: failing.Id, SenderFault, Code: 'InternalError', Message: 'We are sorry' }];
+    return { ...answer, body: { ...(answer.body as object), Failed } };
+  });
+  t.teardown(door.close);
+  const queueUrl = await makeQueue(server, { fifo: true, through: door.url });
+  const publisher = createSqsPublisher({ queueUrl, ...accessOf(server, door.url) });
+  t.teardown(publisher.close);
+  const bodies = Array.from({ length: 35 }, (_, n) => String(n).padStart(3, '0'));
+  await t.throwsAsync(publisher.publish(messagesOf(bodies)), {
+    instanceOf: RetryableError,
+    message: /^16 messages were not sent to .*, the first because of InternalError: We are sorry$/,
+  });
+  t.deepEqual(sent, [bodies.slice(0, 10), ['003'], bodies.slice(10, 20)]);
 });
