@@ -63,10 +63,12 @@ export const consumeInto = async (
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
   const permissions = permissionSources(context, workspace);
   const follower = createFollower(workspace.projector);
+  /** Who sends over HTTP is told when to come again, and should not be kept waiting for that. */
+  const senderWaits = source.name === 'http';
   /** Batches in a row of which all had to wait: the next one does not hurry. */
   let idle = 0;
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
-    if (idle > 0) await pause(backoffMs(idle, waitMsMax), signal);
+    if (idle > 0 && !senderWaits) await pause(backoffMs(idle, waitMsMax), signal);
     // Permissions in metadata are asked for where the file table says that they matter.
     await (permissions.files ? follower.settled() : follower.ready());
     const intake = await takeIn(deliveries, {
@@ -93,8 +95,7 @@ export const consumeInto = async (
     signal,
     ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
     ...(!options.oneShot && { refusedBy: ({ refused, waiting }: Intake) => [...refused, ...waiting] }),
-    // Who sends over HTTP is told when to come again, and should not be kept waiting for that.
-    refusedMs: source.name === 'http' ? 0 : refusedMs,
+    refusedMs: senderWaits ? 0 : refusedMs,
   }).pipe(
     tap((result) => tell(logger, result)),
     map((result) =>

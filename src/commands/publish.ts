@@ -124,7 +124,7 @@ export const runPublish = (context: Context, file: string, flags: { ordered?: bo
           throw new FatalError(`${file} was changed while it was read, ${batch.mistake}; ${published} were published`);
         await publisher.publish(batch).catch((error: unknown) => {
           const lines = `lines ${batch[0]?.line} to ${batch.at(-1)?.line}`;
-          const text = `${file}, ${lines}: ${messageOf(error)}; all ${published} events before them were published, and publishing them again is harmless`;
+          const text = `${file}, ${lines}: ${messageOf(error)}; the ${published} events before them were published, and publishing all of it again is harmless`;
           throw new (error instanceof ConfigError ? ConfigError : FatalError)(text, { cause: error });
         });
         published += batch.length;

@@ -60,7 +60,7 @@ serverTest(
     t.is(stdout, '');
     t.regex(
       stderr,
-      /^s3-sync publish: -, lines 101 to 102: .*(long|large|limit|bytes).*; all 100 events before them/im,
+      /^s3-sync publish: -, lines 101 to 102: .*(long|large|limit|bytes).*; the 100 events before them/im,
     );
   },
 );
