@@ -35,6 +35,8 @@ export const createFollower = (projector: Pick<Projector, 'catchUp'>): Follower 
   const toTheEnd = (): Promise<void> => {
     folding ??= fold().finally(() => {
       folding = undefined;
+      // What came after the last look of that fold has nobody else; after a failure, the next batch is told first.
+      if (behind > 0 && !failure) void toTheEnd();
     });
     return folding;
   };

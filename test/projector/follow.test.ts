@@ -60,3 +60,13 @@ test('a fold that failed is told to the next batch, once, and taken up again', a
   projector.waiting[1]?.resolve(1);
   await settled;
 });
+
+test('what comes at the very moment at which a fold ends is folded too', async (t) => {
+  const projector = slowProjector();
+  const follower = createFollower(projector);
+  follower.grown(1);
+  projector.waiting[0]?.resolve(1);
+  await Promise.resolve().then(() => follower.grown(1));
+  await turn();
+  t.is(projector.waiting.length, 2);
+});

@@ -104,6 +104,8 @@ export const startService = async (
       }
     },
     files: async () => {
+      // Events are folded beside the intake, a moment after their messages were taken in.
+      for (const last = await workspace.log.last(); workspace.projector.meta().checkpoint < last; ) await sleep(5);
       const rows = await workspace.projector.database.all<FileRow>('SELECT * FROM file ORDER BY path');
       return Object.fromEntries(rows.map(({ path, size, etag, permissions }) => [path, { size, etag, permissions }]));
     },
