@@ -1,4 +1,4 @@
-import { CreateQueueCommand, PurgeQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
+import { CreateQueueCommand, DeleteQueueCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { PubSub } from '@google-cloud/pubsub';
 import { toNative } from '../events/native-json.ts';
 import { startFauxqsServer } from '../test/support/fauxqs.ts';
@@ -62,8 +62,10 @@ export const startSqs = async (): Promise<Broker> => {
     address: server.url,
     inboxOf: (who) => urls.get(who) as string,
     fill: async (count, round) => {
-      for (const QueueUrl of urls.values()) {
-        await client.send(new PurgeQueueCommand({ QueueUrl })).catch(() => undefined);
+      for (const [QueueName, QueueUrl] of urls) {
+        // A queue of its own: the server still holds the long polls of the round before, and would answer them.
+        await client.send(new DeleteQueueCommand({ QueueUrl }));
+        await client.send(new CreateQueueCommand({ QueueName }));
         for (const bodies of bodiesOf(count, round)) {
           for (const ten of batchesOf(bodies, 10)) {
             const Entries = ten.map((body, index) => ({ Id: String(index), MessageBody: body.toString() }));

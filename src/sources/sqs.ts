@@ -51,7 +51,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   const fifo = isFifo(QueueUrl);
   const visibility = Math.ceil(options.visibilitySeconds ?? 60);
   const leaseMsMax = Math.min(options.leaseSecondsMax ?? 1_800, leaseSecondsLimit) * 1_000;
-  const bufferMax = options.bufferMax ?? { messages: 1_000, bytes: 64 * 1024 * 1024 };
+  const bufferMax = options.bufferMax ?? { messages: 5_000, bytes: 64 * 1024 * 1024 };
   const inbox = createInbox();
   const held = new Map<Delivery, Held>();
   const stop = new AbortController();
