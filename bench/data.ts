@@ -5,9 +5,11 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { BucketEvent } from '../events/event.ts';
 import { versionToken } from '../events/order.ts';
+import { projectionsVersion } from '../projections/schema.ts';
 import { loadConfig } from '../src/config/config.ts';
 import { openWorkspace } from '../src/data-folder/workspace.ts';
 import { openLog } from '../src/log/log.ts';
+import { logVersion } from '../src/log/schema.ts';
 import { header } from '../src/snapshot/csv.ts';
 
 /** The inputs of the benchmarks: made from a seed, once, and kept under `.bench/` beside the code. */
@@ -171,7 +173,7 @@ export function* batchesOf<T>(items: Iterable<T>, size: number): Generator<T[]> 
 
 /** A log of `count` events. */
 export const eventLog = (count: number): Promise<string> =>
-  once_(join(dataFolder, `events-${count}.db`), async (path) => {
+  once_(join(dataFolder, `events-${count}-v${logVersion}.db`), async (path) => {
     const log = await openLog(path);
     for (const batch of batchesOf(eventsOf(count), 20_000)) await log.append(batch);
     await log.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
@@ -181,7 +183,7 @@ export const eventLog = (count: number): Promise<string> =>
 /** A data folder whose file table holds `rows` rows, and whose log is empty. */
 export const projections = async (rows: number): Promise<string> => {
   const { old } = await snapshots(rows, 0.003);
-  const folder = join(dataFolder, `data-${rows}`);
+  const folder = join(dataFolder, `data-${rows}-v${projectionsVersion}-${logVersion}`);
   await once_(join(folder, 'ready'), async (temporary) => {
     await mkdir(folder, { recursive: true });
     const workspace = await openWorkspace(loadConfig({ DATA_DIR: folder }), 'bench');

@@ -4,10 +4,40 @@ import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import type { FileTable } from '../../projections/store.ts';
 import { ConfigError, exitCode } from '../errors.ts';
+import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
-import { exportSnapshot, writeSnapshot } from '../snapshot/export.ts';
+import { exportSnapshot, type Readers, writeSnapshot } from '../snapshot/export.ts';
+import type { Queries } from '../storage/database.ts';
 import type { Context } from './context.ts';
 import { openExistingLog } from './replay.ts';
+
+/**
+ * Exports what the live projections hold, if that is the state at this offset. Two connections make the pages in turns; a
+ * writer may commit between the beginnings of both, so each is asked where it stands.
+ */
+const exportLive = async (
+  path: string,
+  { logId, offset }: { readonly logId: string; readonly offset: number },
+  export_: (...readers: Readers) => Promise<void>,
+): Promise<boolean> => {
+  if (!existsSync(path)) return false;
+  const { openProjections } = await import('../status/projections.ts');
+  const opened = [await openProjections(path, logId), await openProjections(path, logId)];
+  const stands = async (queries: Queries): Promise<boolean> => (await readMeta(queries))?.checkpoint === offset;
+  try {
+    const [one, two] = opened.map((projections) => projections?.database);
+    if (!one || !two) return false;
+    return await one.reading((first) =>
+      two.reading(async (second) => {
+        if (!(await stands(first)) || !(await stands(second))) return false;
+        await export_(first, second);
+        return true;
+      }),
+    );
+  } finally {
+    for (const projections of opened) await projections?.database.close();
+  }
+};
 
 /**
  * Exports a projection as CSV. The rows are folded anew from the log up to the offset when an earlier one is asked for, or
@@ -31,34 +61,24 @@ export const runSnapshot = async (
     const last = await log.last();
     const offset = flags.at === undefined ? last : Number(flags.at);
     if (offset > last) throw new ConfigError(`--at ${offset}: the log ends at offset ${last}`);
-    const { openProjections } = await import('../status/projections.ts');
-    const live = existsSync(config.paths.projections)
-      ? await openProjections(config.paths.projections, log.logId)
-      : undefined;
-    const export_ = async (queries: Parameters<typeof writeSnapshot>[0]): Promise<void> => {
+    const export_ = async (...readers: Readers): Promise<void> => {
       const options = { table, offset };
       const out = flags.out ?? '-';
-      if (out === '-') await writeSnapshot(queries, options, async (records) => context.print(records.toString()));
+      if (out === '-') await writeSnapshot(readers, options, async (records) => context.print(records.toString()));
       else {
-        const manifest = await exportSnapshot(queries, resolve(out), options);
+        const manifest = await exportSnapshot(readers, resolve(out), options);
         context.logger.info({ ...manifest, out }, 'snapshot exported');
       }
     };
-    try {
-      if (live?.meta.checkpoint === offset) await live.database.reading(export_);
-      else {
-        projector = await openProjector({
-          path: join(folder, 'projections.db'),
-          logPath: config.paths.log,
-          logId: log.logId,
-          rebuilding: true,
-        });
-        await projector.catchUp({ to: offset, signal: context.signal });
-        await projector.database.reading(export_);
-      }
-    } finally {
-      await live?.database.close();
-    }
+    if (await exportLive(config.paths.projections, { logId: log.logId, offset }, export_)) return exitCode.done;
+    projector = await openProjector({
+      path: join(folder, 'projections.db'),
+      logPath: config.paths.log,
+      logId: log.logId,
+      rebuilding: true,
+    });
+    await projector.catchUp({ to: offset, signal: context.signal });
+    await projector.database.reading(export_);
     return exitCode.done;
   } finally {
     await projector?.close();

@@ -6,7 +6,7 @@ export const openProjections = async (
   path: string,
   logId: string,
 ): Promise<{ database: Database; meta: ProjectionMeta } | undefined> => {
-  const database = await openDatabase({ path, mode: 'read' });
+  const database = await openDatabase({ path, mode: 'read', cacheKib: 2_048 });
   const meta = await readMeta(database);
   if (meta?.logId === logId) return { database, meta };
   await database.close();

@@ -13,7 +13,7 @@ const csvOf = async (projector: Projector): Promise<string> => {
   let text = '';
   for (const table of ['file', 'mirror'] as const) {
     await projector.database.reading((queries) =>
-      writeSnapshot(queries, { table, offset: 0 }, async (part) => {
+      writeSnapshot([queries], { table, offset: 0 }, async (part) => {
         text += part;
       }),
     );
