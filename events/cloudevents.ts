@@ -9,10 +9,12 @@ const checkVersion = (version: unknown): void => {
 };
 
 /**
- * Producers number their events without knowing of each other: only the source and the id together name one. No source
- * holds a space (it is a URI), so that no two pairs give one text. Without a source, or an id, there is nothing to join.
+ * Senders number their envelopes without knowing of each other: only the source and the id together name one (CloudEvents
+ * 1.0, `id`). No source holds a space (it is a URI), so that no two pairs give one text. Without a source, or an id, there
+ * is nothing to join.
  */
-const identityIn = (envelope: JsonObject, id: unknown): unknown => {
+const identityOf = (envelope: JsonObject): unknown => {
+  const id = field(envelope, 'id');
   const source = readText(envelope, 'source', { lengthMax: 1_024, emptyIsAbsent: true });
   return source && typeof id === 'string' && id !== '' ? `${source.replaceAll(' ', '%20')} ${id}` : id;
 };
@@ -25,14 +27,14 @@ const nativeIn = (envelope: JsonObject, data: unknown): Decoded => {
   if (data !== undefined && data !== null && !isObject(data))
     throw new Invalid(`CloudEvents data: expected a JSON object, found ${shown(data)}`);
   const type = readText(envelope, 'type')?.split('.').at(-1);
-  const event = {
-    id: field(envelope, 'id'),
+  return decodeNative({
+    // An id in the data is the event's own: bare or in another envelope it is the same event.
+    id: identityOf(envelope),
     type,
     time: field(envelope, 'time'),
     path: field(envelope, 'subject'),
     ...(isObject(data) ? data : {}),
-  };
-  return decodeNative({ ...event, id: identityIn(envelope, event.id) });
+  });
 };
 
 /** `data`, or `data_base64` where the producer wrote its JSON as bytes. */

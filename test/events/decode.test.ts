@@ -305,7 +305,11 @@ test('a CloudEvent is told from others by its source and its id together, in eve
   t.is(structured({ source: '/b' }), '/b 1');
   const binary = { 'ce-specversion': '1.0', 'ce-id': '1', 'ce-source': '/a', 'ce-type': at.type, 'ce-time': at.time };
   t.is(idOf({ path: 'p' }, binary), '/a 1', 'one event is the same in both modes');
-  t.is(structured({ source: '/a', data: { path: 'p', id: 'own' } }), '/a own', "the data's own id comes first");
+  t.is(
+    structured({ source: '/a', data: { path: 'p', id: 'own' } }),
+    'own',
+    "an id in the data is the event's own, bare or in any envelope",
+  );
   t.not(structured({ source: 'a b', id: 'c' }), structured({ source: 'a', id: 'b c' }), 'no two pairs are one text');
   t.is(structured({}), '1', 'a producer that names no source is known by its ids alone');
   t.is(structured({ source: '' }), '1');
