@@ -1,10 +1,49 @@
 import { diffSnapshots } from '../diff/diff.ts';
 import { exitCode } from '../errors.ts';
-import { planDiff } from '../plan/plan-diff.ts';
+import { type Operations, planDiff } from '../plan/plan-diff.ts';
 import type { Context } from './context.ts';
 
 /** A write for each line would cost more than the diff. */
 const linesAtOnce = 1_000;
+
+/** Keeps operations as the text that they are printed as: it takes less room than they do. */
+const createLines = (): Operations & { readonly chunks: () => readonly string[] } => {
+  let chunks: string[] = [];
+  let lines: string[] = [];
+  const close = (): void => {
+    if (lines.length > 0) chunks.push(lines.join(''));
+    lines = [];
+  };
+  return {
+    add: (operation) => {
+      lines.push(`${JSON.stringify(operation)}\n`);
+      if (lines.length === linesAtOnce) close();
+    },
+    clear: () => {
+      chunks = [];
+      lines = [];
+    },
+    chunks: () => {
+      close();
+      return chunks;
+    },
+  };
+};
+
+const createCounts = (): Operations & { readonly counts: () => Readonly<Record<string, number>> } => {
+  const none = { save: 0, delete: 0, rename: 0, move: 0, update_permissions: 0, operations: 0 };
+  let counts = { ...none };
+  return {
+    add: ({ kind }) => {
+      counts[kind] += 1;
+      counts.operations += 1;
+    },
+    clear: () => {
+      counts = { ...none };
+    },
+    counts: () => counts,
+  };
+};
 
 /** Prints the operations that lead from one snapshot to the other; touches nothing else. */
 export const runDiff = async (
@@ -13,17 +52,11 @@ export const runDiff = async (
   newPath: string,
   flags: { summary?: boolean },
 ): Promise<number> => {
-  const { operations, unplaceable } = planDiff((onChange) => diffSnapshots(oldPath, newPath, onChange));
-  if (flags.summary) {
-    const counts: Record<string, number> = { save: 0, delete: 0, rename: 0, move: 0, update_permissions: 0 };
-    for (const { kind } of operations) counts[kind] = (counts[kind] ?? 0) + 1;
-    context.print(`${JSON.stringify({ ...counts, operations: operations.length, unplaceable: unplaceable.length })}\n`);
-  } else {
-    for (let at = 0; at < operations.length; at += linesAtOnce) {
-      const some = operations.slice(at, at + linesAtOnce);
-      context.print(some.map((operation) => `${JSON.stringify(operation)}\n`).join(''));
-    }
-  }
+  const lines = createLines();
+  const counts = createCounts();
+  const unplaceable = planDiff((onChange) => diffSnapshots(oldPath, newPath, onChange), flags.summary ? counts : lines);
+  if (flags.summary) context.print(`${JSON.stringify({ ...counts.counts(), unplaceable: unplaceable.length })}\n`);
+  else for (const chunk of lines.chunks()) context.print(chunk);
   for (const { path, reason } of unplaceable) context.logger.warn({ path, reason }, 'path cannot be placed');
   return exitCode.done;
 };
