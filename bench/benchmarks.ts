@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { type Broker, startPubSub, startSqs } from './brokers.ts';
 import { batchesOf, dataFolder, eventLog, eventsOf, projections, snapshots } from './data.ts';
 import type { Contender } from './measure.ts';
+import { runtime } from './results.ts';
 
 /** What a benchmark needs of one of its runs. The first contender is ours. */
 export type Prepared = {
@@ -21,6 +22,8 @@ export type Benchmark = {
   readonly items: number;
   /** The bar for the ratio of our median time to the peer's; undefined where there is none for a peer. */
   readonly bars: Readonly<Record<string, number>>;
+  readonly afterStartUp?: string;
+  readonly rssMax?: number;
   readonly prepare: () => Promise<Prepared>;
 };
 
@@ -48,7 +51,9 @@ const freshFolder = (name: string): string => {
   return scratch(name);
 };
 
-const diff = (rows: number, share: number, bars: Benchmark['bars']): Benchmark => ({
+const diff = (rows: number, share: number, bars: Benchmark['bars'], afterStartUp?: string): Benchmark => ({
+  ...(afterStartUp !== undefined && { afterStartUp }),
+  rssMax: 100,
   name: `diff-${rows / 1e6}m-${share * 100}%`,
   items: rows,
   bars,
@@ -77,6 +82,7 @@ const diff = (rows: number, share: number, bars: Benchmark['bars']): Benchmark =
         differ('duckdb'),
         ...(rows > 1e6 ? [] : [differ('pandas')]),
         { name: 'ours, two equal files', command: ours('diff', old, twin) },
+        { name: runtime, command: [node, '-e', '0'] },
       ],
     };
   },
@@ -86,6 +92,7 @@ const snapshotExport = (rows: number): Benchmark => ({
   name: `export-${rows / 1e6}m`,
   items: rows,
   bars: { 'sqlite3 -csv': 1 },
+  rssMax: 150,
   prepare: async () => {
     const folder = await projections(rows);
     const out = freshFolder('export');
@@ -113,6 +120,7 @@ const replay = (events: number): Benchmark => ({
   name: `replay-${events / 1e6}m`,
   items: events,
   bars: { 'sqlite3 .import': 1 },
+  rssMax: 300,
   prepare: async () => {
     const folder = freshFolder('replay');
     copyFileSync(await eventLog(events), join(folder, 'events.db'));
@@ -191,6 +199,7 @@ const consumption = (name: 'pubsub' | 'sqs', count: number, bar: number, start: 
   name,
   items: count,
   bars: { 'the same client, which only acks': bar },
+  ...(name === 'pubsub' && { rssMax: 300 }),
   prepare: async () => {
     const broker = await start();
     const worker = join(root, 'bench', 'workers', 'consume.ts');
@@ -223,14 +232,14 @@ const consumption = (name: 'pubsub' | 'sqs', count: number, bar: number, start: 
 const startUp = (rows: number): Benchmark => ({
   name: 'status',
   items: 1,
-  bars: { 'node -e 0': 3 },
+  bars: { [runtime]: 3 },
   prepare: async () => {
     const folder = await projections(rows);
     return {
       input: `a data folder with ${rows} files`,
       contenders: [
         { name: 'ours', command: ours('status', '--data-dir', folder) },
-        { name: 'node -e 0', command: [node, '-e', '0'] },
+        { name: runtime, command: [node, '-e', '0'] },
       ],
     };
   },
@@ -241,7 +250,7 @@ const changedBars = { 'comm -3': 1, 'csv-diff (Rust)': 1, duckdb: 1, pandas: 1 }
 
 export const benchmarks: readonly Benchmark[] = [
   diff(200_000, 0.003, {}),
-  diff(1_000_000, 0.003, diffBars),
+  diff(1_000_000, 0.003, diffBars, 'cmp'),
   diff(5_000_000, 0.003, diffBars),
   diff(1_000_000, 0.2, changedBars),
   snapshotExport(200_000),

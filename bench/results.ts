@@ -15,6 +15,10 @@ export type Result = {
   readonly items: number;
   readonly rounds: number;
   readonly bars: Readonly<Record<string, number>>;
+  /** The peer beside whom our time counts without the runtime's start-up, which is the contender `node -e 0`. */
+  readonly afterStartUp?: string | undefined;
+  /** Most that our peak RSS may be, in MB. */
+  readonly rssMax?: number | undefined;
   readonly missing: readonly string[];
   readonly measured: readonly Measured[];
 };
@@ -26,23 +30,34 @@ const [begin, end] = ['<!-- results: made by make bench -->', '<!-- end of resul
 
 const seconds = (value: number): string => `${value.toFixed(value < 1 ? 3 : 2)} s`;
 
+/** The contender that does nothing. */
+export const runtime = 'node -e 0';
+
+const judged = (value: number, bar: number): string =>
+  `${value <= bar ? 'kept' : 'MISSED'} (${bar < 10 ? bar.toFixed(2) : bar})`;
+
 /** One line a contender: median, least and most; our median by theirs, and whether that keeps the bar. */
-export const tableOf = ({ items, bars, missing, measured }: Result): string => {
-  const own = median(measured[0]?.runs.map((run) => run.seconds) ?? []);
+export const tableOf = ({ items, bars, afterStartUp, rssMax, missing, measured }: Result): string => {
+  const medianOf = (one: Measured | undefined): number => median(one?.runs.map((run) => run.seconds) ?? []);
+  const all = medianOf(measured[0]);
+  const startUp = medianOf(measured.find(({ name }) => name === runtime));
   const lines = measured.map(({ name, runs, items: count = items }) => {
     const times = runs.map((run) => run.seconds);
     const middle = median(times);
     // By rates, where the two work on different numbers of items.
+    const own = name === afterStartUp ? all - startUp : all;
     const ratio = own / items / (middle / count);
     const bar = bars[name];
+    const isAside = name === runtime && bar === undefined;
+    const rss = Math.round(Math.max(...runs.map((run) => run.rssMb)));
     const cells = [
       name,
       seconds(middle),
       `${seconds(Math.min(...times))} to ${seconds(Math.max(...times))}`,
-      items > 1 ? `${Math.round(count / middle).toLocaleString('en')}/s` : '',
-      name.startsWith('ours') ? '' : ratio.toFixed(2),
-      bar === undefined ? '' : `${ratio <= bar ? 'kept' : 'MISSED'} (${bar.toFixed(2)})`,
-      `${Math.round(Math.max(...runs.map((run) => run.rssMb)))} MB`,
+      items > 1 && !isAside ? `${Math.round(count / middle).toLocaleString('en')}/s` : '',
+      name.startsWith('ours') || isAside ? '' : `${ratio.toFixed(2)}${name === afterStartUp ? ' after start-up' : ''}`,
+      bar === undefined ? '' : judged(ratio, bar),
+      `${rss} MB${name === 'ours' && rssMax !== undefined ? `, ${judged(rss, rssMax)}` : ''}`,
     ];
     return `| ${cells.join(' | ')} |`;
   });

@@ -63,8 +63,9 @@ const measureRounds = async (benchmark: Benchmark): Promise<void> => {
   } finally {
     await end?.();
   }
-  const { name, items, bars } = benchmark;
-  const result: Result = { at: new Date().toISOString(), machine, input, items, rounds, bars, missing, measured };
+  const { name, items, bars, afterStartUp, rssMax } = benchmark;
+  const at = new Date().toISOString();
+  const result: Result = { at, machine, input, items, rounds, bars, afterStartUp, rssMax, missing, measured };
   console.log(`${input}; ${rounds} runs each, in turns\n\n${tableOf(result)}`);
   const all = existsSync(resultsFile) ? (JSON.parse(readFileSync(resultsFile, 'utf8')) as Results) : {};
   writeFileSync(resultsFile, `${JSON.stringify({ ...all, [name]: result }, null, 2)}\n`);
