@@ -31,14 +31,11 @@ export const createFollower = (projector: Pick<Projector, 'catchUp'>): Follower 
     } catch (error) {
       failure = { error };
     }
+    // At once, while nothing else can run: what comes from now on begins a fold of its own.
+    folding = undefined;
   };
-  const toTheEnd = (): Promise<void> => {
-    folding ??= fold().finally(() => {
-      folding = undefined;
-      // What came after the last look of that fold has nobody else; after a failure, the next batch is told first.
-      if (behind > 0 && !failure) void toTheEnd();
-    });
-    return folding;
+  const toTheEnd = async (): Promise<void> => {
+    if (behind > 0) await (folding ??= fold());
   };
   const throwFailure = (): void => {
     if (!failure) return;

@@ -148,7 +148,8 @@ test('attributes and reasons fill quarantine as bodies do', async (t) => {
 });
 
 test('a message with very many ids that were used before costs one entry with a short reason', async (t) => {
-  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
   const ids = Array.from({ length: 2_000 }, (_, at) => `id-${at}`);
   await log.append(ids.map((id) => event(id, { size: 1 })));
   const message = poison('all of them');
@@ -239,7 +240,8 @@ test('the checksum of many rows is that of their text, whatever characters they 
 });
 
 test('an id is known however many came after it', async (t) => {
-  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
   const ids = Array.from({ length: 120_000 }, (_, n) => `id-${n}`);
   for (let from = 0; from < ids.length; from += 20_000)
     await log.append(ids.slice(from, from + 20_000).map((id) => event(id)));
@@ -248,4 +250,9 @@ test('an id is known however many came after it', async (t) => {
   const conflict = await log.append([event('id-1', { path: 'elsewhere' })]);
   t.deepEqual([conflict.events.length, conflict.conflicts.length], [0, 1]);
   await log.close();
+
+  const reopened = await openLog(path);
+  const redelivered = await reopened.append([event('new'), event('id-3'), event('id-119998'), event('newer')]);
+  t.deepEqual([redelivered.events.map(({ id }) => id), redelivered.duplicates], [['newer'], 3]);
+  await reopened.close();
 });

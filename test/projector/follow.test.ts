@@ -26,7 +26,12 @@ test('one fold runs at a time, and the next takes together what came meanwhile',
   projector.waiting[0]?.resolve(10);
   await turn();
   t.is(projector.waiting.length, 2);
-  const settled = follower.settled();
+  let isSettled = false;
+  const settled = follower.settled().then(() => {
+    isSettled = true;
+  });
+  await turn();
+  t.false(isSettled);
   projector.waiting[1]?.resolve(30);
   await settled;
   t.is(projector.waiting.length, 2);
