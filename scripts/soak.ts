@@ -17,6 +17,7 @@ import { startFauxqsServer } from '../test/support/fauxqs.ts';
 import { startPubsubEmulator } from '../test/support/pubsub-emulator.ts';
 import { startTcpProxy, type TcpProxy } from '../test/support/tcp-proxy.ts';
 import { createProducer } from './soak/broker.ts';
+import { startBrokerProxy } from './soak/broker-proxy.ts';
 import { createBucketChanges } from './soak/bucket.ts';
 import { compareBucket, compareFiles, compareLog, compareReplay, verifyByCommand } from './soak/compare.ts';
 import { startFaultProxy } from './soak/proxy.ts';
@@ -26,8 +27,8 @@ import { superviseService } from './soak/service.ts';
 
 const filesAtFirst = 250;
 const beginMsMax = 120_000;
-/** Of what a killed daemon had in hand, the emulator's leases have to run out first, and dead streams to be noticed. */
-const settleMsMax = 600_000;
+/** Of what a killed daemon had in hand, the leases have to run out first. */
+const settleMsMax = 300_000;
 const idleMs = 4_000;
 const token = 'soak-token';
 
@@ -74,7 +75,7 @@ const soak = async (minutes: number, seed: number): Promise<Soaked> => {
     closes.push(emulator.stop);
     const s3 = await startFauxqsServer();
     closes.push(s3.stop);
-    const toBroker = await startTcpProxy(Number(emulator.host.split(':')[1]));
+    const toBroker = await startBrokerProxy(Number(emulator.host.split(':')[1]));
     const toBucket = await startTcpProxy(Number(new URL(s3.url).port));
     closes.push(toBroker.stop, toBucket.stop);
     const filesPort = await freePort();
