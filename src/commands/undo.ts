@@ -2,6 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
 import { type Deletion, readUndo, undoOutcome } from '../plan/undo.ts';
 import { type Context, fileManagerOf } from './context.ts';
@@ -58,11 +59,13 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
     const lost: string[] = [];
     for (let at = 0; at < confirmed.length; at += keysPerRequest) {
       const batch = confirmed.slice(at, at + keysPerRequest);
+      failpoint('undo.before');
       const asked = await ask(
         fileManager,
         plan,
         batch.map(({ deletion }) => deletion.op_id),
       );
+      failpoint('undo.answered');
       skipped.push(...asked.skipped);
       const back = batch.filter(({ deletion }) => asked.restored.has(deletion.path));
       const time = new Date().toISOString();
@@ -71,6 +74,7 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
           deletion.rows.map((row) => undoOutcome(deletion, row, deletedAt, time)),
         ),
       );
+      failpoint('undo.recorded');
       restored.push(...back.flatMap(({ deletion }) => deletion.rows.map(({ path }) => path)));
       const told = new Set([...asked.restored, ...asked.skipped.map(({ path }) => path)]);
       lost.push(...batch.map(({ deletion }) => deletion.path).filter((path) => !told.has(path)));

@@ -129,11 +129,13 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       onSuperseded: (step, reason) => superseded.push({ step, reason }),
       onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
     });
-    await forgetUnderWay(log.database, ended);
     failpoint('cycle.applied');
+    await forgetUnderWay(log.database, ended);
+    failpoint('cycle.forgotten');
     await projector.catchUp();
     failpoint('cycle.folded');
     await dropPlan(plans, plan.id);
+    failpoint('cycle.dropped');
   }
   const endedAt = new Date();
   const stats = projector.meta().stats;
@@ -152,6 +154,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
       ...(identity && { bucket: identity }),
       ...(answered && { listing: undefined }),
     });
+    failpoint('cycle.remembered');
   }
   // What was superseded is no failure: the event that supersedes it is on its way.
   const complete = applied.states.done + applied.states.superseded === plan.steps.length;

@@ -3,6 +3,7 @@ import { isFolder } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Step } from '../plan/operation.ts';
 import type { Database } from '../storage/database.ts';
 
@@ -28,11 +29,13 @@ export const createUnderWay = (database: Pick<Database, 'run'>): UnderWay => {
     const steps = waiting;
     waiting = [];
     next = undefined;
+    failpoint('under-way.before');
     const rows = steps.map((step) => [step.operation.op_id, JSON.stringify(step)]);
     committing = database.run('INSERT OR REPLACE INTO under_way SELECT value->>0, value->>1 FROM json_each(?)', [
       JSON.stringify(rows),
     ]);
     await committing;
+    failpoint('under-way.committed');
   };
   return {
     begin: (step) => {

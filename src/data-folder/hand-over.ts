@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { FatalError, type FolderInUseError, messageOf } from '../errors.ts';
+import { failpoint } from '../failpoint.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { every } from '../sources/every.ts';
 import { isHeld } from './lock.ts';
@@ -104,6 +105,7 @@ export const takeRequests = async (dataFolder: string, carry: Carry, signal: Abo
 
   const answer = async (id: string, stop: AbortSignal): Promise<void> => {
     const files = filesOf(join(requests, id));
+    failpoint('hand-over.taken');
     const output = createWriteStream(files.output);
     // Whoever asked may have gone and taken the folder along: then nobody reads this.
     output.on('error', () => undefined);
@@ -111,7 +113,9 @@ export const takeRequests = async (dataFolder: string, carry: Carry, signal: Abo
       .then((text) => carry(JSON.parse(text) as Handed, { signal: stop, print: (text) => output.write(text) }))
       .catch((error: unknown): Ended => ({ code: 1, problem: messageOf(error) }));
     await finished(output.end()).catch(() => undefined);
+    failpoint('hand-over.carried');
     await writeWhole(files.ended, ended).catch(() => undefined);
+    failpoint('hand-over.answered');
   };
   const look = async (): Promise<void> => {
     for (const id of await readdir(requests).catch((): string[] => [])) {

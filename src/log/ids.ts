@@ -1,5 +1,6 @@
 import { hash } from 'node:crypto';
 import type { Recorded } from '../../events/event.ts';
+import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
 import type { EventRow } from './rows.ts';
@@ -60,10 +61,12 @@ export const openIds = async (queries: Queries): Promise<Ids> => {
     },
     write: async (queries) => {
       if (held.size < heldMax) return false;
+      failpoint('ids.before');
       await writeIds(
         queries,
         Array.from(held, ([id, offset]) => ({ id, offset })),
       );
+      failpoint('ids.written');
       return true;
     },
     committed: (wrote, events) => {

@@ -101,6 +101,7 @@ export const storePoison = async (
       refused.push(...group);
       continue;
     }
+    failpoint('quarantine.before');
     await queries.run(
       `INSERT INTO quarantine (digest, source, delivery_id, reason, received_at, last_received_at, times, attributes, body, format)
        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,

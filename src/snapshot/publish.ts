@@ -12,6 +12,7 @@ export const publishFile = async (
   write: (append: (text: string | Buffer) => Promise<void>) => Promise<void>,
 ): Promise<void> => {
   const temporary = `${path}.tmp-${process.pid}`;
+  failpoint('publish.before');
   try {
     await publish(path, temporary, write);
   } catch (error) {

@@ -93,7 +93,10 @@ export const consume = <Counts>(
     try {
       if (previous?.kind === 'failed') await pause(previous.retryMs, signal);
       const deliveries = await source.receive(limits, { signal, ...(idleMs === undefined ? {} : { idleMs }) });
-      if (deliveries.length > 0) return await commit(deliveries);
+      if (deliveries.length > 0) {
+        failpoint('receive.after');
+        return await commit(deliveries);
+      }
     } catch (error) {
       await close().catch(() => undefined);
       throw error;

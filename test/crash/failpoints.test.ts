@@ -21,7 +21,7 @@ test.after.always(() => scenes?.close());
 
 const gate = createGate(2);
 const sync = ['incremental-sync', '--no-drain', '--json'];
-const inIngest = /^(append|quarantine|fold|ack)\./;
+const inIngest = /^(receive|append|quarantine|fold|ack)\./;
 
 const endsEqual = async (t: ExecutionContext, scene: Scene, url: string): Promise<void> => {
   const environment = scene.environment(url);
