@@ -575,4 +575,11 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/plan/plan-diff.test.ts'],
     match: 'a diff is planned*',
   },
+  {
+    name: 'leave under way what was under way, and plan anew',
+    file: 'src/cycle/cycle.ts',
+    find: 'options.dryRun ? undefined : await finishUnderWay(workspace, applying)',
+    replace: 'undefined as Awaited<ReturnType<typeof finishUnderWay>>',
+    tests: ['test/cycle/under-way.test.ts'],
+  },
 ];

@@ -151,9 +151,10 @@ export const simulate = async (seed: number): Promise<Simulated> => {
           problems.push(`${path}: permissions ${object.permissions} in the bucket, ${row.permissions}`);
       }
     }
-    const counts = await log.database.get<{ events: number; last: number }>(
-      'SELECT count(*) AS events, max("offset") AS last FROM event',
+    const counts = await log.database.get<{ events: number; ids: number; last: number }>(
+      'SELECT count(*) AS events, count(DISTINCT id) AS ids, max("offset") AS last FROM event',
     );
+    if (counts && counts.events !== counts.ids) problems.push('an event stands in the log twice');
     if (counts && counts.events !== (counts.last ?? 0)) problems.push('the offsets have a hole');
     for (const key of fileManager.repeated()) problems.push(`operation ${key} had its effect twice`);
   };
