@@ -80,8 +80,16 @@ const asServiceError = (error: unknown, path: string): unknown => {
       return new FatalError(`${path} is read-only: check its permissions and the folder's`, { cause: error });
     case 'SQLITE_IOERR':
       return new FatalError(`the disk failed while using ${path}: ${text}`, { cause: error });
+    case 'SQLITE_PROTOCOL':
+      return new RetryableError(`${path} cannot be locked now: ${text}`, { cause: error });
     default:
-      return error;
+      // A statement that the tables do not take will not be taken the next time either.
+      return codeOf(error).startsWith('SQLITE_')
+        ? new FatalError(
+            `${path} does not take a statement: ${text} (${codeOf(error)}); 's3-sync replay' builds projections anew, a log comes from a backup`,
+            { cause: error },
+          )
+        : error;
   }
 };
 
