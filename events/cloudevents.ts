@@ -19,6 +19,10 @@ const identityOf = (envelope: JsonObject): unknown => {
   return source && typeof id === 'string' && id !== '' ? `${source.replaceAll(' ', '%20')} ${id}` : id;
 };
 
+/** The fields that the data states: null is as good as absent, here as everywhere. */
+const stated = (data: unknown): JsonObject =>
+  isObject(data) ? Object.fromEntries(Object.entries(data).filter(([, value]) => value !== null)) : {};
+
 /**
  * The native event that a CloudEvent carries: its data, and from the envelope what the data leaves out. The last word of
  * the envelope's type is the native one (`com.example.file.create`), its subject the path.
@@ -33,7 +37,7 @@ const nativeIn = (envelope: JsonObject, data: unknown): Decoded => {
     type,
     time: field(envelope, 'time'),
     path: field(envelope, 'subject'),
-    ...(isObject(data) ? data : {}),
+    ...stated(data),
   });
 };
 

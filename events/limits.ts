@@ -7,6 +7,8 @@ export const limits = {
   /** Of a broker's envelope, which may carry the longest body in base64. */
   envelopeBytesMax: 16 * 1024 * 1024,
   depthMax: 32,
+  /** Objects, lists and what they hold: memory that a message takes goes by their number, not by its bytes. */
+  valuesMax: 1_000_000,
   recordsMax: 10_000,
   /** Of any single field that the service keeps, in UTF-16 code units. */
   textMax: 4_096,
@@ -15,10 +17,10 @@ export const limits = {
 const quote = 0x22;
 const backslash = 0x5c;
 
-/** Deepest nesting of arrays and objects in a JSON text, without parsing it; stops counting past `stopAt`. */
-const depthOf = (body: Buffer, stopAt: number): number => {
+/** What is too much in a JSON text, found without parsing it: nesting, or the number of values. */
+const excessOf = (body: Buffer): string | undefined => {
   let depth = 0;
-  let deepest = 0;
+  let values = 0;
   let inString = false;
   for (let at = 0; at < body.length; at++) {
     const byte = body[at];
@@ -27,12 +29,13 @@ const depthOf = (body: Buffer, stopAt: number): number => {
       else if (byte === quote) inString = false;
     } else if (byte === quote) inString = true;
     else if (byte === 0x7b || byte === 0x5b) {
-      depth++;
-      if (depth > deepest) deepest = depth;
-      if (deepest > stopAt) return deepest;
+      values++;
+      if (++depth > limits.depthMax) return `the message is nested deeper than ${limits.depthMax} levels`;
     } else if (byte === 0x7d || byte === 0x5d) depth--;
+    else if (byte === 0x2c) values++;
+    if (values > limits.valuesMax) return `the message holds more than ${limits.valuesMax} values`;
   }
-  return deepest;
+  return undefined;
 };
 
 /** A JSON object whose fields nobody has looked at yet. `__proto__` and friends are own fields like any other. */
@@ -47,9 +50,8 @@ export const parseJson = (body: Buffer, bytesMax: number = limits.bodyBytesMax):
   if (body.length > bytesMax) {
     return { problem: `the message has ${body.length} bytes, more than the ${bytesMax} that are read` };
   }
-  if (depthOf(body, limits.depthMax) > limits.depthMax) {
-    return { problem: `the message is nested deeper than ${limits.depthMax} levels` };
-  }
+  const excess = excessOf(body);
+  if (excess !== undefined) return { problem: excess };
   let text: string;
   try {
     text = utf8.decode(body);

@@ -19,7 +19,8 @@ export const pubsubMessage = (value: JsonObject): Message | undefined => {
   if (looksNative(value) || Object.hasOwn(value, 'specversion')) return undefined;
   const inner = field(value, 'message');
   const message = isObject(inner) ? inner : value;
-  if (!['data', 'attributes', 'messageId'].some((name) => Object.hasOwn(message, name))) return undefined;
+  // One of them every message has; a line with nothing but a `messageId` is something else, and must stay as it is.
+  if (!['data', 'attributes'].some((name) => Object.hasOwn(message, name))) return undefined;
   const data = field(message, 'data') ?? '';
   const attributes = field(message, 'attributes');
   if (typeof data !== 'string' || !base64.test(data)) return undefined;

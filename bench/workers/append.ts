@@ -24,6 +24,6 @@ for await (const line of createInterface({ input: createReadStream(file) })) {
   if (batch.length === Number(size)) await commit();
 }
 await commit();
-await follower.settled();
+await follower.end();
 await projector.close();
 await log.close();

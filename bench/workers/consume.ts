@@ -46,7 +46,7 @@ const ours = async (): Promise<void> => {
       complete: resolve,
     });
   });
-  await follower.settled();
+  await follower.end();
   await projector.close();
   await log.close();
 };

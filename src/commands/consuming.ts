@@ -2,6 +2,7 @@ import { scan as accumulate, lastValueFrom, map, tap } from 'rxjs';
 import type { Format } from '../../events/decode.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
+import { messageOf } from '../errors.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
 import { createFollower } from '../projector/follow.ts';
 import { backoffMs, pause } from '../sources/backoff.ts';
@@ -62,7 +63,9 @@ export const consumeInto = async (
   const { config, logger, signal } = context;
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
   const permissions = permissionSources(context, workspace);
-  const follower = createFollower(workspace.projector);
+  const follower = createFollower(workspace.projector, (error, retryMs) =>
+    logger.warn({ reason: messageOf(error), retryMs }, 'projections stay behind the log, folding is tried again'),
+  );
   /** Who sends over HTTP is told when to come again, and should not be kept waiting for that. */
   const senderWaits = source.name === 'http';
   /** Batches in a row of which all had to wait: the next one does not hurry. */
@@ -115,9 +118,9 @@ export const consumeInto = async (
     tap((sum) => options.onProgress?.(sum)),
   );
   const consumed = await lastValueFrom(results, { defaultValue: nothing }).catch(async (error: unknown) => {
-    await follower.settled().catch(() => undefined);
+    await follower.end().catch(() => undefined);
     throw error;
   });
-  await follower.settled();
+  await follower.end();
   return consumed;
 };

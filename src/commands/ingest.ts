@@ -56,6 +56,10 @@ export const runIngest = async (
         `${consumed.messages} messages: ${consumed.appended} new events, ${consumed.duplicates} duplicates, ${consumed.ignored} ignored, ${consumed.quarantined} in quarantine\nLog offset ${checkpoint}, ${stats.files} files\n`,
       );
     }
+    if (context.signal.aborted)
+      throw new FatalError(
+        `stopped before the end of ${file}: ingest it again, what is in the log already has no second effect`,
+      );
     if (consumed.refused === 0) return exitCode.done;
     throw new FatalError(
       `quarantine is full: ${consumed.refused} messages of ${file} are not understood and were not kept; see 's3-sync quarantine list', retry or drop some, then ingest the file again (what is in the log already has no second effect)`,

@@ -122,6 +122,10 @@ export const runPublish = (context: Context, file: string, flags: { ordered?: bo
       for await (const batch of batches()) {
         if ('mistake' in batch)
           throw new FatalError(`${file} was changed while it was read, ${batch.mistake}; ${published} were published`);
+        if (context.signal.aborted)
+          throw new FatalError(
+            `stopped: ${published} events were published, and publishing all of them again is harmless`,
+          );
         await publisher.publish(batch).catch((error: unknown) => {
           const lines = `lines ${batch[0]?.line} to ${batch.at(-1)?.line}`;
           const text = `${file}, ${lines}: ${messageOf(error)}; the ${published} events before them were published, and publishing all of it again is harmless`;

@@ -1,7 +1,7 @@
 import { isUtf8 } from 'node:buffer';
 import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
-import { ConfigError, exitCode } from '../errors.ts';
+import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { harmless, harmlessLine } from '../harmless.ts';
 import { takeIn } from '../intake/intake.ts';
 import {
@@ -14,6 +14,7 @@ import {
   type Room,
   readQuarantined,
 } from '../log/quarantine.ts';
+import { isCutOff } from '../sources/file.ts';
 import type { Queries } from '../storage/database.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
 import { openExistingLog } from './replay.ts';
@@ -117,8 +118,16 @@ export const runQuarantineRetry = async (
     await insistQuarantined(workspace.log.database, wanted);
     let understood = 0;
     for (const id of wanted) {
+      if (context.signal.aborted)
+        throw new FatalError(`stopped: ${understood} messages are understood now, run it again for the others`);
       const entry = await readQuarantined(workspace.log.database, id);
-      const delivery = { deliveryId: entry.delivery_id, message: messageOfEntry(entry) };
+      const message = messageOfEntry(entry);
+      const delivery = {
+        deliveryId: entry.delivery_id,
+        message,
+        // The beginning of a line may read as a message that was never sent.
+        ...(isCutOff(message) && { unreadable: entry.reason }),
+      };
       const intake = await takeIn([delivery], {
         log: workspace.log,
         sourceName: entry.source,

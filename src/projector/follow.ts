@@ -1,35 +1,51 @@
+import { backoffMs } from '../sources/backoff.ts';
 import type { Projector } from './projector.ts';
 
 /** Events that projections may be behind while the log grows: two windows of a fold. */
 const behindMax = 20_000;
+const retryMsMax = 30_000;
 
 /**
  * Folds beside the intake: while one batch is folded, the next is received and appended. A fold takes together whatever
- * has come in the meantime, which costs less than batch by batch.
+ * has come in the meantime, which costs less than batch by batch. One that fails is tried again, ever more seldom, also
+ * when nothing more comes.
  */
 export type Follower = {
-  /** Resolves when there is room for another batch. Throws what a fold threw since; a later one takes up where it was. */
+  /** Resolves when there is room for another batch. After a failure it tries at once, and throws what fails then. */
   ready(): Promise<void>;
   /** Says that the log has grown by so many events. */
   grown(events: number): void;
-  /** Resolves when all of it is folded; throws what keeps it from that. */
+  /** Resolves when all of it is folded; throws what keeps it from that now. */
   settled(): Promise<void>;
+  /** The same, for the last time: nothing is tried again afterwards. */
+  end(): Promise<void>;
 };
 
-export const createFollower = (projector: Pick<Projector, 'catchUp'>): Follower => {
+export const createFollower = (
+  projector: Pick<Projector, 'catchUp'>,
+  onFailure: (error: unknown, retryMs: number) => void = () => undefined,
+): Follower => {
   let behind = 0;
   let folding: Promise<void> | undefined;
   let failure: { readonly error: unknown } | undefined;
+  let failures = 0;
+  let retry: NodeJS.Timeout | undefined;
 
   const fold = async (): Promise<void> => {
+    clearTimeout(retry);
+    failure = undefined;
     try {
       while (behind > 0) {
         const seen = behind;
         await projector.catchUp();
         behind -= seen;
       }
+      failures = 0;
     } catch (error) {
       failure = { error };
+      const retryMs = backoffMs(failures++, retryMsMax);
+      retry = setTimeout(() => void toTheEnd(), retryMs);
+      onFailure(error, retryMs);
     }
     // At once, while nothing else can run: what comes from now on begins a fold of its own.
     folding = undefined;
@@ -37,26 +53,22 @@ export const createFollower = (projector: Pick<Projector, 'catchUp'>): Follower 
   const toTheEnd = async (): Promise<void> => {
     if (behind > 0) await (folding ??= fold());
   };
-  const throwFailure = (): void => {
-    if (!failure) return;
-    const { error } = failure;
-    failure = undefined;
-    throw error;
+  const insist = async (): Promise<void> => {
+    await toTheEnd();
+    if (failure) throw failure.error;
   };
 
   return {
     ready: async () => {
-      throwFailure();
-      if (behind > behindMax) await toTheEnd();
-      throwFailure();
+      if (failure || behind > behindMax) await insist();
     },
     grown: (events) => {
       behind += events;
-      void toTheEnd();
+      if (!failure) void toTheEnd();
     },
-    settled: async () => {
-      await toTheEnd();
-      throwFailure();
+    settled: insist,
+    end: async () => {
+      await insist().finally(() => clearTimeout(retry));
     },
   };
 };

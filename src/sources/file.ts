@@ -21,6 +21,10 @@ const isBlank = (line: Buffer): boolean => {
   return bytes.every((byte) => byte === 0x20 || (byte >= 0x09 && byte <= 0x0d));
 };
 
+/** Whether the message is the beginning of a line that was too long to be one. */
+export const isCutOff = ({ attributes }: Message): boolean =>
+  ['line-bytes', 'line-sha256'].every((name) => Object.hasOwn(attributes, name));
+
 /** Resolves with the work's result, or with `undefined` when time or signal came first. Leaves no timer behind. */
 const within = async <T>(work: Promise<T>, ms: number | undefined, signal: AbortSignal): Promise<T | undefined> => {
   let leave: () => void = () => undefined;

@@ -1,7 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
 const created = (id: string, path: string): string =>
@@ -45,4 +45,21 @@ test('ingest reads lines as bytes: any character may stand in a path, and one en
   const rows = await runCli(['snapshot'], environment);
   t.true(rows.stdout.includes(path), 'the path is whole');
   await removeFolder(folder);
+});
+
+test('an ingest that is stopped says that there is more, and ends with 1', async (t) => {
+  const folder = await freshFolder();
+  const environment = { DATA_DIR: join(folder, 'data'), LOG_LEVEL: 'info' };
+  const { child, finished } = startCli(['ingest', '-'], environment);
+  child.stdin?.write(`${created('1', 'first')}\n`);
+  const status = async (): Promise<unknown> => {
+    const { stdout } = await runCli(['status', '--json'], { DATA_DIR: environment.DATA_DIR });
+    return stdout === '' ? undefined : JSON.parse(stdout).log.last_offset;
+  };
+  while ((await status()) !== 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  child.kill('SIGTERM');
+  const { code, stdout, stderr } = await finished;
+  t.is(code, 1);
+  t.regex(stdout, /1 messages: 1 new events/);
+  t.regex(stderr, /stopped before the end of -: ingest it again/);
 });

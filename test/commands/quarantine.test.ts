@@ -193,3 +193,11 @@ test('what was quarantined before formats were kept is shown, and looked at in a
   t.like(JSON.parse(await run(['ingest', '--json'], 'not json', {}, 's3')), { quarantined: 1 });
   t.regex(await run(['quarantine', 'show', '1']), /^format {4}s3$/m);
 });
+
+test('the beginning that is kept of an endless line is never taken for a message', async (t) => {
+  const { run, entries } = await started();
+  const event = '{"id":"cut","type":"delete","time":"2026-03-14T09:26:53Z","path":"a"}';
+  await run(['ingest'], `${event}${' '.repeat(17 * 1024 * 1024)}} and more`);
+  t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
+  t.regex((await entries())[0]?.reason ?? '', /more than the 16777216 that are read/);
+});

@@ -236,9 +236,21 @@ test('a message about another bucket is refused', (t) => {
   });
 });
 
+test('a line that has a messageId and nothing else of a broker is no message without a body', (t) => {
+  for (const line of ['{"messageId":"m1","body":"one"}', '{"messageId":"m1","Records":[]}'])
+    t.deepEqual(unwrapLine(line), { body: Buffer.from(line), attributes: {} });
+});
+
+test('null in the data of a CloudEvent is as good as absent', (t) => {
+  const envelope = { specversion: '1.0', id: '1', source: '/s', type: 'x.create', time: '2026-01-31T12:00:00Z' };
+  const [decoded] = decode(message({ ...envelope, subject: 'a', data: { id: null, path: null, size: 3, etag: null } }));
+  t.like(decoded, { kind: 'event', event: { id: '/s 1', path: 'a', size: 3 } });
+});
+
 test('limits hold before parsing, and prototypes are data', (t) => {
   t.regex(reasonOf('['.repeat(100) + ']'.repeat(100)), /nested deeper than 32/);
   t.regex(reasonOf(JSON.stringify({ a: 'x'.repeat(11 * 1024 * 1024) })), /more than the \d+ that are read/);
+  t.regex(reasonOf(`{"Records":[${'{},'.repeat(600_000)}{}]}`), /more than 1000000 values/);
   t.is(decode({ body: Buffer.from([0x7b, 0xff, 0x7d]), attributes: {} })[0]?.kind, 'reject');
   t.regex(
     reasonOf('{"__proto__":{"type":"create","path":"a","id":"1","time":"2026-01-01T00:00:00Z"}}'),

@@ -51,19 +51,37 @@ test('the intake waits once projections are far behind', async (t) => {
   await waiting;
 });
 
-test('a fold that failed is told to the next batch, once, and taken up again', async (t) => {
+test('a fold that failed is tried again by itself, and an innocent batch is not told of it', async (t) => {
+  const projector = slowProjector();
+  const told: unknown[] = [];
+  const follower = createFollower(projector, (error) => told.push(error));
+  follower.grown(1);
+  projector.waiting[0]?.reject(new Error('the disk is full'));
+  await turn();
+  t.is(told.length, 1);
+  while (projector.waiting.length < 2) await turn();
+  projector.waiting[1]?.resolve(1);
+  await turn();
+  await follower.ready();
+  await follower.end();
+  t.is(projector.waiting.length, 2);
+});
+
+test('after a fold that failed a batch waits for the next try, and is told when that fails too', async (t) => {
   const projector = slowProjector();
   const follower = createFollower(projector);
   follower.grown(1);
   projector.waiting[0]?.reject(new Error('the disk is full'));
   await turn();
-  await t.throwsAsync(follower.ready(), { message: 'the disk is full' });
-  await follower.ready();
-  const settled = follower.settled();
+  const refused = t.throwsAsync(follower.ready(), { message: 'still full' });
   await turn();
-  t.is(projector.waiting.length, 2);
-  projector.waiting[1]?.resolve(1);
-  await settled;
+  projector.waiting[1]?.reject(new Error('still full'));
+  await refused;
+  const ended = follower.end();
+  await turn();
+  projector.waiting[2]?.resolve(1);
+  await ended;
+  t.is(projector.waiting.length, 3);
 });
 
 test('what comes at the very moment at which a fold ends is folded too', async (t) => {
