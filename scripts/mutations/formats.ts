@@ -91,10 +91,26 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'parse however deep a message is',
     file: 'events/limits.ts',
-    find: 'if (depthOf(body, limits.depthMax) > limits.depthMax) {',
-    replace: 'if (false) {',
+    find: 'if (++depth > limits.depthMax)',
+    replace: 'if (++depth > 1e9)',
     tests: corpus,
     match: 'hostile/nested-too-deep*',
+  },
+  {
+    name: 'parse however many values a message holds',
+    file: 'events/limits.ts',
+    find: 'if (values > limits.valuesMax)',
+    replace: 'if (values > 1e9)',
+    tests: ['test/events/decode.test.ts'],
+    match: 'limits hold before parsing*',
+  },
+  {
+    name: 'take the beginning of an endless line for a message',
+    file: 'src/commands/quarantine.ts',
+    find: '...(isCutOff(message) && { unreadable: entry.reason }),',
+    replace: '',
+    tests: quarantineTests,
+    match: 'the beginning that is kept*',
   },
   {
     name: 'delete a file because an older generation went',

@@ -3,6 +3,7 @@ import { lastValueFrom, toArray } from 'rxjs';
 import { loadConfig } from '../../src/config/config.ts';
 import { openWorkspace } from '../../src/data-folder/workspace.ts';
 import { type Intake, takeIn } from '../../src/intake/intake.ts';
+import { createFollower } from '../../src/projector/follow.ts';
 import { type BatchResult, consume } from '../../src/sources/consume.ts';
 import type { Delivery } from '../../src/sources/source.ts';
 import { openSpec, type SourceSpec } from './open.ts';
@@ -33,11 +34,13 @@ export const subscribe = async (options: SubscriberOptions): Promise<readonly Ba
   const timer = setTimeout(() => stop.abort(), waitMsMax);
   try {
     const source = await openSpec(options.spec);
+    const follower = createFollower(workspace.projector);
     const step = async (deliveries: readonly Delivery[]): Promise<Intake> => {
+      await follower.ready();
       await options.beforeCommit?.(deliveries);
       const intake = await takeIn(deliveries, { log: workspace.log, sourceName: source.name });
       await options.afterCommit?.(intake, deliveries);
-      await workspace.projector.catchUp();
+      follower.grown(intake.appended);
       messages += intake.messages;
       duplicates += intake.duplicates;
       if (options.until?.({ last: await workspace.log.last(), messages, duplicates })) stop.abort();
@@ -52,7 +55,9 @@ export const subscribe = async (options: SubscriberOptions): Promise<readonly Ba
       refusedBy: ({ refused }) => refused,
       ...(idleMs !== undefined && { idleMs }),
     });
-    return await lastValueFrom(stream.pipe(toArray()));
+    const results = await lastValueFrom(stream.pipe(toArray()));
+    await follower.end();
+    return results;
   } finally {
     clearTimeout(timer);
     await workspace.close();
