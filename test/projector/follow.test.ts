@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createFollower } from '../../src/projector/follow.ts';
 
@@ -59,7 +60,8 @@ test('a fold that failed is tried again by itself, and an innocent batch is not 
   projector.waiting[0]?.reject(new Error('the disk is full'));
   await turn();
   t.is(told.length, 1);
-  while (projector.waiting.length < 2) await turn();
+  for (let look = 0; look < 200 && projector.waiting.length < 2; look += 1) await sleep(50);
+  t.is(projector.waiting.length, 2);
   projector.waiting[1]?.resolve(1);
   await turn();
   await follower.ready();
