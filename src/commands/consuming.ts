@@ -4,10 +4,12 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
+import type { PermissionSources } from '../intake/unstated.ts';
 import { createFollower } from '../projector/follow.ts';
 import { backoffMs, pause } from '../sources/backoff.ts';
 import { type BatchResult, consume } from '../sources/consume.ts';
 import type { Source } from '../sources/source.ts';
+import type { Queries } from '../storage/database.ts';
 import { type Context, permissionSources } from './context.ts';
 
 /** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
@@ -16,8 +18,10 @@ export type Consumed = Omit<Intake, 'refused' | 'waiting' | 'waitingFor'> & { re
 const nothing: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
 
 const batchBytesMax = 64 * 1024 * 1024;
-/** How long a message that could not be kept is held back from a broker that would deliver it again at once. */
+/** How long a message without room in quarantine is held back from a broker that would deliver it again at once. */
 const refusedMs = 30_000;
+/** How long one that the bucket must be asked about is, while the bucket is away: each return is one nearer to dead letters. */
+const awayMs = 300_000;
 /** The longest pause before a batch while the bucket cannot be asked. */
 const waitMsMax = 30_000;
 
@@ -62,18 +66,25 @@ export const consumeInto = async (
 ): Promise<Consumed> => {
   const { config, logger, signal } = context;
   const bucketName = options.bucketName ?? config.optional('CUSTOMER_S3_BUCKET');
-  const permissions = permissionSources(context, workspace);
   const follower = createFollower(workspace.projector, (error, retryMs) =>
     logger.warn({ reason: messageOf(error), retryMs }, 'projections stay behind the log, folding is tried again'),
   );
+  const { files, ...rest } = permissionSources(context, workspace);
+  // Permissions in metadata are asked for where the file table says that they matter: then all must be folded before.
+  const folded: Pick<Queries, 'all'> = {
+    all: async (sql, parameters) => {
+      await follower.settled();
+      return workspace.projector.database.all(sql, parameters);
+    },
+  };
+  const permissions: PermissionSources = { ...rest, ...(files && { files: folded }) };
   /** Who sends over HTTP is told when to come again, and should not be kept waiting for that. */
   const senderWaits = source.name === 'http';
   /** Batches in a row of which all had to wait: the next one does not hurry. */
   let idle = 0;
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
     if (idle > 0 && !senderWaits) await pause(backoffMs(idle, waitMsMax), signal);
-    // Permissions in metadata are asked for where the file table says that they matter.
-    await (permissions.files ? follower.settled() : follower.ready());
+    await follower.ready();
     const intake = await takeIn(deliveries, {
       log: workspace.log,
       sourceName: source.name,
@@ -97,8 +108,12 @@ export const consumeInto = async (
     limits,
     signal,
     ...(options.idleMs !== undefined && { idleMs: options.idleMs }),
-    ...(!options.oneShot && { refusedBy: ({ refused, waiting }: Intake) => [...refused, ...waiting] }),
+    ...(!options.oneShot && {
+      refusedBy: ({ refused }: Intake) => refused,
+      waitingBy: ({ waiting }: Intake) => waiting,
+    }),
     refusedMs: senderWaits ? 0 : refusedMs,
+    waitingMs: senderWaits ? 0 : awayMs,
   }).pipe(
     tap((result) => tell(logger, result)),
     map((result) =>

@@ -117,6 +117,7 @@ export const runQuarantineRetry = async (
     const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
     await insistQuarantined(workspace.log.database, wanted);
     let understood = 0;
+    let away: string | undefined;
     for (const id of wanted) {
       if (context.signal.aborted)
         throw new FatalError(`stopped: ${understood} messages are understood now, run it again for the others`);
@@ -129,6 +130,7 @@ export const runQuarantineRetry = async (
         ...(isCutOff(message) && { unreadable: entry.reason }),
       };
       const intake = await takeIn([delivery], {
+        partly: true,
         log: workspace.log,
         sourceName: entry.source,
         ...(name !== undefined && { bucketName: name }),
@@ -138,7 +140,8 @@ export const runQuarantineRetry = async (
         retried: true,
       });
       // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.
-      if (intake.quarantined > 0 || intake.refused.length > 0) continue;
+      if (intake.waitingFor !== undefined) away = intake.waitingFor;
+      if (intake.quarantined > 0 || intake.refused.length > 0 || intake.waiting.length > 0) continue;
       await dropQuarantined(workspace.log.database, [id]);
       understood += 1;
     }
@@ -146,6 +149,7 @@ export const runQuarantineRetry = async (
     context.print(
       `${understood} of ${wanted.length} messages are understood now, ${wanted.length - understood} stay\n`,
     );
+    if (away !== undefined) throw new FatalError(`some of them wait for the bucket: ${away}`);
     return exitCode.done;
   } finally {
     bucket?.close();

@@ -6,14 +6,17 @@ import type { Asked } from './ask.ts';
 /** Where permissions are looked for that a producer does not state with a create. */
 export type PermissionSources = {
   /** The projections, or undefined where the bucket keeps none in its objects' metadata. */
-  readonly files?: Queries;
+  readonly files?: Pick<Queries, 'all'>;
   /** Whether the ACL of every created object counts: one more request each. */
   readonly acl: boolean;
 };
 
 type Known = Pick<FileRow, 'path' | 'size' | 'etag' | 'permissions'>;
 
-const knownFiles = async (files: Queries | undefined, paths: readonly string[]): Promise<Map<string, Known>> => {
+const knownFiles = async (
+  files: Pick<Queries, 'all'> | undefined,
+  paths: readonly string[],
+): Promise<Map<string, Known>> => {
   if (!files || paths.length === 0) return new Map();
   const rows = await files.all<Known>(
     'SELECT path, size, etag, permissions FROM file WHERE path IN (SELECT value FROM json_each(?))',

@@ -29,7 +29,13 @@ export type ConsumeOptions<Counts> = {
   readonly refusedBy?: (counts: Counts) => readonly Delivery[];
   /** How long what was refused is held back before its broker gets it: it would come again at once. */
   readonly refusedMs?: number;
+  /** The deliveries that wait for something that was away. They stay unacked too, and are held back for longer. */
+  readonly waitingBy?: (counts: Counts) => readonly Delivery[];
+  readonly waitingMs?: number;
 };
+
+/** Deliveries that may wait at once; then the broker keeps the others, and does not count them as received. */
+const waitingMax = 1_000;
 
 const isForGood = (error: unknown): boolean => error instanceof FatalError || error instanceof ConfigError;
 
@@ -52,13 +58,16 @@ const tolerable = (error: unknown): string => {
 export const consume = <Counts>(
   source: Source,
   step: (deliveries: readonly Delivery[]) => Promise<Counts>,
-  { limits, signal, idleMs, retryMsMax = 30_000, refusedBy, refusedMs = 30_000 }: ConsumeOptions<Counts>,
+  options: ConsumeOptions<Counts>,
 ): Observable<BatchResult<Counts>> => {
+  const { limits, signal, idleMs, retryMsMax = 30_000, refusedBy, waitingBy } = options;
   let failures = 0;
-  const returns = createReturns(source, refusedMs);
+  const refusals = createReturns(source, { holdMs: options.refusedMs ?? 30_000 });
+  const waiters = createReturns(source, { holdMs: options.waitingMs ?? 300_000, heldMax: Number.POSITIVE_INFINITY });
 
   const close = async (): Promise<void> => {
-    await returns.flush();
+    await refusals.flush();
+    await waiters.flush();
     await source.close();
   };
 
@@ -74,17 +83,20 @@ export const consume = <Counts>(
     }
     failures = 0;
     // Committed is committed: a lost ack only means that the broker delivers again.
-    const refused = new Set(refusedBy?.(counts));
-    const kept = refused.size === 0 ? deliveries : deliveries.filter((delivery) => !refused.has(delivery));
+    const refused = refusedBy?.(counts) ?? [];
+    const waiting = waitingBy?.(counts) ?? [];
+    const unkept = new Set([...refused, ...waiting]);
+    const kept = unkept.size === 0 ? deliveries : deliveries.filter((delivery) => !unkept.has(delivery));
     failpoint('ack.before');
     const ackProblem = await source.ack(kept).then(() => undefined, tolerable);
     failpoint('ack.after');
-    await returns.add([...refused]);
+    await refusals.add(refused);
+    await waiters.add(waiting);
     return {
       kind: 'committed',
       deliveries: deliveries.length,
       counts,
-      refused: refused.size,
+      refused: unkept.size,
       ...(ackProblem !== undefined && { ackProblem }),
     };
   };
@@ -92,6 +104,7 @@ export const consume = <Counts>(
   const next = async (previous?: BatchResult<Counts>): Promise<BatchResult<Counts> | undefined> => {
     try {
       if (previous?.kind === 'failed') await pause(previous.retryMs, signal);
+      await waiters.room(waitingMax, signal);
       const deliveries = await source.receive(limits, { signal, ...(idleMs === undefined ? {} : { idleMs }) });
       if (deliveries.length > 0) {
         failpoint('receive.after');

@@ -2,6 +2,8 @@ import { join } from 'node:path';
 import test from 'ava';
 import { openLog } from '../../src/log/log.ts';
 import { quarantineLimits } from '../../src/log/quarantine.ts';
+import { freePort } from '../support/child.ts';
+import { runCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { toFormat1 } from '../support/log-format-1.ts';
 import { runCommand } from './in-process.ts';
@@ -200,4 +202,26 @@ test('the beginning that is kept of an endless line is never taken for a message
   await run(['ingest'], `${event}${' '.repeat(17 * 1024 * 1024)}} and more`);
   t.is(await run(['quarantine', 'retry', '--all']), '0 of 1 messages are understood now, 1 stay\n');
   t.regex((await entries())[0]?.reason ?? '', /more than the 16777216 that are read/);
+});
+
+test('a message that needs the bucket while it is away keeps no other one from a retry', async (t) => {
+  const { data, run, entries } = await started();
+  const unclear = { ...record('k', '01'), eventName: 'ObjectRemoved:Delete' };
+  const versioned = { ...unclear, s3: { ...unclear.s3, object: { key: 'k', versionId: 'v1', sequencer: '01' } } };
+  await run(['ingest'], JSON.stringify({ Records: [versioned] }));
+  const bucket = {
+    CUSTOMER_S3_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    CUSTOMER_S3_ACCESS_KEY: 'key',
+    CUSTOMER_S3_SECRET_KEY: 'secret',
+  };
+  await run(['ingest'], JSON.stringify({ Records: [record('other', '02')] }), {
+    ...bucket,
+    CUSTOMER_S3_BUCKET: 'elsewhere',
+  });
+  t.is((await entries()).length, 2);
+  const environment = { ...bucket, DATA_DIR: data, CUSTOMER_S3_BUCKET: 'photos' };
+  const { code, stdout, stderr } = await runCli(['quarantine', 'retry', '--all'], environment);
+  t.is(stdout, '1 of 2 messages are understood now, 1 stay\n');
+  t.is(code, 1);
+  t.regex(stderr, /some of them wait for the bucket/);
 });

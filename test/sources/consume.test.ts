@@ -140,3 +140,27 @@ test('an ack that is refused for good ends the stream: the messages would come a
   );
   t.deepEqual(told, ['close']);
 });
+
+test('what waits is held back, and past a thousand of them nothing more is received', async (t) => {
+  const stop = new AbortController();
+  let receives = 0;
+  let nacked = 0;
+  const source: Source = {
+    name: 'endless',
+    receive: async (_, { signal }) => {
+      if (signal.aborted) return [];
+      receives += 1;
+      const message = { body: Buffer.alloc(0), attributes: {} };
+      return Array.from({ length: 400 }, (_unused, n) => ({ deliveryId: `${receives}-${n}`, message }));
+    },
+    ack: async () => undefined,
+    nack: async (deliveries) => void (nacked += deliveries.length),
+    close: async () => undefined,
+  };
+  setTimeout(() => stop.abort(), 300);
+  const step = async (deliveries: readonly Delivery[]) => deliveries;
+  await lastValueFrom(
+    consume(source, step, { limits, signal: stop.signal, waitingBy: (deliveries) => deliveries }).pipe(toArray()),
+  );
+  t.deepEqual([receives, nacked], [3, 1_200], 'none went back before the end');
+});
