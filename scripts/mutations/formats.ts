@@ -257,7 +257,7 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'drop a message because some of its records are good',
     file: 'src/commands/quarantine.ts',
-    find: 'if (intake.quarantined > 0 || intake.refused.length > 0) continue;',
+    find: 'if (intake.quarantined > 0 || intake.refused.length > 0 || intake.waiting.length > 0) continue;',
     replace: 'if (intake.appended + intake.duplicates + intake.ignored === 0) continue;',
     tests: quarantineTests,
     match: 'a message with one bad record*',
