@@ -19,13 +19,13 @@ export const pubsubMessage = (value: JsonObject): Message | undefined => {
   if (looksNative(value) || Object.hasOwn(value, 'specversion')) return undefined;
   const inner = field(value, 'message');
   const message = isObject(inner) ? inner : value;
-  // One of them every message has; a line with nothing but a `messageId` is something else, and must stay as it is.
-  if (!['data', 'attributes'].some((name) => Object.hasOwn(message, name))) return undefined;
   const data = field(message, 'data') ?? '';
-  const attributes = field(message, 'attributes');
   if (typeof data !== 'string' || !base64.test(data)) return undefined;
-  const texts = textsOf(attributes);
-  return texts && { body: Buffer.from(data, 'base64'), attributes: texts };
+  const attributes = textsOf(field(message, 'attributes'));
+  if (!attributes) return undefined;
+  // Every message has one of them. What has neither is something else, and must stay as it is.
+  if (!Object.hasOwn(message, 'data') && Object.keys(attributes).length === 0) return undefined;
+  return { body: Buffer.from(data, 'base64'), attributes };
 };
 
 /**

@@ -289,8 +289,8 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'let a message that waits for the bucket hold back its whole batch',
     file: 'src/intake/intake.ts',
-    find: 'if (waitsFor && !options.partly) throw waitsFor;',
-    replace: 'if (waitsFor) throw waitsFor;',
+    find: '  if (waitsFor) {',
+    replace: '  if (waitsFor) throw waitsFor;\n  if (waitsFor) {',
     tests: ['test/intake/unanswered.test.ts'],
     match: 'while the bucket cannot be asked*',
   },

@@ -394,8 +394,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'acknowledge what quarantine has no room for',
     file: 'src/sources/consume.ts',
-    find: 'const kept = refused.size === 0 ?',
-    replace: 'const kept = refused.size >= 0 ?',
+    find: 'const kept = unkept.size === 0 ?',
+    replace: 'const kept = unkept.size >= 0 ?',
     tests: ['test/sources/consume.test.ts'],
     match: 'what a step has no room*',
   },

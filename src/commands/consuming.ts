@@ -13,9 +13,21 @@ import type { Queries } from '../storage/database.ts';
 import { type Context, permissionSources } from './context.ts';
 
 /** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
-export type Consumed = Omit<Intake, 'refused' | 'waiting' | 'waitingFor'> & { readonly refused: number };
+export type Consumed = Omit<Intake, 'refused' | 'waiting'> & {
+  readonly refused: number;
+  /** Messages that the bucket must be asked about, while it was away, and that nobody delivers again. */
+  readonly waiting: number;
+};
 
-const nothing: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
+const nothing: Consumed = {
+  messages: 0,
+  appended: 0,
+  duplicates: 0,
+  ignored: 0,
+  quarantined: 0,
+  refused: 0,
+  waiting: 0,
+};
 
 const batchBytesMax = 64 * 1024 * 1024;
 /** How long a message without room in quarantine is held back from a broker that would deliver it again at once. */
@@ -83,7 +95,7 @@ export const consumeInto = async (
   /** Batches in a row of which all had to wait: the next one does not hurry. */
   let idle = 0;
   const step = async (deliveries: Parameters<typeof takeIn>[0]): Promise<Intake> => {
-    if (idle > 0 && !senderWaits) await pause(backoffMs(idle, waitMsMax), signal);
+    if (idle > 0 && !senderWaits && !options.oneShot) await pause(backoffMs(idle, waitMsMax), signal);
     await follower.ready();
     const intake = await takeIn(deliveries, {
       log: workspace.log,
@@ -92,7 +104,6 @@ export const consumeInto = async (
       ...(bucketName !== undefined && { bucketName }),
       ...(options.bucket && { bucket: options.bucket }),
       permissions,
-      ...(!options.oneShot && { partly: true as const }),
       ...(options.format !== undefined && { format: options.format }),
     });
     follower.grown(intake.appended);
@@ -117,7 +128,9 @@ export const consumeInto = async (
   }).pipe(
     tap((result) => tell(logger, result)),
     map((result) =>
-      result.kind === 'committed' ? { ...result.counts, refused: result.counts.refused.length } : nothing,
+      result.kind === 'committed'
+        ? { ...result.counts, refused: result.counts.refused.length, waiting: result.counts.waiting.length }
+        : nothing,
     ),
     accumulate(
       (sum, batch): Consumed => ({
@@ -127,6 +140,8 @@ export const consumeInto = async (
         ignored: sum.ignored + batch.ignored,
         quarantined: sum.quarantined + batch.quarantined,
         refused: sum.refused + batch.refused,
+        waiting: sum.waiting + batch.waiting,
+        ...((batch.waitingFor ?? sum.waitingFor) !== undefined && { waitingFor: batch.waitingFor ?? sum.waitingFor }),
       }),
       nothing,
     ),

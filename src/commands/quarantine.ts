@@ -130,7 +130,6 @@ export const runQuarantineRetry = async (
         ...(isCutOff(message) && { unreadable: entry.reason }),
       };
       const intake = await takeIn([delivery], {
-        partly: true,
         log: workspace.log,
         sourceName: entry.source,
         ...(name !== undefined && { bucketName: name }),

@@ -30,8 +30,6 @@ export type IntakeOptions = {
   readonly bucketName?: string;
   /** Asked where a message alone cannot decide; without it such messages are quarantined. */
   readonly bucket?: Bucket;
-  /** The rest of a batch is taken in when the bucket cannot be asked about some of it; otherwise that throws. */
-  readonly partly?: true;
   /** Where the permissions of created objects are looked for, beside the messages. */
   readonly permissions?: PermissionSources;
   /** What the messages are, where it is said; otherwise each is looked at. */
@@ -130,7 +128,6 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
   const collected = collect(deliveries, options);
   const waiting = await ask(collected, options);
   const [waitsFor] = waiting.values();
-  if (waitsFor && !options.partly) throw waitsFor;
   if (waitsFor) {
     const rest = await takeIn(
       deliveries.filter((delivery) => !waiting.has(delivery)),

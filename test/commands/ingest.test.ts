@@ -1,6 +1,7 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
@@ -62,4 +63,25 @@ test('an ingest that is stopped says that there is more, and ends with 1', async
   t.is(code, 1);
   t.regex(stdout, /1 messages: 1 new events/);
   t.regex(stderr, /stopped before the end of -: ingest it again/);
+});
+
+test('while the bucket is away an ingest takes in what does not need it, and says what does', async (t) => {
+  const unclear = {
+    eventVersion: '2.1',
+    eventSource: 'aws:s3',
+    eventTime: '2026-03-14T09:26:53.589Z',
+    eventName: 'ObjectRemoved:Delete',
+    s3: { bucket: { name: 'documents' }, object: { key: 'k', versionId: 'v1', sequencer: '01' } },
+  };
+  const environment = {
+    DATA_DIR: await freshFolder(),
+    CUSTOMER_S3_ENDPOINT: `http://127.0.0.1:${await freePort()}`,
+    CUSTOMER_S3_BUCKET: 'documents',
+    CUSTOMER_S3_ACCESS_KEY: 'key',
+  };
+  const lines = [JSON.stringify({ Records: [unclear] }), created('1', 'a')].join('\n');
+  const { code, stdout, stderr } = await runCli(['ingest', '-'], environment, lines);
+  t.is(code, 1);
+  t.regex(stdout, /2 messages: 1 new events/);
+  t.regex(stderr, /1 messages of - were not taken in: .*bucket cannot be reached.*ingest it again/);
 });

@@ -237,7 +237,12 @@ test('a message about another bucket is refused', (t) => {
 });
 
 test('a line that has a messageId and nothing else of a broker is no message without a body', (t) => {
-  for (const line of ['{"messageId":"m1","body":"one"}', '{"messageId":"m1","Records":[]}'])
+  for (const line of [
+    '{"messageId":"m1","body":"one"}',
+    '{"messageId":"m1","Records":[]}',
+    '{"messageId":"m1","receiptHandle":"r","body":"one","attributes":{}}',
+    '{"message":{"messageId":"m1"}}',
+  ])
     t.deepEqual(unwrapLine(line), { body: Buffer.from(line), attributes: {} });
 });
 

@@ -252,7 +252,9 @@ test('an id is known however many came after it', async (t) => {
   await log.close();
 
   const reopened = await openLog(path);
-  const redelivered = await reopened.append([event('new'), event('id-3'), event('id-119998'), event('newer')]);
-  t.deepEqual([redelivered.events.map(({ id }) => id), redelivered.duplicates], [['newer'], 3]);
+  const redelivered = await reopened.append([event('new'), event('newer')]);
+  t.deepEqual([redelivered.events.map(({ id }) => id), redelivered.duplicates], [['newer'], 1]);
+  for (let from = 0; from < ids.length; from += 20_000)
+    t.is((await reopened.append(ids.slice(from, from + 20_000).map((id) => event(id)))).duplicates, 20_000);
   await reopened.close();
 });

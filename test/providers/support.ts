@@ -64,7 +64,15 @@ export const startService = async (
   });
   const workspace = await openWorkspace(config, 'test');
   const stopping = new AbortController();
-  let consumed: Consumed = { messages: 0, appended: 0, duplicates: 0, ignored: 0, quarantined: 0, refused: 0 };
+  let consumed: Consumed = {
+    messages: 0,
+    appended: 0,
+    duplicates: 0,
+    ignored: 0,
+    quarantined: 0,
+    refused: 0,
+    waiting: 0,
+  };
   const context: Context = {
     command: 'test',
     config,

@@ -148,6 +148,7 @@ test('what waits is held back, and past a thousand of them nothing more is recei
   const source: Source = {
     name: 'endless',
     receive: async (_, { signal }) => {
+      await sleep(5);
       if (signal.aborted) return [];
       receives += 1;
       const message = { body: Buffer.alloc(0), attributes: {} };
