@@ -26,6 +26,9 @@ export class FatalError extends Error {
   override readonly name = 'FatalError';
 }
 
+/** The log or the views hold what no repeated call can use: even what runs for ever ends with it. Exit 1. */
+export class DamageError extends FatalError {}
+
 /** Another process is the data folder's writer. `command` is undefined when it cannot be told. Exit 1. */
 export class FolderInUseError extends FatalError {
   /** Names the writer in a message. */

@@ -37,10 +37,14 @@ const awayMs = 300_000;
 /** The longest pause before a batch while the bucket cannot be asked. */
 const waitMsMax = 30_000;
 
+/** From this many failures in a row on, nobody would call it passing: it is told also where only errors are. */
+const loudAfter = 3;
+
 const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
   if (result.kind === 'failed') {
-    const { deliveries: messages, reason, retryMs } = result;
-    return logger.warn({ messages, reason, retryMs }, 'batch goes back to its broker');
+    const { deliveries: messages, reason, retryMs, inARow } = result;
+    const severity = inARow < loudAfter ? 'warn' : 'error';
+    return logger[severity]({ messages, reason, retryMs, inARow }, 'batch goes back to its broker');
   }
   const { quarantined, refused, waiting, waitingFor: reason, ...counts } = result.counts;
   if (waiting.length > 0) logger.warn({ messages: waiting.length, reason }, 'messages wait for the bucket');

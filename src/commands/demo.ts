@@ -117,7 +117,7 @@ export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: 
     const workspace = await openWorkspace(context.config, 'demo');
     stops.push(workspace.close);
     const first = await initialSync(context, workspace, {});
-    if (first) print(indented(summaryOf(first.report)));
+    if (first.cycle) print(indented(summaryOf(first.cycle.report)));
 
     const changes = await changeTheBucket(bucket, files);
     bucket.close();

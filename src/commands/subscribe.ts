@@ -1,7 +1,7 @@
 import { recall } from '../cycle/memory.ts';
 import { type Carry, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { ConfigError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
+import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
 import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
@@ -64,7 +64,8 @@ const carry =
 /**
  * Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded, or when the
  * first listing was cut off: what it did not reach would come by no event. Commands that
- * are handed over and cycles take turns, so that no two of them plan from the same state.
+ * are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
+ * again, whatever it was, but where log or projections are damaged: that ends the daemon.
  */
 export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
   requireBothSides(context);
@@ -75,13 +76,19 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);
   const within: Context = { ...context, signal: until };
-  const onError = (error: unknown): void =>
+  let damage: DamageError | undefined;
+  const onError = (error: unknown): void => {
+    if (error instanceof DamageError) {
+      damage = error;
+      return stopping.abort();
+    }
     logger.error({ reason: messageOf(error) }, 'cycle failed, the next one tries again');
+  };
   const cycle = async (): Promise<void> => {
     const { unlisted } = await recall(workspace.log.database);
     const first = unlisted === true || workspace.projector.meta().checkpoint === 0;
     const result = first
-      ? await initialSync(within, workspace, {})
+      ? (await initialSync(within, workspace, {})).cycle
       : await incrementalSync(within, workspace, { drain: false });
     const report = result?.report;
     logger.info(
@@ -101,6 +108,7 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
     } else logger.warn({}, 'no source is configured: cycles only');
     if (name) stopping.abort();
     await Promise.all([cycles, requests]);
+    if (damage) throw damage;
     return exitCode.done;
   } finally {
     stopping.abort();

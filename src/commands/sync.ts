@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { exitCode, SafetyStop } from '../errors.ts';
+import { exitCode, FatalError, SafetyStop } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { type Consumed, consumeInto } from './consuming.ts';
@@ -22,12 +22,15 @@ export type SyncFlags = {
   readonly json?: boolean;
 };
 
-/** Lists the bucket, appends what is missing, carries every file over, exports the CSV. Resumes where it was stopped. */
+/**
+ * Lists the bucket, appends what is missing, carries every file over, exports the CSV. Resumes where it was stopped.
+ * `complete` is false when a signal cut the listing off; a dry run has no cycle.
+ */
 export const initialSync = async (
   context: Context,
   workspace: Workspace,
   flags: SyncFlags,
-): Promise<CycleResult | undefined> => {
+): Promise<{ readonly complete: boolean; readonly cycle?: CycleResult }> => {
   const { config, logger, signal } = context;
   const bucket = bucketOf(context);
   try {
@@ -47,10 +50,10 @@ export const initialSync = async (
       context.print(
         `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone\n`,
       );
-      return undefined;
+      return { complete: scanned.complete };
     }
     const listed = { objects: scanned.listed, complete: scanned.complete };
-    const result = await runCycle({
+    const cycle = await runCycle({
       ...cycleOptions(context, workspace, bucket),
       retryUnreadable: true,
       ...(flags.prefix === undefined && { listing: listed }),
@@ -59,7 +62,7 @@ export const initialSync = async (
     await workspace.projector.database.reading((queries) =>
       exportSnapshot([queries], join(config.paths.data, 'snapshot.csv'), { table: 'file', offset: checkpoint }),
     );
-    return result;
+    return { complete: scanned.complete, cycle };
   } finally {
     bucket.close();
   }
@@ -106,10 +109,10 @@ export const runInitialSync = async (context: Context, flags: SyncFlags): Promis
   requireBothSides(context);
   const workspace = await context.openWorkspace();
   try {
-    const result = await initialSync(context, workspace, flags);
-    if (!result) return exitCode.done;
-    context.print(flags.json ? `${JSON.stringify(result.report)}\n` : summaryOf(result.report));
-    return exitCodeOf(result);
+    const { complete, cycle } = await initialSync(context, workspace, flags);
+    if (cycle) context.print(flags.json ? `${JSON.stringify(cycle.report)}\n` : summaryOf(cycle.report));
+    if (!complete) throw new FatalError('stopped before the bucket was listed to its end: run it again, it goes on');
+    return cycle ? exitCodeOf(cycle) : exitCode.done;
   } finally {
     await workspace.close();
   }
@@ -121,6 +124,8 @@ export const runIncrementalSync = async (context: Context, flags: SyncFlags): Pr
   try {
     const result = await incrementalSync(context, workspace, flags);
     context.print(flags.json ? `${JSON.stringify(result.report)}\n` : summaryOf(result.report));
+    if (context.signal.aborted)
+      throw new FatalError('stopped before everything was taken in and carried over: run it again');
     return exitCodeOf(result);
   } finally {
     await workspace.close();

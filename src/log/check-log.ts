@@ -1,4 +1,4 @@
-import { FatalError } from '../errors.ts';
+import { DamageError } from '../errors.ts';
 import type { Database } from '../storage/database.ts';
 import { findDamage, type LogDamage } from './verify-log.ts';
 
@@ -19,7 +19,7 @@ const readChecked = async (database: Database): Promise<Checked> => {
 /**
  * Recomputes part of the checksum chain before anything goes on from the log: what no start has checked yet comes first,
  * and then a round over all the rest, some events at each start. A log of up to `events` events is checked whole each time;
- * of a larger one a changed byte is found after a bounded number of starts, and by `replay` at once. Throws FatalError with
+ * of a larger one a changed byte is found after a bounded number of starts, and by `replay` at once. Throws DamageError with
  * the offset.
  */
 export const checkLog = async (database: Database, events = eventsPerCheck): Promise<void> => {
@@ -43,15 +43,15 @@ export const checkLog = async (database: Database, events = eventsPerCheck): Pro
   await database.run(`INSERT OR REPLACE INTO meta VALUES ('checked', ?)`, [JSON.stringify({ checked, round })]);
 };
 
-/** Throws FatalError with the offset when an event from `from` to `to` is not what was appended. */
+/** Throws DamageError with the offset when an event from `from` to `to` is not what was appended. */
 export const insist = async (database: Database, from: number, to: number): Promise<void> => {
   if (from > to) return;
   const damage = await findDamage(database, from, to);
   if (damage) throw damaged(database.path, damage);
 };
 
-const damaged = (path: string, { offset, problem }: LogDamage): FatalError =>
-  new FatalError(
+const damaged = (path: string, { offset, problem }: LogDamage): DamageError =>
+  new DamageError(
     `the event log ${path} is damaged at offset ${offset}: ${problem}. Nothing goes on past it. Either restore the file ` +
       `from a backup, delete the projections and run 's3-sync reconcile'; or look at what was known before the damage with ` +
       `'s3-sync replay --to ${offset - 1} --into FILE', then move the data folder away and begin anew with 's3-sync initial-sync'`,

@@ -15,8 +15,14 @@ export type BatchResult<Counts> =
       /** Why the broker may deliver the batch again: it did not take the acks. Harmless, dedupe absorbs it. */
       readonly ackProblem?: string;
     }
-  /** The commit failed, the batch was given back, and the next one is tried after `retryMs`. */
-  | { readonly kind: 'failed'; readonly deliveries: number; readonly reason: string; readonly retryMs: number };
+  /** The commit failed, the `inARow`th time without one that did not; the next batch is tried after `retryMs`. */
+  | {
+      readonly kind: 'failed';
+      readonly deliveries: number;
+      readonly reason: string;
+      readonly retryMs: number;
+      readonly inARow: number;
+    };
 
 export type ConsumeOptions<Counts> = {
   readonly limits: BatchLimits;
@@ -79,7 +85,7 @@ export const consume = <Counts>(
       await source.nack(deliveries).catch(() => undefined);
       if (isForGood(error)) throw error;
       const retryMs = backoffMs(failures++, retryMsMax);
-      return { kind: 'failed', deliveries: deliveries.length, reason: messageOf(error), retryMs };
+      return { kind: 'failed', deliveries: deliveries.length, reason: messageOf(error), retryMs, inARow: failures };
     }
     failures = 0;
     // Committed is committed: a lost ack only means that the broker delivers again.

@@ -2,7 +2,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { open } from 'sqlite';
 import sqlite3 from 'sqlite3';
-import { FatalError, messageOf, RetryableError } from '../errors.ts';
+import { DamageError, FatalError, messageOf, RetryableError } from '../errors.ts';
 
 /**
  * The one door to SQLite.
@@ -61,6 +61,8 @@ const checked = (parameters: readonly SqlValue[] = []): SqlValue[] =>
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
+const remedy = "'s3-sync replay' builds projections anew, a log comes from a backup";
+
 /** What SQLite's error code asks of the caller. `path` names the file in the message. */
 const asServiceError = (error: unknown, path: string): unknown => {
   const text = messageOf(error).replace(/^SQLITE_\w+: /, '');
@@ -71,11 +73,17 @@ const asServiceError = (error: unknown, path: string): unknown => {
     case 'SQLITE_FULL':
       return new FatalError(`no space left for ${path}: free disk space, nothing was lost`, { cause: error });
     case 'SQLITE_NOTADB':
-      return new FatalError(`${path} is no SQLite database: move it away, or name another file`, { cause: error });
+      return new DamageError(`${path} is no SQLite database: move it away, or name another file`, { cause: error });
     case 'SQLITE_CORRUPT':
-      return new FatalError(`${path} is damaged (${text}): restore it from a backup`, { cause: error });
+      // A disk that fails to read a page looks the same to SQLite.
+      return new DamageError(`${path} is damaged, or its disk fails (${text}): check the disk; ${remedy}`, {
+        cause: error,
+      });
     case 'SQLITE_CANTOPEN':
-      return new FatalError(`cannot open ${path}: check that the folder exists and may be written`, { cause: error });
+      return new FatalError(
+        `cannot open ${path}: check that the folder exists and may be written, and that the process may open more files (ulimit -n)`,
+        { cause: error },
+      );
     case 'SQLITE_READONLY':
       return new FatalError(`${path} is read-only: check its permissions and the folder's`, { cause: error });
     case 'SQLITE_IOERR':
@@ -85,15 +93,12 @@ const asServiceError = (error: unknown, path: string): unknown => {
     default:
       // A statement that the tables do not take will not be taken the next time either.
       return codeOf(error).startsWith('SQLITE_')
-        ? new FatalError(
-            `${path} does not take a statement: ${text} (${codeOf(error)}); 's3-sync replay' builds projections anew, a log comes from a backup`,
-            { cause: error },
-          )
+        ? new DamageError(`${path} does not take a statement: ${text} (${codeOf(error)}); ${remedy}`, { cause: error })
         : error;
   }
 };
 
-/** Opens a database file. Throws FatalError when it is no database, damaged, or cannot be opened. */
+/** Opens a database file. Throws DamageError when it is no database or damaged, FatalError when it cannot be opened. */
 export const openDatabase = async (options: OpenOptions): Promise<Database> => {
   const { path, mode, synchronous = 'FULL', journal = 'WAL', cacheKib = 16_384, busyTimeoutMs = 5_000 } = options;
   const flags = mode === 'read' ? sqlite3.OPEN_READONLY : sqlite3.OPEN_READWRITE | sqlite3.OPEN_CREATE;

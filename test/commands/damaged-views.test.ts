@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
+import { createWorld } from '../support/world.ts';
 
 test('projections that somebody changed end an ingest with what is wrong; after a replay nothing is missing', async (t) => {
   const DATA_DIR = await freshFolder();
@@ -20,4 +21,33 @@ test('projections that somebody changed end an ingest with what is wrong; after 
   t.is((await runCli(['replay'], { DATA_DIR })).code, 0);
   const { stdout } = await runCli(['ingest', '--json', '-'], { DATA_DIR }, event(2));
   t.like(JSON.parse(stdout), { duplicates: 1, files: 2 });
+});
+
+test('a daemon whose projections were changed ends with what is wrong, also while no events come', async (t) => {
+  const world = await createWorld();
+  try {
+    await world.put('a', 'content');
+    await world.cycle();
+    await world.workspace().projector.database.exec('ALTER TABLE mirror RENAME COLUMN etag TO other');
+    await world.release();
+    const { child, finished } = startCli(['daemon', '--interval', '1'], {
+      DATA_DIR: world.config.paths.data,
+      CUSTOMER_S3_ENDPOINT: world.s3.url,
+      CUSTOMER_S3_ACCESS_KEY: world.access.accessKey,
+      CUSTOMER_S3_SECRET_KEY: world.access.secretKey,
+      CUSTOMER_S3_BUCKET: world.access.bucket,
+      FILE_MANAGER_API_URL: world.server.url,
+    });
+    // Only a daemon that goes on for ever is ended here.
+    const timer = setTimeout(() => child.kill('SIGKILL'), 30_000);
+    const { code, stderr } = await finished;
+    clearTimeout(timer);
+    t.is(code, 1, stderr);
+    t.regex(
+      stderr,
+      /s3-sync daemon: .*projections\.db does not take a statement: .*'s3-sync replay' builds projections/,
+    );
+  } finally {
+    await world.close();
+  }
 });

@@ -47,6 +47,33 @@ test('messages are acked only after their step, and given back when it fails', a
   );
 });
 
+test('a batch that fails again and again tells how often in a row, and counts anew after one that did not', async (t) => {
+  const { source } = broker(['a', 'b']);
+  let attempts = 0;
+  const step = async () => {
+    attempts += 1;
+    if (attempts !== 4) throw new RetryableError('the log is locked');
+    return 0;
+  };
+  const stop = new AbortController();
+  const one = { ...limits, messagesMax: 1 };
+  const inARow: number[] = [];
+  const until: Source = {
+    ...source,
+    receive: async (batch, options) => (options.signal.aborted ? [] : source.receive(batch, options)),
+  };
+  await new Promise<void>((resolve) => {
+    consume(until, step, { limits: one, signal: stop.signal, idleMs: 10, retryMsMax: 1 }).subscribe({
+      next: (result) => {
+        inARow.push(result.kind === 'failed' ? result.inARow : 0);
+        if (inARow.length === 5) stop.abort();
+      },
+      complete: resolve,
+    });
+  });
+  t.deepEqual(inARow.slice(0, 5), [1, 2, 3, 0, 1]);
+});
+
 test('a fatal error gives the batch back, closes the source and ends the stream', async (t) => {
   const { source, told } = broker(['a']);
   const step = async () => Promise.reject(new FatalError('no space left'));
