@@ -110,43 +110,26 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, facts, options.gate);
   const held = verdict.held && !(await isReleased(plans, plan.id));
-  let applied = nothingApplied;
-  const unreadable: { step: Step; reason: string }[] = [];
-  const superseded: { step: Step; reason: string }[] = [];
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
   const isBlocked = finished !== undefined && finished.left > 0;
-  if (isBlocked) applied = finished.result;
-  else if (!held && !options.dryRun && plan.steps.length > 0) {
+  let carried: Carried = { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
+  if (!isBlocked && !held && !options.dryRun && plan.steps.length > 0) {
     await keepUndo(plans, plan, changes);
-    const ended: string[] = [];
-    applied = await applyPlan(plan, {
-      ...applying,
-      folderPermissions: capabilities.includes('folder-permissions'),
-      onBegin: createUnderWay(log.database).begin,
-      onEnded: ({ operation }) => ended.push(operation.op_id),
-      onUnreadable: (step, reason) => unreadable.push({ step, reason }),
-      onSuperseded: (step, reason) => superseded.push({ step, reason }),
-      onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
-    });
-    failpoint('cycle.applied');
-    await forgetUnderWay(log.database, ended);
-    failpoint('cycle.forgotten');
-    await projector.catchUp();
-    failpoint('cycle.folded');
+    carried = await carryOut(
+      plan,
+      { ...applying, folderPermissions: capabilities.includes('folder-permissions') },
+      options,
+    );
     await dropPlan(plans, plan.id);
     failpoint('cycle.dropped');
   }
+  const { applied } = carried;
   const endedAt = new Date();
   const stats = projector.meta().stats;
   let isNews = true;
   if (!held && !options.dryRun) {
-    const now = options.now?.() ?? Date.now();
-    const { database } = projector;
-    await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
-    const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
-    // An object whose event is late is told of once, however often it is tried.
-    isNews = fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
+    isNews = await noteCarried(plan, carried, options);
     // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
     const answered = verdict.held || memory.listing?.complete === true;
     await remember(log.database, {
@@ -156,22 +139,10 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     });
     failpoint('cycle.remembered');
   }
-  // What was superseded is no failure: the event that supersedes it is on its way.
-  const complete = applied.states.done + applied.states.superseded === plan.steps.length;
   const report: Report = {
     format: 1,
     cycle,
-    status: isBlocked
-      ? 'partial'
-      : held
-        ? 'held'
-        : plan.steps.length === 0
-          ? 'idle'
-          : options.dryRun
-            ? 'dry-run'
-            : complete
-              ? 'done'
-              : 'partial',
+    status: statusOf(plan, applied, { isBlocked, held, dryRun: options.dryRun === true }),
     started_at: started.toISOString(),
     finished_at: endedAt.toISOString(),
     duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
@@ -200,6 +171,63 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   }
   await keepNewest(cycles, options.cyclesKept);
   return { report, plan, folder, waiting, ...(withheld && { withheld }) };
+};
+
+/** What came of the steps of a plan; those that wait for another try with the reason. */
+type Carried = {
+  readonly applied: ApplyResult;
+  readonly unreadable: readonly Waiting[];
+  readonly superseded: readonly Waiting[];
+};
+type Waiting = { readonly step: Step; readonly reason: string };
+
+/** Applies the plan, and folds its outcomes. */
+const carryOut = async (plan: Plan, applying: ApplyOptions, options: CycleOptions): Promise<Carried> => {
+  const { log, projector } = options.workspace;
+  const unreadable: Waiting[] = [];
+  const superseded: Waiting[] = [];
+  const ended: string[] = [];
+  const applied = await applyPlan(plan, {
+    ...applying,
+    onBegin: createUnderWay(log.database).begin,
+    onEnded: ({ operation }) => ended.push(operation.op_id),
+    onUnreadable: (step, reason) => unreadable.push({ step, reason }),
+    onSuperseded: (step, reason) => superseded.push({ step, reason }),
+    onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
+  });
+  failpoint('cycle.applied');
+  await forgetUnderWay(log.database, ended);
+  failpoint('cycle.forgotten');
+  await projector.catchUp();
+  failpoint('cycle.folded');
+  return { applied, unreadable, superseded };
+};
+
+/** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
+const noteCarried = async (
+  plan: Plan,
+  { applied, unreadable, superseded }: Carried,
+  options: CycleOptions,
+): Promise<boolean> => {
+  const now = options.now?.() ?? Date.now();
+  const { database } = options.workspace.projector;
+  await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
+  const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
+  // An object whose event is late is told of once, however often it is tried.
+  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
+};
+
+const statusOf = (
+  { steps }: Plan,
+  { states }: ApplyResult,
+  { isBlocked, held, dryRun }: { readonly isBlocked: boolean; readonly held: boolean; readonly dryRun: boolean },
+): Report['status'] => {
+  if (isBlocked) return 'partial';
+  if (held) return 'held';
+  if (steps.length === 0) return 'idle';
+  if (dryRun) return 'dry-run';
+  // What was superseded is no failure: the event that supersedes it is on its way.
+  return states.done + states.superseded === steps.length ? 'done' : 'partial';
 };
 
 const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
