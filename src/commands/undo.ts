@@ -1,5 +1,6 @@
 import { hash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
+import { isFolder } from '../../events/event.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
@@ -29,6 +30,9 @@ const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[])
     return deletedAt === undefined || undone ? [] : [{ deletion, deletedAt }];
   });
 };
+
+/** A folder's own row has no content, and so is never in the trash. */
+const isMarker = ({ path, rows }: Deletion): boolean => isFolder(path) && rows.every((row) => row.path === path);
 
 type Asked = { readonly restored: ReadonlySet<string>; readonly skipped: readonly SkippedUndo[] };
 
@@ -77,7 +81,9 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
       failpoint('undo.recorded');
       restored.push(...back.flatMap(({ deletion }) => deletion.rows.map(({ path }) => path)));
       const told = new Set([...asked.restored, ...asked.skipped.map(({ path }) => path)]);
-      lost.push(...batch.map(({ deletion }) => deletion.path).filter((path) => !told.has(path)));
+      lost.push(
+        ...batch.flatMap(({ deletion }) => (told.has(deletion.path) || isMarker(deletion) ? [] : deletion.path)),
+      );
     }
     await workspace.projector.catchUp();
     const result = { plan, restored, skipped, not_in_trash: lost };

@@ -3,7 +3,7 @@ import { type FileRow, sameContent, samePermissions } from '../../projections/ro
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
 import { comparePaths } from '../plan/paths.ts';
-import { fieldsOf, rowOf } from '../snapshot/csv.ts';
+import { pathOf, rowOf } from '../snapshot/csv.ts';
 import { openRecords, type Records, sharedRecords } from './records.ts';
 
 /** Counts of one diff, by path. */
@@ -64,7 +64,7 @@ const skipShared = (a: Side, b: Side): void => {
     const { window, start } = a.records;
     // The next record of either side must come after the last one that both share.
     const last = window.toString('utf8', start + shared.last, start + shared.length - 1);
-    a.previous = fieldsOf(last)[0];
+    a.previous = pathOf(last);
     b.previous = a.previous;
     a.records.skip(shared.length);
     b.records.skip(shared.length);

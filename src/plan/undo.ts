@@ -28,7 +28,8 @@ export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] 
   const going = changes.flatMap(({ have }) =>
     have && !files.has(have.path) && !folders.some((folder) => isWithin(have.path, folder)) ? [have] : [],
   );
-  const byPath = new Map(going.map((row) => [row.path, row]));
+  // A delete of its own goes before the folder around it moves.
+  const byPath = new Map(changes.flatMap(({ have }) => (have ? [[have.path, have] as const] : [])));
   return operations
     .filter(({ kind }) => kind === 'delete')
     .map(({ op_id, path, recursive }) => {

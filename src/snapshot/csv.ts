@@ -53,6 +53,10 @@ export const fieldsOf = (record: string): string[] => {
   }
 };
 
+/** The first field of a record. */
+export const pathOf = (record: string): string =>
+  record.startsWith('"') ? (fieldsOf(record)[0] ?? '') : record.slice(0, record.indexOf(','));
+
 const wholeNumber = (text: string, name: string): number => {
   let value = 0;
   for (let at = 0; at < text.length; at++) {

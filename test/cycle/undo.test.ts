@@ -151,3 +151,23 @@ test('undo says what it cannot do: no such plan, no trash', async (t) => {
   t.regex(without.stderr, /keeps no trash/);
   await world.close();
 });
+
+withWorld('undo records what it brings back also where the folder around it has moved', async (t, world) => {
+  for (const path of ['d/x', 'd/y', 'd/z', 'keep']) await world.put(path, `content of ${path}`);
+  await world.writer.put('mark/', Buffer.alloc(0));
+  await world.append({ type: 'create', path: 'mark/', size: 0 });
+  await world.cycle();
+  for (const path of ['d/y', 'd/z']) await world.writer.copy(path, path.replace('d/', 'e/'));
+  for (const path of ['d/x', 'd/y', 'd/z', 'mark/']) await world.writer.delete(path);
+  await world.append({ type: 'delete', path: 'd/x' });
+  await world.append({ type: 'delete', path: 'mark/', scope: 'marker' });
+  await world.append({ type: 'rename', path: 'd/', to: 'e/' });
+  const { plan, report } = await world.cycle();
+  t.deepEqual(report.operations, { delete: 2, rename: 1 });
+  await world.release();
+  const undone = await runCli(['undo', plan.id, '--json'], environmentOf(world));
+  t.is(undone.code, 0, undone.stdout + undone.stderr);
+  t.like(JSON.parse(undone.stdout), { restored: ['d/x'], skipped: [], not_in_trash: [] });
+  const synced = await runCli(['incremental-sync', '--no-drain'], environmentOf(world));
+  t.regex(synced.stdout, /withheld +1 deletes of files that were brought back/);
+});
