@@ -42,7 +42,7 @@ export const failpoints = {
     'report.removed',
   ],
   scan: ['scan.page.before', 'scan.page.appended', 'scan.gone.before', 'scan.gone.appended'],
-  undo: ['undo.before', 'undo.answered', 'undo.recorded'],
+  undo: ['undo.noted', 'undo.answered', 'undo.recorded'],
   handOver: ['hand-over.taken', 'hand-over.carried', 'hand-over.answered'],
   ids: ['ids.before', 'ids.written'],
   replay: ['replay.folded', 'replay.retired', 'replay.swapped'],

@@ -598,4 +598,12 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/sources/consume.test.ts'],
     match: 'what waits is held back*',
   },
+  {
+    name: 'ask for an undo without a note of what may be back then',
+    file: 'src/commands/undo.ts',
+    find: 'await log.append(absent.map((path) => unknownAt(path, last)));',
+    replace: '',
+    tests: ['test/crash/commands.test.ts'],
+    match: 'killed at undo.answered: who never*',
+  },
 ];

@@ -1,11 +1,13 @@
 import { hash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { isFolder } from '../../events/event.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import { unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
-import { type Deletion, readUndo, undoOutcome } from '../plan/undo.ts';
+import { type Deletion, notBack, readUndo, undoOutcome } from '../plan/undo.ts';
 import { type Context, fileManagerOf } from './context.ts';
 
 /** A file manager takes that many keys in one request. */
@@ -34,17 +36,45 @@ const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[])
 /** A folder's own row has no content, and so is never in the trash. */
 const isMarker = ({ path, rows }: Deletion): boolean => isFolder(path) && rows.every((row) => row.path === path);
 
+/** What may be back at paths of which the mirror says that nothing is there. */
+type Noted = { readonly paths: ReadonlyMap<string, number>; readonly state: string };
+
+/**
+ * Notes, before the file manager is asked, that what is at these paths is not known. Whatever becomes of the request then,
+ * the next cycle leaves no file there that only the file manager knows of. What a crash left noted is not noted again:
+ * `state` is the same for as long as nothing else happened at these paths.
+ */
+const noteUnknown = async ({ log, projector }: Workspace, rows: readonly FileRow[]): Promise<Noted> => {
+  const wanted = JSON.stringify(rows.map(({ path }) => path).filter((path) => !isFolder(path)));
+  const held = async (): Promise<Pick<FileRow, 'path' | 'file_id' | 'offset'>[]> => {
+    await projector.catchUp();
+    return projector.database.all(
+      'SELECT path, file_id, "offset" FROM mirror WHERE path IN (SELECT value FROM json_each(?))',
+      [wanted],
+    );
+  };
+  const there = new Set((await held()).map(({ path }) => path));
+  const last = await log.last();
+  const absent = (JSON.parse(wanted) as string[]).filter((path) => !there.has(path));
+  await log.append(absent.map((path) => unknownAt(path, last)));
+  const unknown = (await held()).filter(({ file_id }) => file_id === 0);
+  failpoint('undo.noted');
+  const paths = new Map(unknown.map(({ path, offset }) => [path, offset]));
+  return { paths, state: paths.size === 0 ? randomUUID() : [...paths].join(' ') };
+};
+
 type Asked = { readonly restored: ReadonlySet<string>; readonly skipped: readonly SkippedUndo[] };
 
 /**
- * Asks the file manager, under a key that is the same when a crash repeats it: what it brought back then is told again. What
- * it could not bring back is asked for once more, since the way may be free by now.
+ * Asks the file manager, under a key that is the same when a crash repeats it: what it brought back then is told again.
+ * Once anything else has happened at these paths the key is another one. What it could not bring back is asked for once
+ * more, since the way may be free by now.
  */
-const ask = async (fileManager: FileManagerClient, plan: string, keys: readonly string[]): Promise<Asked> => {
-  const idempotencyKey = `undo:${plan}:${hash('sha256', keys.join(' ')).slice(0, 16)}`;
+const ask = async (fileManager: FileManagerClient, keys: readonly string[], { state }: Noted): Promise<Asked> => {
+  const idempotencyKey = `undo:${hash('sha256', `${keys.join(' ')} ${state}`).slice(0, 32)}`;
   const first = await fileManager.undo({ keys }, { idempotencyKey });
   if (first.skipped.length === 0) return { restored: new Set(first.restored), skipped: [] };
-  const again = await fileManager.undo({ keys }, { idempotencyKey: `undo:${plan}:${randomUUID()}` });
+  const again = await fileManager.undo({ keys }, { idempotencyKey: `undo:${randomUUID()}` });
   return { restored: new Set([...first.restored, ...again.restored]), skipped: again.skipped };
 };
 
@@ -63,27 +93,39 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
     const lost: string[] = [];
     for (let at = 0; at < confirmed.length; at += keysPerRequest) {
       const batch = confirmed.slice(at, at + keysPerRequest);
-      failpoint('undo.before');
+      const noted = await noteUnknown(
+        workspace,
+        batch.flatMap(({ deletion }) => deletion.rows),
+      );
       const asked = await ask(
         fileManager,
-        plan,
         batch.map(({ deletion }) => deletion.op_id),
+        noted,
       );
       failpoint('undo.answered');
       skipped.push(...asked.skipped);
       const back = batch.filter(({ deletion }) => asked.restored.has(deletion.path));
       const time = new Date().toISOString();
-      await workspace.log.append(
-        back.flatMap(({ deletion, deletedAt }) =>
+      const told = new Set([...asked.restored, ...asked.skipped.map(({ path }) => path)]);
+      const gone = batch.filter(({ deletion }) => !told.has(deletion.path));
+      // Of a folder that is in the way nothing came back; a file that is, and that the mirror does not know, stays unknown.
+      const blocked = batch.filter(
+        ({ deletion: { path } }) => isFolder(path) && asked.skipped.some((one) => one.path === path),
+      );
+      await workspace.log.append([
+        ...back.flatMap(({ deletion, deletedAt }) =>
           deletion.rows.map((row) => undoOutcome(deletion, row, deletedAt, time)),
         ),
-      );
+        ...[...gone, ...blocked].flatMap(({ deletion }) =>
+          deletion.rows.flatMap(({ path }) => {
+            const notedAt = noted.paths.get(path);
+            return notedAt === undefined ? [] : [notBack(path, notedAt, time)];
+          }),
+        ),
+      ]);
       failpoint('undo.recorded');
       restored.push(...back.flatMap(({ deletion }) => deletion.rows.map(({ path }) => path)));
-      const told = new Set([...asked.restored, ...asked.skipped.map(({ path }) => path)]);
-      lost.push(
-        ...batch.flatMap(({ deletion }) => (told.has(deletion.path) || isMarker(deletion) ? [] : deletion.path)),
-      );
+      lost.push(...gone.flatMap(({ deletion }) => (isMarker(deletion) ? [] : deletion.path)));
     }
     await workspace.projector.catchUp();
     const result = { plan, restored, skipped, not_in_trash: lost };

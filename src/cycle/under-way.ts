@@ -114,7 +114,7 @@ const withoutUnknown = async (database: Pick<Database, 'all'>, paths: readonly s
 };
 
 /** The mirror's row then has no size, no etag and no identity: it equals nothing, and is nothing's rename. */
-const unknownAt = (path: string, offset: number): OutcomeEvent => ({
+export const unknownAt = (path: string, offset: number): OutcomeEvent => ({
   id: `unknown:${offset}:${path}`,
   type: 'outcome',
   time: new Date().toISOString(),

@@ -93,6 +93,18 @@ export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number
   fileOffset: deletedAt,
 });
 
+/** The fact that nothing came back after all, where it was noted that something may have. */
+export const notBack = (path: string, notedAt: number, time: string): OutcomeEvent => ({
+  id: `not-back:${notedAt}:${path}`,
+  type: 'outcome',
+  time,
+  path,
+  source: 'file-manager',
+  operation: 'delete',
+  fileId: 0,
+  fileOffset: notedAt,
+});
+
 /** Every file that was ever brought back. The log must be attached as `log`. */
 export const undoneEvents = (queries: Queries): Promise<{ path: string; file_offset: number }[]> =>
   // ';' follows ':'.

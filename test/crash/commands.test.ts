@@ -145,6 +145,47 @@ for (const failpoint of failpoints.undo) {
   );
 }
 
+for (const failpoint of ['undo.noted', 'undo.answered'] as const) {
+  killed(
+    `killed at ${failpoint}: who never runs the undo again keeps no file that only the file manager knows`,
+    async (t) => {
+      const world = await createWorld({ trashRetentionMs: 3_600_000 });
+      try {
+        const environment = environmentOf(world);
+        const { put, writer, append, cycle } = world;
+        for (const path of ['a', 'b', 'keep']) await put(path, `content of ${path}`);
+        await cycle();
+        for (const path of ['a', 'b']) {
+          await writer.delete(path);
+          await append({ type: 'delete', path });
+        }
+        const { plan } = await cycle({ gate: { ...gateLimits, deleteShareMax: 1 } });
+        await world.release();
+        t.is((await runKilled(['undo', plan.id], environment, failpoint)).code, null);
+        const sync = ['incremental-sync', '--no-drain'];
+        const event = { id: 'again', type: 'create', time: '2030-01-01T00:00:00Z', path: 'a', size: 6 };
+        await writer.put('a', Buffer.from('second'));
+        t.is((await runCli(['ingest', '-'], environment, JSON.stringify(event))).code, 0);
+        t.is((await runCli(sync, environment)).code, 0);
+        const verified = await runCli(['verify', '--checksum'], environment);
+        t.is(verified.code, 0, verified.stdout);
+
+        await writer.delete('a');
+        const gone = { id: 'gone', type: 'delete', time: '2030-01-02T00:00:00Z', path: 'a' };
+        t.is((await runCli(['ingest', '-'], environment, JSON.stringify(gone))).code, 0);
+        t.is((await runCli(sync, environment)).code, 0);
+        const undone = await runCli(['undo', plan.id, '--json'], environment);
+        const { restored } = JSON.parse(undone.stdout) as { restored: string[] };
+        const held: string[] = [];
+        for await (const { path } of world.client.list()) held.push(path);
+        t.deepEqual(held.sort(), [...restored, 'keep'].sort(), 'what is said to be back is back, and nothing else');
+      } finally {
+        await world.close();
+      }
+    },
+  );
+}
+
 /** A daemon that has ended its first cycle; it dies at the failpoint once a command was handed over to it. */
 const startDaemon = async (environment: Record<string, string>) => {
   const daemon = startCli(['daemon'], { ...environment, LOG_LEVEL: 'info' });
