@@ -606,4 +606,12 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/crash/commands.test.ts'],
     match: 'killed at undo.answered: who never*',
   },
+  {
+    name: 'let files go unseen where others are renamed onto them',
+    file: 'src/plan/gate.ts',
+    find: 'deletesOf(plan) + (facts.replaced ?? 0)',
+    replace: 'deletesOf(plan)',
+    tests: ['test/cycle/gate.test.ts'],
+    match: 'files that go because*',
+  },
 ];

@@ -9,7 +9,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
-import { type GateFacts, type GateLimits, judge } from '../plan/gate.ts';
+import { type GateFacts, type GateLimits, judge, replacedBy } from '../plan/gate.ts';
 import type { Plan, Step } from '../plan/operation.ts';
 import { dropPlan, isReleased, storeOnce, storePlan } from '../plan/store.ts';
 import { keepUndo } from '../plan/undo.ts';
@@ -108,7 +108,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   failpoint('cycle.planned');
   const memory = await recall(log.database);
   const { facts, identity } = await gatherFacts(plan, memory, options);
-  const verdict = judge(plan, facts, options.gate);
+  const verdict = judge(plan, { ...facts, replaced: replacedBy(plan, changes) }, options.gate);
   const held = verdict.held && !(await isReleased(plans, plan.id));
   if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);

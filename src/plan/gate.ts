@@ -1,7 +1,9 @@
-import type { Plan } from './operation.ts';
+import type { Change, Plan } from './operation.ts';
 
 /** What the gate looks at beside the plan. Facts are gathered by the caller; judging them is pure. */
 export type GateFacts = {
+  /** Files that go because another one takes their place by a rename; see replacedBy. */
+  readonly replaced?: number;
   /** Files that the file manager holds before the plan. */
   readonly filesBefore: number;
   /** Set when the plan stands on a fresh listing of the bucket; `error` is why it broke off, where it did. */
@@ -44,14 +46,20 @@ type Rule = (deletes: number, facts: GateFacts, limits: Required<GateLimits>) =>
 
 const percent = (share: number): string => `${(share * 100).toFixed(1).replace(/\.0$/, '')} %`;
 
-const tooMany: Rule = (deletes, _, { deleteMax }) =>
-  deletes > deleteMax ? `it would delete ${deletes} files, more than ${deleteMax} (GATE_DELETE_MAX)` : undefined;
+const among = ({ replaced = 0 }: GateFacts): string =>
+  replaced > 0 ? ` (${replaced} of them by a rename onto their place)` : '';
 
-const tooLargeAShare: Rule = (deletes, { filesBefore }, { deleteFloor, deleteShareMax }) => {
+const tooMany: Rule = (deletes, facts, { deleteMax }) =>
+  deletes > deleteMax
+    ? `it would delete ${deletes} files${among(facts)}, more than ${deleteMax} (GATE_DELETE_MAX)`
+    : undefined;
+
+const tooLargeAShare: Rule = (deletes, facts, { deleteFloor, deleteShareMax }) => {
   // More deletes than files is a share too: of a mirror that is not what the plan was made from.
+  const { filesBefore } = facts;
   const share = deletes / Math.max(1, filesBefore);
   return deletes > deleteFloor && share > deleteShareMax
-    ? `it would delete ${deletes} of ${filesBefore} files, ${percent(share)}: more than ${percent(deleteShareMax)} (GATE_DELETE_SHARE_MAX)`
+    ? `it would delete ${deletes} of ${filesBefore} files${among(facts)}, ${percent(share)}: more than ${percent(deleteShareMax)} (GATE_DELETE_SHARE_MAX)`
     : undefined;
 };
 
@@ -103,9 +111,17 @@ const rules: readonly Rule[] = [
 export const deletesOf = (plan: Plan): number =>
   plan.steps.reduce((sum, { operation, files = 1 }) => sum + (operation.kind === 'delete' ? files : 0), 0);
 
+/** Files that the plan loses without a delete: another one is renamed onto their place, and they go nowhere themselves. */
+export const replacedBy = (plan: Plan, changes: readonly Change[]): number => {
+  const moves = plan.steps.map(({ operation }) => operation).filter(({ to }) => to !== undefined);
+  const leaving = new Set(moves.map(({ path }) => path));
+  const arriving = new Set(moves.map(({ to }) => to));
+  return changes.filter(({ path, have }) => have !== null && arriving.has(path) && !leaving.has(path)).length;
+};
+
 /** Judges a plan. Every reason to hold is named, with its numbers; a plan that does nothing is never held. */
 export const judge = (plan: Plan, facts: GateFacts, limits: Partial<GateLimits> = {}): Verdict => {
-  const deletes = deletesOf(plan);
+  const deletes = deletesOf(plan) + (facts.replaced ?? 0);
   const reasons = rules.flatMap((rule) => rule(deletes, facts, { ...gateLimits, ...limits }) ?? []);
   return { held: reasons.length > 0 && plan.steps.length > 0, reasons };
 };

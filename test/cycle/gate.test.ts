@@ -167,3 +167,19 @@ withWorld('a held plan expires when its state has moved on: its release holds fo
   t.not(later.plan.id, held.plan.id);
   t.is(later.report.status, 'held');
 });
+
+withWorld('files that go because others are renamed onto their places count as deletes', async (t, world) => {
+  await fill(world, 40);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) {
+    await world.writer.copy(`f${at}`, `f${at + 20}`);
+    await world.writer.delete(`f${at}`);
+    await world.append({ type: 'rename', path: `f${at}`, to: `f${at + 20}` });
+  }
+  await heldUntilReleased(
+    t,
+    world,
+    /it would delete 15 of 40 files \(15 of them by a rename onto their place\), 37.5 %/,
+  );
+  t.deepEqual(await world.differences(), []);
+});
