@@ -84,7 +84,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
         quarantine: quarantine?.entries ?? 0,
         quarantine_full: quarantine?.full ?? false,
       },
-      projections: { checkpoint, lag_events: last - checkpoint },
+      projections: { checkpoint, lag_events: Math.max(0, last - checkpoint) },
       records: {
         files: stats?.files ?? 0,
         bytes: stats?.bytes ?? 0,

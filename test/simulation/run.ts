@@ -3,6 +3,11 @@ import { faultKinds } from './chance.ts';
 import { simulate } from './simulate.ts';
 
 const [flag, first = '1', count = '1'] = process.argv.slice(2);
+const given = flag === undefined ? [] : [first, ...(flag === '--seeds' ? [count] : [])];
+if (![undefined, '--seed', '--seeds'].includes(flag) || !given.every((text) => /^\d{1,15}$/.test(text))) {
+  console.error('usage: npm run simulate -- --seed N, or --seeds FROM COUNT');
+  process.exit(2);
+}
 const seeds = Array.from({ length: flag === '--seed' ? 1 : Number(count) }, (_, at) => Number(first) + at);
 const fired = new Map<string, number>();
 let failed = 0;
