@@ -62,7 +62,12 @@ const survivesKills = async (
     const { stderr: said } = await finished;
     t.log(`killed at offset ${before}`, said);
   }
-  const { child, finished } = startCli(['subscribe'], env);
+  const { child, finished } = startCli(['subscribe'], { ...env, LOG_LEVEL: 'info' });
+  // The log may hold everything before this one has begun, and a signal would find it without a listener.
+  await new Promise<void>((resolve) => {
+    child.stderr?.on('data', (chunk: Buffer) => chunk.includes('subscribed') && resolve());
+    child.once('exit', () => resolve());
+  });
   // What the killed ones had in hand comes again only when its lease has run out.
   const last = await reached(count, 120_000);
   child.kill('SIGTERM');
