@@ -1,3 +1,5 @@
+import { randomOf } from '../../test/support/seed.ts';
+
 /** Random choices that a seed repeats. */
 export type Random = {
   /** 0 up to, and without, 1. */
@@ -11,15 +13,9 @@ export type Random = {
   weighted<N extends string>(weights: Readonly<Record<N, number>>): N;
 };
 
-/** The generator mulberry32; `seed` is a whole number. */
+/** `seed` is a whole number. */
 export const createRandom = (seed: number): Random => {
-  let state = seed >>> 0;
-  const share = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
+  const share = randomOf(seed);
   const below = (end: number): number => Math.floor(share() * end);
   return {
     share,

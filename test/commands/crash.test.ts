@@ -6,6 +6,7 @@ import { openLogForReading } from '../../src/log/log.ts';
 import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import { ensureQueue } from '../../src/sources/sqs-client.ts';
 import { createSqsPublisher } from '../../src/sources/sqs-publisher.ts';
+import { startBrokerProxy } from '../support/broker-proxy.ts';
 import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
@@ -131,10 +132,12 @@ serverTest(
     const publisher = createPubSubPublisher(names);
     await publisher.publish(events(1_000).map((body) => ({ body: Buffer.from(body), attributes: {} })));
     await publisher.close();
+    const proxy = await startBrokerProxy(Number(new URL(server.url).port));
+    t.teardown(proxy.stop);
     const environment = {
       PUBSUB_PROJECT: 'test',
       PUBSUB_SUBSCRIPTION: names.subscription,
-      PUBSUB_EMULATOR_HOST: emulatorHost,
+      PUBSUB_EMULATOR_HOST: `127.0.0.1:${proxy.port}`,
     };
     await survivesKills(t, environment, 1_000, 1);
   },

@@ -4,8 +4,8 @@ import { ConfigError } from '../../src/errors.ts';
 import { createPubSubSource, type PubSubSourceOptions } from '../../src/sources/pubsub.ts';
 import { ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
+import { startBrokerProxy } from '../support/broker-proxy.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { makeTopic, publishTo } from './topic.ts';
 
 const limits = { messagesMax: 100, bytesMax: 1_000_000, lingerMs: 300 };
@@ -139,7 +139,7 @@ serverTest(
   'what a process had in hand when it was killed comes again soon, also when its acks were slow',
   async (t, server) => {
     const names = await makeTopic(server);
-    const door = await startTcpProxy(Number(new URL(server.url).port));
+    const door = await startBrokerProxy(Number(new URL(server.url).port));
     t.teardown(door.stop);
     const killed = sourceOf(t, {
       ...names,

@@ -1,8 +1,8 @@
 import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
+import { startBrokerProxy } from '../support/broker-proxy.ts';
 import { freePort } from '../support/child.ts';
 import type { PubsubEmulator } from '../support/pubsub-emulator.ts';
 import { uniqueName } from '../support/servers.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
 import type { Wire } from './conformance.ts';
 
 const project = 'test';
@@ -41,8 +41,9 @@ export const publishTo = async (
 const pushTopics = 4;
 
 /**
- * A fresh topic and its subscription, pulled through a door that can be shut, or four of them that push to one address of
- * ours. `restarted` gives the emulator that is there after a restart: it has forgotten everything, and gets it again.
+ * A fresh topic and its subscription, pulled through a proxy that cancels the streams of killed clients, or four of them
+ * that push to one address of ours. `restarted` gives the emulator that is there after a restart: it has forgotten
+ * everything, and gets it again.
  */
 export const topicWire = async (
   server: PubsubEmulator,
@@ -53,7 +54,7 @@ export const topicWire = async (
   const push = how === 'push' ? { pushEndpoint: `http://127.0.0.1:${port}/push` } : {};
   const count = how === 'push' ? pushTopics : 1;
   const topics = await Promise.all(Array.from({ length: count }, () => makeTopic(server, push)));
-  const proxy = await startTcpProxy(Number(new URL(server.url).port));
+  const proxy = await startBrokerProxy(Number(new URL(server.url).port));
   const sent: string[] = [];
   let current = server;
   const publish = async (bodies: readonly string[]): Promise<void> => {

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { connect, constants, createServer, type ServerHttp2Stream } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import test from 'ava';
-import { startBrokerProxy } from '../../scripts/soak/broker-proxy.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { startBrokerProxy } from './broker-proxy.ts';
+import { startTcpProxy } from './tcp-proxy.ts';
 
 /** A broker that answers each stream with a first piece, holds it open, and tells how it ended. */
 const startBroker = async () => {
@@ -81,5 +81,19 @@ test('a cut ends every stream on both sides, and lets none in until it is over',
   const again = await openStream(proxy.port);
   t.is(again.piece, 'ping');
   again.session.destroy();
+  await end();
+});
+
+test('after a cut another broker can be behind it', async (t) => {
+  const { broker, proxy, end } = await worldOf();
+  await openStream(proxy.port);
+  const other = await startBroker();
+  proxy.cut();
+  proxy.restore(other.port);
+  const { session, piece } = await openStream(proxy.port);
+  t.is(piece, 'ping');
+  t.deepEqual([broker.ends.length, other.ends.length], [1, 1]);
+  session.destroy();
+  other.server.close();
   await end();
 });

@@ -9,7 +9,7 @@ import {
   type ServerHttp2Stream,
 } from 'node:http2';
 import type { AddressInfo } from 'node:net';
-import type { TcpProxy } from '../../test/support/tcp-proxy.ts';
+import type { TcpProxy } from './tcp-proxy.ts';
 
 /**
  * A proxy to the Pub/Sub emulator that knows HTTP/2 streams. When a client is gone it cancels what the client had open, as
@@ -20,10 +20,11 @@ export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> =>
   let upstream: ClientHttp2Session | undefined;
   const sessions = new Set<ServerHttp2Session>();
   let isCut = false;
+  let port = targetPort;
 
   const target = (): ClientHttp2Session => {
     if (!upstream || upstream.closed || upstream.destroyed) {
-      upstream = connect(`http://127.0.0.1:${targetPort}`);
+      upstream = connect(`http://127.0.0.1:${port}`);
       // Its streams fail with it, and are answered below.
       upstream.on('error', () => undefined);
     }
@@ -67,7 +68,11 @@ export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> =>
   return {
     port: (server.address() as AddressInfo).port,
     cut,
-    restore: () => {
+    restore: (other) => {
+      if (other !== undefined && other !== port) {
+        port = other;
+        upstream?.destroy();
+      }
       isCut = false;
     },
     stop: async () => {
