@@ -26,11 +26,9 @@ export const refreshDirty = async (store: Store): Promise<void> => {
 export const rebuildDirty = async (store: Store): Promise<void> => {
   await store.run('DELETE FROM dirty');
   await store.run(
-    `INSERT INTO dirty
-     SELECT path FROM (
-       SELECT f.path FROM file AS f LEFT JOIN mirror AS m USING (path) WHERE ${differs}
-       UNION ALL
-       SELECT m.path FROM mirror AS m LEFT JOIN file AS f USING (path) WHERE f.path IS NULL)
-     ORDER BY path`,
+    `INSERT INTO dirty SELECT f.path FROM file AS f LEFT JOIN mirror AS m USING (path) WHERE ${differs} ORDER BY f.path`,
+  );
+  await store.run(
+    'INSERT INTO dirty SELECT m.path FROM mirror AS m LEFT JOIN file AS f USING (path) WHERE f.path IS NULL',
   );
 };

@@ -2,7 +2,7 @@ import { isFolder, type OutcomeEvent, type Recorded } from '../events/event.ts';
 import type { FileRow } from './rows.ts';
 import { endOfFolder, type Store } from './store.ts';
 import { chmodTree, deleteTree, moveTree } from './tree.ts';
-import { createWorkingSet, type Totals, type WorkingSet } from './working-set.ts';
+import type { Totals, WorkingSet } from './working-set.ts';
 
 /**
  * The mirror: what the file manager has confirmed. Folded from outcomes alone, in log order, which is the order in which
@@ -88,13 +88,12 @@ const noteVacated = async (store: Store, events: readonly Recorded<OutcomeEvent>
   }
 };
 
-/** Folds one window of outcomes. Rows in `kept` stay in memory, unwritten, until the caller flushes them. */
+/** Folds one window of outcomes. Rows stay in memory, unwritten, until the caller flushes them. */
 export const foldOutcomes = async (
   store: Store,
   events: readonly Recorded<OutcomeEvent>[],
-  kept?: WorkingSet,
+  rows: WorkingSet,
 ): Promise<Totals> => {
-  const rows = kept ?? createWorkingSet(store, 'mirror');
   const totals: Totals = { files: 0, bytes: 0 };
   const add = (change: Totals): void => {
     totals.files += change.files;
@@ -107,7 +106,7 @@ export const foldOutcomes = async (
     await rows.load(run.flatMap((event) => (event.to === undefined ? [event.path] : [event.path, event.to])));
     for (const event of run) applyOutcome(rows, event);
     const tree = events[end];
-    if (!kept || tree || kept.isFull()) add(await rows.flush());
+    if (tree || rows.isFull()) add(await rows.flush());
     await noteVacated(store, run);
     if (tree) add(await applyTreeOutcome(store, tree));
     start = end + 1;

@@ -33,3 +33,7 @@ export const sameContent = (a: FileRow, b: FileRow): boolean =>
 /** Whether `have` satisfies what `want` says of permissions; null in `want` is no opinion. */
 export const samePermissions = (have: FileRow, want: FileRow): boolean =>
   want.permissions === null || want.permissions === have.permissions;
+
+/** Whether a path is dirty: what the bucket holds there is not what the file manager has. In SQL: dirty.ts. */
+export const isDirty = (file: FileRow | undefined, mirror: FileRow | undefined): boolean =>
+  file && mirror ? !sameContent(file, mirror) || !samePermissions(mirror, file) : file !== mirror;

@@ -7,6 +7,16 @@ import type { BucketEvent, Recorded } from '../events/event.ts';
 export type Store = {
   all<T>(sql: string, parameters?: readonly (string | number | null)[]): Promise<T[]>;
   run(sql: string, parameters?: readonly (string | number | null)[]): Promise<number>;
+  /**
+   * Inserts rows, each the JSON of its cells with commas between them; `replacing` puts them in the place of those of their
+   * key.
+   */
+  insert(rows: {
+    readonly into: string;
+    readonly columns: readonly string[];
+    readonly rows: readonly string[];
+    readonly replacing?: boolean;
+  }): Promise<void>;
   /** Changed paths are not noted: `dirty` is made anew at the end, which costs less when most of the table changes. */
   readonly defersDirty?: boolean;
 };
@@ -19,6 +29,8 @@ export type StoreWithLog = Store & {
 
 /** The two tables of one shape: what the bucket holds, and what the file manager has confirmed. */
 export type FileTable = 'file' | 'mirror';
+
+export const otherTable = { file: 'mirror', mirror: 'file' } as const;
 
 /**
  * The first path after everything beneath a folder, in byte order: `/` is 0x2f, `0` is 0x30. The paths of folder `p/` are

@@ -1,19 +1,22 @@
-import { columns, type FileRow } from './rows.ts';
-import type { FileTable, Store } from './store.ts';
+import { columns, type FileRow, isDirty } from './rows.ts';
+import { sortedLots } from './sorted-lots.ts';
+import { endOfFolder, type FileTable, otherTable, type Store } from './store.ts';
 
 /**
  * Rows of a table held in memory between a bulk read and a bulk write. A fold reads and changes them by path; `flush`
- * writes what changed and notes every changed path for `dirty`.
+ * writes what changed, and to `dirty` the paths that have come to differ from the other table, or to be equal.
  */
 export type WorkingSet = {
   load(paths: Iterable<string>): Promise<void>;
+  /** Begins to load what `load` will be asked for next; what this throws, that throws. */
+  prefetch(paths: Iterable<string>): void;
   /** Whether the path's row, or its absence, is known here. */
   has(path: string): boolean;
   get(path: string): FileRow | undefined;
   set(row: FileRow): void;
   remove(path: string): void;
-  /** The rows beneath a folder; undefined unless all rows of the table are here. */
-  beneath(folder: string): FileRow[] | undefined;
+  /** The rows beneath a folder, loaded where they are not here yet; undefined where these are too many. */
+  beneath(folder: string): Promise<FileRow[] | undefined>;
   /** Writes the changes, forgets everything, and resolves with how the table's totals moved. */
   flush(): Promise<Totals>;
   /** Whether there are more rows here than ought to be. */
@@ -22,14 +25,6 @@ export type WorkingSet = {
 
 /** How many rows and bytes a table gained (or lost, when negative). */
 export type Totals = { files: number; bytes: number };
-
-const upsert = (table: FileTable): string => `
-INSERT INTO ${table} (${columns.map((name) => `"${name}"`).join(', ')})
-SELECT ${columns.map((_, index) => `json_extract(value, '$[${index}]')`).join(', ')} FROM json_each(?) WHERE true
-ON CONFLICT (path) DO UPDATE SET ${columns
-  .slice(1)
-  .map((name) => `"${name}" = excluded."${name}"`)
-  .join(', ')}`;
 
 type Cells = readonly [
   path: string,
@@ -53,123 +48,191 @@ const rowOf = ([path, file_id, key, size, etag, permissions, modified_at, offset
   offset,
 });
 
-const cellsOf = (row: FileRow): Cells => [
-  row.path,
-  row.file_id,
-  row.key,
-  row.size,
-  row.etag,
-  row.permissions,
-  row.modified_at,
-  row.offset,
-];
+/** The row's cells in JSON, with commas between them. */
+const textOf = (row: FileRow): string =>
+  JSON.stringify([
+    row.path,
+    row.file_id,
+    row.key,
+    row.size,
+    row.etag,
+    row.permissions,
+    row.modified_at,
+    row.offset,
+  ]).slice(1, -1);
 
-/** Rows that a kept working set may hold: some 300 bytes each. */
-const keptRowsMax = 400_000;
+/** What stands at a path in the table, and what is to stand there; undefined is no row. Another object is another row. */
+type Entry = { readonly before: FileRow | undefined; row: FileRow | undefined };
 
-/** Rows that may be looked at one by one for events about folders; past it SQL does it, which has an index. */
+/** Rows that may be looked at for events about folders before they are written; then SQL does it, which has an index. */
 const rowsLookedAtMax = 50_000_000;
 
-/** `empty`: the table is known to hold nothing, so that nothing need be looked up for as long as all rows fit in here. */
-export const createWorkingSet = (store: Store, table: FileTable, options: { empty?: boolean } = {}): WorkingSet => {
-  const loaded = new Map<string, FileRow | undefined>();
-  const changed = new Map<string, FileRow | undefined>();
-  /** Whether `changed` is all that the table will hold: nothing was read, nothing written. */
-  let complete = options.empty === true;
+export type WorkingSetOptions = {
+  /** The table is known to hold nothing, so that nothing need be looked up for as long as all rows fit in here. */
+  readonly empty?: boolean;
+  /** Rows that are loaded because a folder around them changes. SQL changes more of them faster. */
+  readonly beneathMax?: number | undefined;
+  /** Paths to hold; twice as many as long as all rows fit in here. */
+  readonly pathsMax?: number | undefined;
+};
+
+export const createWorkingSet = (store: Store, table: FileTable, options: WorkingSetOptions = {}): WorkingSet => {
+  const { empty = false, beneathMax = 1_000, pathsMax = 200_000 } = options;
+  const entries = new Map<string, Entry>();
+  /** Whether the table holds nothing: then what is not here is nowhere. */
+  let complete = empty;
   let looked = 0;
-  const isFull = (): boolean => loaded.size + changed.size > keptRowsMax;
+  let coming: { readonly paths: readonly string[]; readonly rows: Promise<FileRow[]> } | undefined;
+  const missing = (paths: Iterable<string>): string[] => [...new Set(paths)].filter((path) => !entries.has(path));
+  const keep = (row: FileRow): void => {
+    if (!entries.has(row.path)) entries.set(row.path, { before: row, row });
+  };
+  /** Keeps the rows that were read at these paths, and that there are no others. What has changed meanwhile stays. */
+  const settle = (paths: readonly string[], rows: readonly FileRow[]): void => {
+    for (const row of rows) keep(row);
+    for (const path of paths) if (!entries.has(path)) entries.set(path, { before: undefined, row: undefined });
+  };
+  const arrival = async (): Promise<void> => {
+    if (!coming) return;
+    const { paths, rows } = coming;
+    coming = undefined;
+    settle(paths, await rows);
+  };
+  const entryAt = (path: string): Entry => {
+    const entry = entries.get(path);
+    if (!entry) throw new Error(`path was not loaded into the working set: ${path}`);
+    return entry;
+  };
   return {
     load: async (paths) => {
       if (complete) return;
-      const missing = [...new Set(paths)].filter((path) => !loaded.has(path) && !changed.has(path));
-      if (missing.length === 0) return;
-      for (const path of missing) loaded.set(path, undefined);
-      // One piece of JSON for all rows: an object a row through the driver takes several times as long.
-      const [found] = await store.all<{ text: string }>(
-        `SELECT json_group_array(json_array(${columns.map((name) => `t."${name}"`).join(', ')})) AS text
-         FROM json_each(?) AS wanted CROSS JOIN ${table} AS t ON t.path = wanted.value`,
-        [JSON.stringify(missing)],
-      );
-      for (const cells of JSON.parse(found?.text ?? '[]') as Cells[]) loaded.set(cells[0], rowOf(cells));
+      await arrival();
+      const wanted = missing(paths);
+      if (wanted.length > 0) settle(wanted, await readRows(store, table, wanted));
     },
-    has: (path) => complete || changed.has(path) || loaded.has(path),
-    get: (path) => {
-      const row = changed.get(path);
-      if (row !== undefined || complete || changed.has(path)) return row;
-      const known = loaded.get(path);
-      if (known === undefined && !loaded.has(path))
-        throw new Error(`path was not loaded into the working set: ${path}`);
-      return known;
+    prefetch: (paths) => {
+      if (complete || coming) return;
+      const wanted = missing(paths);
+      coming = { paths: wanted, rows: readRows(store, table, wanted) };
+      coming.rows.catch(() => undefined);
     },
-    set: (row) => changed.set(row.path, row),
+    has: (path) => complete || entries.has(path),
+    get: (path) => (complete ? entries.get(path) : entryAt(path))?.row,
+    set: (row) => {
+      if (complete && !entries.has(row.path)) entries.set(row.path, { before: undefined, row });
+      else entryAt(row.path).row = row;
+    },
     remove: (path) => {
-      if (complete) changed.delete(path);
-      else changed.set(path, undefined);
+      if (complete) entries.delete(path);
+      else entryAt(path).row = undefined;
     },
-    beneath: (folder) => {
-      if (!complete || looked > rowsLookedAtMax) return undefined;
-      looked += changed.size;
+    beneath: async (folder) => {
+      if (looked > rowsLookedAtMax) return undefined;
+      looked += entries.size;
+      const known = complete ? [] : await readBeneath(store, table, folder, beneathMax);
+      if (known === undefined) return undefined;
+      for (const row of known) keep(row);
       const found: FileRow[] = [];
-      for (const row of changed.values()) if (row?.path.startsWith(folder)) found.push(row);
+      for (const { row } of entries.values()) if (row?.path.startsWith(folder)) found.push(row);
       return found;
     },
     flush: async () => {
+      await arrival();
       const totals: Totals = { files: 0, bytes: 0 };
-      const removals: string[] = [];
-      const write = createBulkWriter(store, upsert(table));
+      const changed: string[] = [];
+      for (const [path, { before, row }] of entries) if (row !== before) changed.push(path);
+      let written: Promise<void> = Promise.resolve();
       // In the order of the table, so that neighbouring rows are written together.
-      for (const path of [...changed.keys()].sort()) {
-        const row = changed.get(path);
-        const before = loaded.get(path);
-        totals.files += (row ? 1 : 0) - (before ? 1 : 0);
-        totals.bytes += (row?.size ?? 0) - (before?.size ?? 0);
-        const full = row && write.add(cellsOf(row));
-        if (full) await full;
-        if (!row && before) removals.push(path);
+      for (const paths of sortedLots(changed, rowsAtOnce)) {
+        const lot = await createLot(store, table, paths, complete);
+        for (const path of paths) {
+          const { before, row } = entryAt(path);
+          totals.files += (row ? 1 : 0) - (before ? 1 : 0);
+          totals.bytes += (row?.size ?? 0) - (before?.size ?? 0);
+          lot.add(path, before, row);
+        }
+        await written;
+        written = lot.write();
+        // What it throws is thrown where it is awaited.
+        written.catch(() => undefined);
       }
-      await write.end();
-      if (removals.length > 0) {
-        await store.run(`DELETE FROM ${table} WHERE path IN (SELECT value FROM json_each(?))`, [
-          JSON.stringify(removals),
-        ]);
-      }
-      if (changed.size > 0 && !store.defersDirty) {
-        await store.run('INSERT OR IGNORE INTO touched SELECT value FROM json_each(?)', [
-          JSON.stringify([...changed.keys()]),
-        ]);
-      }
-      loaded.clear();
+      await written;
+      entries.clear();
       complete = false;
-      changed.clear();
+      looked = 0;
       return totals;
     },
-    isFull,
+    // Some 600 bytes each, and half of that where the table has no row.
+    isFull: () => entries.size > (complete ? 2 * pathsMax : pathsMax),
   };
 };
 
-/** Rows in one statement: their JSON is a copy of them. */
-const rowsAtOnce = 10_000;
+/** One piece of JSON for all rows: an object a row through the driver takes several times as long. */
+const rowsIn = async (store: Store, from: string, parameters: readonly (string | number)[]): Promise<FileRow[]> => {
+  const cells = columns.map((name) => `t."${name}"`).join(', ');
+  const [found] = await store.all<{ text: string | null }>(
+    `SELECT group_concat(json_array(${cells})) AS text FROM ${from}`,
+    parameters,
+  );
+  return (JSON.parse(`[${found?.text ?? ''}]`) as Cells[]).map(rowOf);
+};
 
-/** Writes rows some thousand at a time; while the database takes one lot, the next is made ready. */
-const createBulkWriter = (store: Store, sql: string) => {
-  let lot: Cells[] = [];
-  let writing: Promise<unknown> = Promise.resolve();
-  const send = async (): Promise<void> => {
-    const text = JSON.stringify(lot);
-    lot = [];
-    await writing;
-    writing = store.run(sql, [text]);
-    // What it throws is thrown where it is awaited.
-    writing.catch(() => undefined);
-  };
+const readRows = async (store: Store, table: FileTable, paths: readonly string[]): Promise<FileRow[]> =>
+  paths.length === 0
+    ? []
+    : rowsIn(store, `json_each(?) AS wanted CROSS JOIN ${table} AS t ON t.path = wanted.value`, [
+        JSON.stringify(paths),
+      ]);
+
+/** Undefined where there are more than `most`. */
+const readBeneath = async (
+  store: Store,
+  table: FileTable,
+  folder: string,
+  most: number,
+): Promise<FileRow[] | undefined> => {
+  const range = `(SELECT * FROM ${table} WHERE path >= ? AND path < ? LIMIT ?) AS t`;
+  const rows = await rowsIn(store, range, [folder, endOfFolder(folder), most + 1]);
+  return rows.length > most ? undefined : rows;
+};
+
+const removePaths = async (store: Store, table: FileTable | 'dirty', paths: readonly string[]): Promise<void> => {
+  if (paths.length === 0) return;
+  await store.run(`DELETE FROM ${table} WHERE path IN (SELECT value FROM json_each(?))`, [JSON.stringify(paths)]);
+};
+
+/** Rows that are written together: their text is a copy of them. */
+const rowsAtOnce = 5_000;
+
+/**
+ * Changes of a table that are written together, into an empty table (`isNew`) or not. `dirty` is exact before, so only paths
+ * that change sides are written to it.
+ */
+const createLot = async (store: Store, table: FileTable, paths: readonly string[], isNew: boolean) => {
+  const read = store.defersDirty ? [] : await readRows(store, otherTable[table], paths);
+  const others = new Map(read.map((row) => [row.path, row]));
+  const differs = (row: FileRow | undefined, other: FileRow | undefined): boolean =>
+    table === 'file' ? isDirty(row, other) : isDirty(other, row);
+  const rows: string[] = [];
+  const gone: string[] = [];
+  const soiled: string[] = [];
+  const clean: string[] = [];
   return {
-    add: (cells: Cells): Promise<void> | undefined => {
-      lot.push(cells);
-      return lot.length < rowsAtOnce ? undefined : send();
+    add: (path: string, before: FileRow | undefined, row: FileRow | undefined): void => {
+      if (row) rows.push(textOf(row));
+      else gone.push(path);
+      if (store.defersDirty) return;
+      const other = others.get(path);
+      const was = differs(before, other);
+      if (was === differs(row, other)) return;
+      if (was) clean.push(path);
+      else soiled.push(JSON.stringify(path));
     },
-    end: async (): Promise<void> => {
-      if (lot.length > 0) await send();
-      await writing;
+    write: async (): Promise<void> => {
+      if (rows.length > 0) await store.insert({ into: table, columns, rows, replacing: !isNew });
+      await removePaths(store, table, gone);
+      if (soiled.length > 0) await store.insert({ into: 'dirty', columns: ['path'], rows: soiled, replacing: true });
+      await removePaths(store, 'dirty', clean);
     },
   };
 };

@@ -68,6 +68,7 @@ const execute = async (
       },
       signal: stopSignal(),
       print: (text) => process.stdout.write(text),
+      isPrinted: () => process.stdout.writableLength === 0,
       openWorkspace: async () => (await import('./data-folder/workspace.ts')).openWorkspace(config, command),
     };
     process.exitCode = await run(entry, context, words, flags);

@@ -54,20 +54,23 @@ export const evolve = (rows: Rows, event: Recorded<BucketEvent>): void => {
   }
 };
 
-/** Applies an event about a whole folder to the rows in memory; false where they are not all there. See tree.ts for the same in SQL. */
-export const evolveTree = (
-  rows: Pick<WorkingSet, 'beneath' | 'set' | 'remove'>,
+/** Applies an event about a whole folder to rows in memory; false where they are too many. See tree.ts for the same in SQL. */
+export const evolveTree = async (
+  rows: Pick<WorkingSet, 'beneath' | 'load' | 'set' | 'remove'>,
   event: Recorded<BucketEvent>,
-): boolean => {
-  const found = rows.beneath(event.path);
+): Promise<boolean> => {
+  const found = await rows.beneath(event.path);
   if (!found) return false;
   const { permissions, to, offset } = event;
   if (event.type === 'change_permission') {
     if (permissions !== undefined) for (const row of found) rows.set({ ...row, permissions, offset });
     return true;
   }
+  const moved =
+    to === undefined ? [] : found.map((row) => ({ ...row, path: to + row.path.slice(event.path.length), offset }));
+  // What they take the place of.
+  await rows.load(moved.map(({ path }) => path));
   for (const { path } of found) rows.remove(path);
-  if (to !== undefined)
-    for (const row of found) rows.set({ ...row, path: to + row.path.slice(event.path.length), offset });
+  for (const row of moved) rows.set(row);
   return true;
 };

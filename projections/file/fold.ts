@@ -3,7 +3,7 @@ import { compareEvents } from '../../events/order.ts';
 import type { FileRow } from '../rows.ts';
 import type { StoreWithLog } from '../store.ts';
 import { chmodTree, deleteTree, moveTree } from '../tree.ts';
-import { createWorkingSet, type Totals, type WorkingSet } from '../working-set.ts';
+import type { Totals, WorkingSet } from '../working-set.ts';
 import { evolve, evolveTree } from './evolve.ts';
 import { extend, type Frontier, isBeyond } from './frontier.ts';
 import { createNewest, extendHistory, type Newest, startHistory } from './history.ts';
@@ -22,13 +22,13 @@ export type FileFoldState = {
 /**
  * Folds one window of bucket events into the file table. The result depends on the events alone, never on where windows
  * begin and end: an event that comes after all that touched its paths is applied to the rows as they stand, any other one
- * through its lineage. Rows in `kept` stay in memory, unwritten, until the caller flushes them.
+ * through its lineage. Rows stay in memory, unwritten, until the caller flushes them.
  */
 export const foldBucketEvents = async (
   store: StoreWithLog,
   events: readonly Event[],
   state: FileFoldState,
-  kept?: WorkingSet,
+  rows: WorkingSet,
 ): Promise<Totals> => {
   const totals: Totals = { files: 0, bytes: 0 };
   const first = events[0];
@@ -43,7 +43,6 @@ export const foldBucketEvents = async (
     await startHistory(store, first.offset);
     state.keepsHistory = true;
   }
-  const rows = kept ?? createWorkingSet(store, 'file');
   const newest = createNewest(store);
   if (state.keepsHistory) {
     await extendHistory(store, first.offset, last.offset);
@@ -56,7 +55,7 @@ export const foldBucketEvents = async (
     const tree = isTreeEvent(event);
     if (tree && !beyond[at]) await foldLate(store, rows, event);
     else if (tree) {
-      if (!evolveTree(rows, event)) {
+      if (!(await evolveTree(rows, event))) {
         await flush();
         add(totals, await foldTree(store, event));
       }
@@ -69,7 +68,7 @@ export const foldBucketEvents = async (
     }
     if (state.keepsHistory) newest.note(event, beyond[at] === true);
   }
-  if (!kept || kept.isFull()) await flush();
+  if (rows.isFull()) await flush();
   if (state.keepsHistory) await newest.flush();
   return totals;
 };
@@ -88,16 +87,14 @@ const comesLate = (newest: Newest, event: Event): boolean => {
   return latest !== undefined && compareEvents(latest, event) > 0;
 };
 
-/** One bulk read for the point events up to the next one that changes a whole folder behind the working set's back. */
-const pathsUpToNextTree = (events: readonly Event[], from: number): string[] => {
-  const paths: string[] = [];
+/** What one bulk read takes: point events up to the next one that may change a whole folder behind the working set's back. */
+export function* pathsUpToNextTree(events: readonly Event[], from = 0): Generator<string> {
   for (let at = from; at < events.length; at++) {
     const event = events[at] as Event;
-    if (isTreeEvent(event)) break;
-    paths.push(...pathsOf(event));
+    if (isTreeEvent(event)) return;
+    yield* pathsOf(event);
   }
-  return paths;
-};
+}
 
 const foldTree = async (store: StoreWithLog, event: Event): Promise<Totals> => {
   if (event.type === 'delete') return deleteTree(store, 'file', event.path);

@@ -1,4 +1,4 @@
-import type { BucketEvent, Recorded } from '../../events/event.ts';
+import type { BucketEvent } from '../../events/event.ts';
 import { schemeOf, timeKey } from '../../events/order.ts';
 
 /**
@@ -7,8 +7,11 @@ import { schemeOf, timeKey } from '../../events/order.ts';
  */
 export type Frontier = Record<string, { version: string; time: string }>;
 
+/** What of an event tells where it belongs. */
+export type Placed = Pick<BucketEvent, 'time' | 'version'>;
+
 /** Whether the event comes after every event that the frontier has seen. */
-export const isBeyond = (frontier: Frontier, event: Recorded<BucketEvent>): boolean => {
+export const isBeyond = (frontier: Frontier, event: Placed): boolean => {
   const own = schemeOf(event.version);
   const time = timeKey(event.time);
   for (const scheme in frontier) {
@@ -21,7 +24,7 @@ export const isBeyond = (frontier: Frontier, event: Recorded<BucketEvent>): bool
 };
 
 /** Extends the frontier by an event. */
-export const extend = (frontier: Frontier, event: Recorded<BucketEvent>): void => {
+export const extend = (frontier: Frontier, event: Placed): void => {
   const scheme = schemeOf(event.version);
   const time = timeKey(event.time);
   const version = event.version ?? '';

@@ -19,7 +19,10 @@ export type Context = {
   readonly logger: Logger;
   /** Aborted by the first Ctrl-C: finish what is in hand, then stop. */
   readonly signal: AbortSignal;
-  readonly print: (text: string) => void;
+  /** Takes text, or its UTF-8 bytes, which must stay as they are unless `isPrinted` says that nobody needs them any more. */
+  readonly print: (text: string | Uint8Array) => void;
+  /** Whether all that was printed has been handed to the system. */
+  readonly isPrinted?: () => boolean;
   /** The log and its projections; within the daemon those that it has open. Throws FolderInUseError. */
   readonly openWorkspace: () => Promise<Workspace>;
 };

@@ -78,7 +78,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
       try {
         const path = join(folder, 'file.csv');
         const { rows } = await workspace.projector.database.reading((queries) =>
-          exportSnapshot([queries], path, { table: 'file', offset: workspace.projector.meta().checkpoint }),
+          exportSnapshot(queries, path, { table: 'file', offset: workspace.projector.meta().checkpoint }),
         );
         return `${rows} rows, ${(await stat(path)).size} bytes`;
       } finally {

@@ -6,36 +6,30 @@ import type { FileTable } from '../../projections/store.ts';
 import { ConfigError, exitCode } from '../errors.ts';
 import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
-import { exportSnapshot, type Readers, writeSnapshot } from '../snapshot/export.ts';
+import { exportSnapshot, writeSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Context } from './context.ts';
 import { openExistingLog } from './replay.ts';
 
-/**
- * Exports what the live projections hold, if that is the state at this offset. Two connections make the pages in turns; a
- * writer may commit between the beginnings of both, so each is asked where it stands.
- */
+/** Exports what the live projections hold, if that is the state at this offset. */
 const exportLive = async (
   path: string,
   { logId, offset }: { readonly logId: string; readonly offset: number },
-  export_: (...readers: Readers) => Promise<void>,
+  export_: (queries: Queries) => Promise<void>,
 ): Promise<boolean> => {
   if (!existsSync(path)) return false;
   const { openProjections } = await import('../status/projections.ts');
-  const opened = [await openProjections(path, logId), await openProjections(path, logId)];
-  const stands = async (queries: Queries): Promise<boolean> => (await readMeta(queries))?.checkpoint === offset;
+  const projections = await openProjections(path, logId);
   try {
-    const [one, two] = opened.map((projections) => projections?.database);
-    if (!one || !two) return false;
-    return await one.reading((first) =>
-      two.reading(async (second) => {
-        if (!(await stands(first)) || !(await stands(second))) return false;
-        await export_(first, second);
+    return (
+      (await projections?.database.reading(async (queries) => {
+        if ((await readMeta(queries))?.checkpoint !== offset) return false;
+        await export_(queries);
         return true;
-      }),
+      })) ?? false
     );
   } finally {
-    for (const projections of opened) await projections?.database.close();
+    await projections?.database.close();
   }
 };
 
@@ -61,12 +55,12 @@ export const runSnapshot = async (
     const last = await log.last();
     const offset = flags.at === undefined ? last : Number(flags.at);
     if (offset > last) throw new ConfigError(`--at ${offset}: the log ends at offset ${last}`);
-    const export_ = async (...readers: Readers): Promise<void> => {
+    const export_ = async (queries: Queries): Promise<void> => {
       const options = { table, offset };
       const out = flags.out ?? '-';
-      if (out === '-') await writeSnapshot(readers, options, async (records) => context.print(records.toString()));
+      if (out === '-') await writeSnapshot(queries, options, async (records) => context.print(records));
       else {
-        const manifest = await exportSnapshot(readers, resolve(out), options);
+        const manifest = await exportSnapshot(queries, resolve(out), options);
         context.logger.info({ ...manifest, out }, 'snapshot exported');
       }
     };

@@ -60,7 +60,7 @@ export const initialSync = async (
     });
     const { checkpoint } = workspace.projector.meta();
     await workspace.projector.database.reading((queries) =>
-      exportSnapshot([queries], join(config.paths.data, 'snapshot.csv'), { table: 'file', offset: checkpoint }),
+      exportSnapshot(queries, join(config.paths.data, 'snapshot.csv'), { table: 'file', offset: checkpoint }),
     );
     return { complete: scanned.complete, cycle };
   } finally {

@@ -37,8 +37,8 @@ export const planCycle = async (
   const newPath = join(places.folder, 'new.csv');
   await prepareWaiting(database);
   const { facts, ...rest } = await database.reading(async (queries) => {
-    await exportSnapshot([queries], oldPath, { table: 'mirror', offset, ...only });
-    await exportSnapshot([queries], newPath, { table: 'file', offset, ...only });
+    await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
+    await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
     const due = options.retryUnreadable ? all : await dueNow(queries, all, options);

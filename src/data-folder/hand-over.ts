@@ -90,7 +90,7 @@ export const handOver = async (
 
 export type Carry = (
   handed: Handed,
-  io: { readonly signal: AbortSignal; readonly print: (text: string) => void },
+  io: { readonly signal: AbortSignal; readonly print: (text: string | Uint8Array) => void },
 ) => Promise<Ended>;
 
 /**

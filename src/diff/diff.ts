@@ -1,53 +1,89 @@
-import { isUtf8 } from 'node:buffer';
-import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
-import { comparePaths } from '../plan/paths.ts';
-import { pathOf, rowOf } from '../snapshot/csv.ts';
-import { openRecords, type Records, sharedRecords } from './records.ts';
+import { pathOf } from '../snapshot/csv.ts';
+import {
+  compareToPath,
+  createEntry,
+  type Entry,
+  readEntry,
+  rowOfEntry,
+  sameContentOf,
+  sameFile,
+  samePermissionsOf,
+} from './entry.ts';
+import { openRecords, type Records } from './records.ts';
+import { sharedRecords } from './shared.ts';
 
 /** Counts of one diff, by path. */
 export type DiffSummary = { added: number; removed: number; changed: number };
 
-/** Whether a row that is on both sides needs an operation, or may be one end of a rename. */
-const differs = (have: FileRow, want: FileRow): boolean =>
-  have.file_id !== want.file_id || !sameContent(have, want) || !samePermissions(have, want);
+/** Takes both records of a path, or the one there is. They are valid for the time of the call. */
+export type OnPair = (have: Entry | null, want: Entry | null) => void;
 
-/** A side of the merge: the file, and its current record once it had to be parsed. */
-type Side = { readonly records: Records; row: FileRow | undefined; length: number; previous: string | undefined };
+const [comma, quote] = [0x2c, 0x22] as const;
+
+/** Far more than any record takes. */
+const recordBytesMax = 64 * 1024;
+
+/** A side of the merge. `isRead`: the entry is the current record. `previous` holds the path before it: where from and to. */
+type Side = {
+  readonly records: Records;
+  readonly entry: Entry;
+  isRead: boolean;
+  previous: Buffer | undefined;
+  previousFrom: number;
+  previousTo: number;
+};
+
+const openSide = (path: string): Side => ({
+  records: openRecords(path),
+  entry: createEntry(),
+  isRead: false,
+  previous: undefined,
+  previousFrom: 0,
+  previousTo: 0,
+});
+
+/** Whether a path that is on both sides needs an operation, or may be one end of a rename. */
+const differs = (have: Entry, want: Entry): boolean =>
+  !sameFile(have, want) || !sameContentOf(have, want) || !samePermissionsOf(have, want);
+
+/** As `mergeSnapshots`, with rows. */
+export const diffSnapshots = (oldPath: string, newPath: string, onChange: (change: Change) => void): DiffSummary => {
+  const summary: DiffSummary = { added: 0, removed: 0, changed: 0 };
+  mergeSnapshots(oldPath, newPath, (have, want) => {
+    const change = changeOf(have, want);
+    summary[!change.have ? 'added' : !change.want ? 'removed' : 'changed'] += 1;
+    onChange(change);
+  });
+  return summary;
+};
+
+export const changeOf = (have: Entry | null, want: Entry | null): Change => {
+  const path = rowOfEntry((have ?? want) as Entry).path;
+  return { path, have: have && rowOfEntry(have), want: want && rowOfEntry(want) } as Change;
+};
 
 /**
  * Merges two sorted snapshots and reports every path that differs, in path order. Bytes are compared first; only records
- * that differ are parsed. Memory is two windows, whatever the files' size. Throws FatalError, with file and line, for a
+ * that differ are looked at. Memory is two windows, whatever the files' size. Throws FatalError, with file and line, for a
  * file that is no snapshot, is torn, or is not sorted, and for a record that differs and is none.
  */
-export const diffSnapshots = (oldPath: string, newPath: string, onChange: (change: Change) => void): DiffSummary => {
-  const summary: DiffSummary = { added: 0, removed: 0, changed: 0 };
-  const a: Side = { records: openRecords(oldPath), row: undefined, length: 0, previous: undefined };
-  const b: Side = { records: openRecords(newPath), row: undefined, length: 0, previous: undefined };
+export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair): void => {
+  const a = openSide(oldPath);
+  const b = openSide(newPath);
   try {
     for (;;) {
-      if (!a.row && !b.row) skipShared(a, b);
+      if (!a.isRead && !b.isRead) skipShared(a, b);
       const have = current(a);
       const want = current(b);
-      if (!have && !want) return summary;
-      const order = !have ? 1 : !want ? -1 : comparePaths(have.path, want.path);
-      if (order < 0 && have) {
-        summary.removed += 1;
-        onChange({ path: have.path, have, want: null });
-        advance(a);
-      } else if (order > 0 && want) {
-        summary.added += 1;
-        onChange({ path: want.path, have: null, want });
-        advance(b);
-      } else if (have && want) {
-        if (differs(have, want)) {
-          summary.changed += 1;
-          onChange({ path: have.path, have, want });
-        }
-        advance(a);
-        advance(b);
-      }
+      if (!have && !want) return;
+      const order = !have ? 1 : !want ? -1 : compareToPath(have.path, have.pathFrom, have.pathTo, want);
+      if (order < 0) onPair(have, null);
+      else if (order > 0) onPair(null, want);
+      else if (have && want && differs(have, want)) onPair(have, want);
+      if (order <= 0) advance(a);
+      if (order >= 0) advance(b);
     }
   } finally {
     a.records.close();
@@ -57,42 +93,66 @@ export const diffSnapshots = (oldPath: string, newPath: string, onChange: (chang
 
 const skipShared = (a: Side, b: Side): void => {
   for (;;) {
-    a.records.fill();
-    b.records.fill();
+    fill(a);
+    fill(b);
     const shared = sharedRecords(a.records, b.records);
     if (!shared) return;
-    const { window, start } = a.records;
     // The next record of either side must come after the last one that both share.
-    const last = window.toString('utf8', start + shared.last, start + shared.length - 1);
-    a.previous = pathOf(last);
-    b.previous = a.previous;
+    notePath(a, a.records.start + shared.last, a.records.start + shared.length - 1);
+    notePath(b, b.records.start + shared.last, b.records.start + shared.length - 1);
     a.records.skip(shared.length);
     b.records.skip(shared.length);
   }
 };
 
-const current = (side: Side): FileRow | undefined => {
-  if (side.row) return side.row;
+/** Reads on. What is in the window moves, and so the path before is copied. */
+const fill = (side: Side): void => {
   const { records } = side;
-  side.length = records.length();
-  if (side.length === 0) return undefined;
-  const end = records.start + side.length - 1;
-  const text = records.window.toString('utf8', records.start, end);
-  // What is no UTF-8 is read as U+FFFD, which may also stand there by right.
-  if (text.includes('\ufffd') && !isUtf8(records.window.subarray(records.start, end)))
-    throw new FatalError(`${records.place()}: the record is not valid UTF-8`);
-  side.row = rowOf(text, records.place);
-  const { path } = side.row;
-  if (side.previous !== undefined && comparePaths(side.previous, path) >= 0) {
+  if (!records.isLow()) return;
+  if (side.previous === records.window) {
+    side.previous = Buffer.from(records.window.subarray(side.previousFrom, side.previousTo));
+    side.previousTo -= side.previousFrom;
+    side.previousFrom = 0;
+  }
+  records.fill();
+};
+
+/** Notes the path of a record that both sides share, and that nobody parses. */
+const notePath = (side: Side, from: number, to: number): void => {
+  const { window } = side.records;
+  side.previous = window;
+  side.previousFrom = from;
+  side.previousTo = from;
+  if (window[from] === quote) {
+    side.previous = Buffer.from(pathOf(window.toString('utf8', from, to)));
+    side.previousFrom = 0;
+    side.previousTo = side.previous.length;
+  } else while (side.previousTo < to && window[side.previousTo] !== comma) side.previousTo += 1;
+};
+
+/** The current record; null at the end of the file. */
+const current = (side: Side): Entry | null => {
+  const { records, entry } = side;
+  if (side.isRead) return entry;
+  if (records.end - records.start < recordBytesMax) fill(side);
+  if (records.start === records.end) return null;
+  if (!readEntry(entry, records.window, records.start, records.end, records.place))
+    throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
+  const { previous, previousFrom, previousTo } = side;
+  if (previous !== undefined && compareToPath(previous, previousFrom, previousTo, entry) >= 0) {
+    const [path, before] = [rowOfEntry(entry).path, previous.toString('utf8', previousFrom, previousTo)];
     throw new FatalError(
-      `${records.place()}: ${JSON.stringify(path)} stands after ${JSON.stringify(side.previous)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
+      `${records.place()}: ${JSON.stringify(path)} stands after ${JSON.stringify(before)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
     );
   }
-  side.previous = path;
-  return side.row;
+  side.previous = entry.path;
+  side.previousFrom = entry.pathFrom;
+  side.previousTo = entry.pathTo;
+  side.isRead = true;
+  return entry;
 };
 
 const advance = (side: Side): void => {
-  side.records.skip(side.length);
-  side.row = undefined;
+  side.records.skip(side.entry.length);
+  side.isRead = false;
 };

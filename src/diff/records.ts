@@ -5,7 +5,6 @@ import { header } from '../snapshot/csv.ts';
 const quote = 0x22;
 const newline = 0x0a;
 const windowBytes = 1024 * 1024;
-const recordBytesMax = 64 * 1024;
 
 /**
  * A snapshot file as a window of bytes that slides along: the current record begins at `start`, what was read ends at
@@ -13,16 +12,18 @@ const recordBytesMax = 64 * 1024;
  * more than the comparison.
  */
 export type Records = {
-  readonly name: string;
   readonly window: Buffer;
+  /** The window's bytes, for reading several at once. */
+  readonly view: DataView;
   readonly start: number;
   readonly end: number;
-  /** Reads on, when less than half of the window is left; false at the end of the file. */
-  fill(): boolean;
+  /** Whether `fill` would read on, and so move what is in the window: less than half of it is left, and the file goes on. */
+  isLow(): boolean;
+  fill(): void;
   /** Moves on by whole records that make up `length` bytes. */
   skip(length: number): void;
-  /** Length of the current record with its LF; 0 at the end of the file. */
-  length(): number;
+  /** Where the next quote is from the current record on; infinite where there is none in the window. */
+  nextQuote(): number;
   /** File and line of the current record, for a message. */
   place(): string;
   close(): void;
@@ -58,14 +59,17 @@ export const openRecords = (path: string): Records => {
   let ended = false;
   /** Bytes of the file before the window. */
   let before = 0;
+  /** What `nextQuote` found, while it lies ahead: each byte is searched once. */
+  let quoteAt = -1;
   const records = {
-    name: path,
     window,
+    view: new DataView(window.buffer, window.byteOffset, window.length),
     start: 0,
     end: 0,
-    fill: (): boolean => {
-      if (ended) return false;
-      if (records.end - records.start >= windowBytes) return true;
+    isLow: (): boolean => !ended && records.end - records.start < windowBytes,
+    fill: (): void => {
+      if (!records.isLow()) return;
+      quoteAt = -1;
       window.copyWithin(0, records.start, records.end);
       before += records.start;
       records.end -= records.start;
@@ -75,23 +79,16 @@ export const openRecords = (path: string): Records => {
         if (read === 0) ended = true;
         records.end += read;
       }
-      return !ended;
     },
     skip: (length: number): void => {
       records.start += length;
     },
-    length: (): number => {
-      if (records.end - records.start < recordBytesMax) records.fill();
-      const { start, end } = records;
-      if (start === end) return 0;
-      for (let from = start, quotes = false; ; ) {
-        const line = window.indexOf(newline, from);
-        if (line === -1 || line >= end)
-          throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
-        for (let at = from; at < line; at++) if (window[at] === quote) quotes = !quotes;
-        if (!quotes) return line + 1 - start;
-        from = line + 1;
+    nextQuote: (): number => {
+      if (quoteAt < records.start) {
+        const found = window.indexOf(quote, records.start);
+        quoteAt = found === -1 || found >= records.end ? Number.POSITIVE_INFINITY : found;
       }
+      return quoteAt;
     },
     place: (): string => {
       const line = lineAt(descriptor, before + records.start);
@@ -123,48 +120,4 @@ export const openRecords = (path: string): Records => {
   }
   records.start = first + 1;
   return records;
-};
-
-/** What two windows share from their start: whole records, `length` bytes of them, the last one from `last` on. */
-export type Shared = { readonly length: number; readonly last: number };
-
-/**
- * Compares two windows. Blocks double in size, so that a nearby difference is found cheaply and a long run costs what `cmp`
- * costs. Undefined when not even one record is the same.
- */
-export const sharedRecords = (a: Records, b: Records): Shared | undefined => {
-  const most = Math.min(a.end - a.start, b.end - b.start);
-  let equal = 0;
-  let block = 256;
-  while (equal < most) {
-    const next = Math.min(most, equal + block);
-    const same = a.window.compare(b.window, b.start + equal, b.start + next, a.start + equal, a.start + next) === 0;
-    if (!same) {
-      if (block <= 256) break;
-      block = 256;
-      continue;
-    }
-    equal = next;
-    block *= 2;
-  }
-  const shared = a.window.subarray(a.start, a.start + equal);
-  const length = shared.lastIndexOf(newline) + 1;
-  if (length === 0) return undefined;
-  if (shared.includes(quote)) return lastRecordOf(shared, length);
-  return { length, last: length === 1 ? 0 : shared.lastIndexOf(newline, length - 2) + 1 };
-};
-
-/** The last whole record before `cut`, where quoted fields may hold line ends. */
-const lastRecordOf = (bytes: Buffer, cut: number): Shared | undefined => {
-  let quotes = false;
-  let last = 0;
-  let length = 0;
-  for (let at = 0; at < cut; at++) {
-    if (bytes[at] === quote) quotes = !quotes;
-    else if (bytes[at] === newline && !quotes) {
-      last = length;
-      length = at + 1;
-    }
-  }
-  return length === 0 ? undefined : { length, last };
 };

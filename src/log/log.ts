@@ -1,5 +1,4 @@
 import type { LogEvent, Recorded } from '../../events/event.ts';
-import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumnList, eventColumns } from './columns.ts';
@@ -54,19 +53,6 @@ const samePayload = (event: LogEvent, row: EventRow): boolean => {
   const ours = payloadOf(event);
   return payloadOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
 };
-
-/** Inserts the columns at these places of each row of a JSON text. */
-const insertColumns = (places: readonly number[]): string => `
-INSERT INTO event (${places.map((place) => `"${eventColumns[place]}"`).join(', ')})
-SELECT ${places.map((place) => `json_extract(value, '$[${place}]')`).join(', ')} FROM json_each(?)`;
-
-const allColumns = eventColumns.map((_, place) => place);
-const insertRows = insertColumns(allColumns);
-/** Each column costs a search of its row's JSON, and bucket events have none of these. */
-const outcomeColumns: readonly string[] = ['operation', 'file_id', 'file_offset'];
-const insertBucketRows = insertColumns(
-  allColumns.filter((place) => !outcomeColumns.includes(eventColumns[place] as string)),
-);
 
 const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {
   const rows = await database.all<EventRow>(
@@ -171,13 +157,9 @@ const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Prom
     offset += 1;
     const text = textOf(offset, payloadOf(event));
     checksum = chainText(checksum, text);
-    return `${text.slice(0, -1)},${checksum}]`;
+    return `${text.slice(1, -1)},${checksum}`;
   });
-  const statement = events.some(({ type }) => type === 'outcome') ? insertRows : insertBucketRows;
-  const inserted = await queries.run(statement, [`[${rows.join(',')}]`]);
-  if (inserted !== events.length) {
-    throw new FatalError(`the log took ${inserted} of ${events.length} events: the batch is rolled back`);
-  }
+  await queries.insert({ into: 'event', columns: eventColumns, rows });
   const first = offset - events.length + 1;
   return events.map((event, index) => ({ ...event, offset: first + index }));
 };

@@ -55,6 +55,9 @@ export const payloadOf = (event: LogEvent): Cell[] => {
  */
 export const chainText = (previous: number, rows: string): number => crc32(`${rows},`, previous);
 
+/** The same of the rows' bytes. */
+export const chainBytes = (previous: number, rows: Buffer): number => crc32(',', crc32(rows, previous));
+
 /** A row's text as the chain covers it: everything but the checksum itself. */
 export const textOf = (offset: number, payload: readonly Cell[]): string => JSON.stringify([offset, ...payload]);
 

@@ -1,11 +1,11 @@
 import type { Recorded } from '../../events/event.ts';
 import type { Queries } from '../storage/database.ts';
 import { eventColumns } from './columns.ts';
-import { chainText, type EventCells, eventOfCells } from './rows.ts';
+import { chainBytes, type EventCells, eventOfCells } from './rows.ts';
 
-/** Consecutive events as one piece of JSON, with their checksum as it was stored and as the text gives it now. */
+/** Consecutive events as one array in JSON, with their checksum as it was stored and as the text gives it now. */
 export type Window = {
-  readonly text: string;
+  readonly json: Buffer;
   /** Offset of the last event; where the window is empty, the offset before it. */
   readonly last: number;
   /** Checksum of the last event as it was appended. */
@@ -27,16 +27,17 @@ const cells = eventColumns
  * four times as long; and the checksum chain runs over the rows' JSON, so the same text checks it at next to no cost.
  */
 export const readWindow = async (queries: Pick<Queries, 'get'>, after: Place, to: number): Promise<Window> => {
-  const row = await queries.get<{ text: string; rows: number; last: number | null; checksum: number }>(
-    `SELECT json_group_array(json_array(${cells})) AS text, count(*) AS rows, max("offset") AS last, checksum
+  const row = await queries.get<{ json: Buffer; rows: number; last: number | null; checksum: number }>(
+    `SELECT CAST('[' || group_concat(json_array(${cells})) || ']' AS BLOB) AS json, count(*) AS rows, max("offset") AS last, checksum
      FROM event WHERE "offset" > ? AND "offset" <= ?`,
     [after.offset, to],
   );
   if (!row || row.last === null)
-    return { text: '[]', last: after.offset, stored: after.checksum, computed: after.checksum };
+    return { json: Buffer.from('[]'), last: after.offset, stored: after.checksum, computed: after.checksum };
   const whole = row.rows === row.last - after.offset;
-  const computed = whole ? chainText(after.checksum, row.text.slice(1, -1)) : Number.NaN;
-  return { text: row.text, last: row.last, stored: row.checksum, computed };
+  const computed = whole ? chainBytes(after.checksum, row.json.subarray(1, -1)) : Number.NaN;
+  return { json: row.json, last: row.last, stored: row.checksum, computed };
 };
 
-export const eventsIn = ({ text }: Window): Recorded[] => (JSON.parse(text) as EventCells[]).map(eventOfCells);
+export const eventsIn = ({ json }: Window): Recorded[] =>
+  (JSON.parse(json.toString()) as EventCells[]).map(eventOfCells);

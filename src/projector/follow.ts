@@ -1,8 +1,8 @@
 import { backoffMs } from '../sources/backoff.ts';
 import type { Projector } from './projector.ts';
 
-/** Events that projections may be behind while the log grows: two windows of a fold. */
-const behindMax = 20_000;
+/** Events by which the log may be ahead of the views before the intake waits: two transactions of a fold. */
+const behindMax = 100_000;
 const retryMsMax = 30_000;
 
 /**

@@ -1,4 +1,4 @@
-import type { LogEvent, OperationKind } from '../../events/event.ts';
+import type { LogEvent, OperationKind, OutcomeEvent } from '../../events/event.ts';
 import type { FileFoldState } from '../../projections/file/fold.ts';
 import { projectionsVersion } from '../../projections/schema.ts';
 import type { Queries } from '../storage/database.ts';
@@ -62,9 +62,18 @@ export const writeMeta = (queries: Pick<Queries, 'run'>, meta: ProjectionMeta): 
 export const countEvents = (stats: Stats, events: readonly LogEvent[]): void => {
   for (const event of events) {
     stats.events[event.type] = (stats.events[event.type] ?? 0) + 1;
-    if (event.type === 'outcome') {
-      stats.operations[event.operation] = (stats.operations[event.operation] ?? 0) + 1;
-      stats.lastOutcomeAt = event.time;
-    } else stats.lastEventAt = event.time;
+    if (event.type !== 'outcome') stats.lastEventAt = event.time;
+  }
+  countOutcomes(
+    stats,
+    events.filter((event) => event.type === 'outcome'),
+  );
+};
+
+/** Counts what outcomes were of. */
+export const countOutcomes = (stats: Stats, outcomes: readonly OutcomeEvent[]): void => {
+  for (const { operation, time } of outcomes) {
+    stats.operations[operation] = (stats.operations[operation] ?? 0) + 1;
+    stats.lastOutcomeAt = time;
   }
 };

@@ -2,22 +2,37 @@ import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import type { BucketEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
-import { foldBucketEvents } from '../../projections/file/fold.ts';
+import { foldBucketEvents, pathsUpToNextTree } from '../../projections/file/fold.ts';
 import { foldOutcomes } from '../../projections/mirror.ts';
 import { projectionsSchema } from '../../projections/schema.ts';
-import type { Store, StoreWithLog } from '../../projections/store.ts';
-import { createWorkingSet, type Totals, type WorkingSet } from '../../projections/working-set.ts';
+import type { StoreWithLog } from '../../projections/store.ts';
+import {
+  createWorkingSet,
+  type Totals,
+  type WorkingSet,
+  type WorkingSetOptions,
+} from '../../projections/working-set.ts';
 import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { insist } from '../log/check-log.ts';
 import { eventColumnList } from '../log/columns.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
-import { eventsIn, type Place, readWindow, type Window } from '../log/window.ts';
+import { eventsIn, type Window } from '../log/window.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
+import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
 import { countEvents, emptyMeta, type ProjectionMeta, readMeta, writeMeta } from './meta.ts';
+import { type Reader, readOn } from './read-on.ts';
 
-/** Events folded in one transaction. Larger windows fold faster, and hold more rows in memory. */
-const windowSizes = { live: 10_000, rebuilding: 5_000 } as const;
+/** Events that are read at once: their JSON and their objects are in memory together. */
+const windowEventsDefault = 5_000;
+
+/** Events folded in one transaction, where so many wait. More of them write a page fewer times, and hold more rows in memory. */
+const groupEvents = 50_000;
+
+/** Page cache: of paths that come in no order, and of rows that are written in theirs. */
+const cacheKib = 65_536;
+const orderlyCacheKib = 8_192;
+/** The log is read once, from the beginning on. */
+const logCacheKib = 2_048;
 
 export type Projector = {
   readonly database: Database;
@@ -27,8 +42,15 @@ export type Projector = {
    * Folds the log up to `to` (default: its end) and resolves with the checkpoint. Rows and checkpoint commit together, so
    * a crash leaves an earlier state of the same views, and the next call goes on from there.
    */
-  catchUp(options?: { to?: number; onProgress?: (checkpoint: number) => void; signal?: AbortSignal }): Promise<number>;
+  catchUp(options?: Progress & { to?: number }): Promise<number>;
   close(): Promise<void>;
+};
+
+type Progress = {
+  /** Told of each window that is folded, committed or not. */
+  readonly onProgress?: (checkpoint: number) => void;
+  /** Aborted: what is folded is committed, the rest is left. */
+  readonly signal?: AbortSignal;
 };
 
 export type ProjectorOptions = {
@@ -38,6 +60,8 @@ export type ProjectorOptions = {
   /** The file is worth nothing before it is finished: nothing is synced, and `dirty` is made at the end of a long fold. */
   readonly rebuilding?: boolean;
   readonly windowEvents?: number;
+  /** What of the views is held in memory. */
+  readonly rows?: Pick<WorkingSetOptions, 'beneathMax' | 'pathsMax'> & BulkLimits;
 };
 
 const removeDatabase = async (path: string): Promise<void> => {
@@ -46,7 +70,7 @@ const removeDatabase = async (path: string): Promise<void> => {
 
 /** Opens the projections for their one writer. Views of another version, or of another log, are dropped and built anew. */
 export const openProjector = async (options: ProjectorOptions): Promise<Projector> => {
-  const log = await openDatabase({ path: options.logPath, mode: 'read' });
+  const log = await openDatabase({ path: options.logPath, mode: 'read', cacheKib: logCacheKib });
   let database = await openFor(options);
   await insistOnProjections(database);
   let meta = await readMeta(database);
@@ -61,9 +85,7 @@ export const openProjector = async (options: ProjectorOptions): Promise<Projecto
   await database.exec(projectionsSchema);
   const current = meta ?? emptyMeta(options.logId);
   if (!meta) await writeMeta(database, current);
-  const rebuilding = options.rebuilding === true;
-  const windowEvents = options.windowEvents ?? (rebuilding ? windowSizes.rebuilding : windowSizes.live);
-  return projecting(database, log, current, { rebuilding, windowEvents });
+  return projecting(database, log, current, options);
 };
 
 const openFor = async (options: ProjectorOptions): Promise<Database> => {
@@ -73,7 +95,7 @@ const openFor = async (options: ProjectorOptions): Promise<Database> => {
       mode: 'write',
       synchronous: options.rebuilding ? 'OFF' : 'NORMAL',
       journal: options.rebuilding ? 'OFF' : 'WAL',
-      cacheKib: 65_536,
+      cacheKib: options.rebuilding ? orderlyCacheKib : cacheKib,
       attach: { log: options.logPath },
     });
   try {
@@ -107,6 +129,7 @@ const lastOffset = async (queries: Queries): Promise<number> =>
 const storeOf = (queries: Queries): StoreWithLog => ({
   all: queries.all,
   run: queries.run,
+  insert: queries.insert,
   eventsAt: async (offsets) => {
     const rows = await queries.all<EventRow>(
       `SELECT ${eventColumnList} FROM log.event WHERE "offset" IN (SELECT value FROM json_each(?))`,
@@ -116,80 +139,100 @@ const storeOf = (queries: Queries): StoreWithLog => ({
   },
 });
 
-/** The next events to fold. Its events are read and parsed while the window before is written. */
-type Next = { readonly window: Window; readonly events: readonly Recorded[] };
+/** The events of a window. */
+type Events = {
+  readonly last: number;
+  readonly events: readonly Recorded[];
+  readonly facts: readonly Recorded<BucketEvent>[];
+  readonly outcomes: readonly Recorded<OutcomeEvent>[];
+};
+
+const eventsOf = (window: Window): Events => {
+  const events = eventsIn(window);
+  return {
+    last: window.last,
+    events,
+    facts: events.filter((event) => event.type !== 'outcome') as Recorded<BucketEvent>[],
+    outcomes: events.filter((event) => event.type === 'outcome') as Recorded<OutcomeEvent>[],
+  };
+};
 
 const projecting = (
   database: Database,
   log: Database,
   initial: ProjectionMeta,
-  { rebuilding, windowEvents }: { rebuilding: boolean; windowEvents: number },
+  { rebuilding = false, windowEvents = windowEventsDefault, rows: limits }: ProjectorOptions,
 ): Projector => {
   let committed = initial;
 
-  /** A rebuild needs no transactions: before it is finished its file is worth nothing. */
-  const within = <T>(kept: Kept | undefined, work: (queries: Queries) => Promise<T>): Promise<T> =>
-    kept ? work(database) : database.transaction(work);
-
-  const foldWindow = async ({ window, events }: Next, kept?: Kept): Promise<void> => {
-    failpoint('fold.before');
-    committed = await within(kept, async (queries) => {
-      const meta = structuredClone(committed);
-      const store: StoreWithLog = { ...storeOf(queries), defersDirty: kept !== undefined };
-      const outcomes = events.filter((event) => event.type === 'outcome') as Recorded<OutcomeEvent>[];
-      const facts = events.filter((event) => event.type !== 'outcome') as Recorded<BucketEvent>[];
-      const files = await foldBucketEvents(store, facts, meta.fileFold, kept?.file);
-      const mirror = await foldOutcomes(store, outcomes, kept?.mirror);
-      await refreshDirty(store);
-      addTotals(meta, files, mirror);
-      countEvents(meta.stats, events);
-      meta.checkpoint = window.last;
-      await writeMeta(queries, meta);
-      failpoint('fold.written');
-      return meta;
-    });
-    failpoint('fold.committed');
+  const foldWindow = async (window: Events, meta: ProjectionMeta, { store, file, mirror }: Rows): Promise<void> => {
+    const files = await foldBucketEvents(store, window.facts, meta.fileFold, file);
+    addTotals(meta, files, await foldOutcomes(store, window.outcomes, mirror));
+    countEvents(meta.stats, window.events);
+    meta.checkpoint = window.last;
   };
 
-  /** What a rebuild kept in memory, and what it put off, is written at its end. */
-  const finish = async (kept: Kept): Promise<void> => {
+  /**
+   * Folds windows from `first` on, as many as go together, and commits them; in bulk these are all, without a transaction.
+   * Resolves with the first window that is left.
+   */
+  const foldGroup = async (first: Window, reader: Reader, bulk: boolean, of: Progress): Promise<Window | undefined> => {
+    let left: Window | undefined;
+    failpoint('fold.before');
+    const fold = async (queries: Queries): Promise<ProjectionMeta> => {
+      const meta = structuredClone(committed);
+      const end = bulk ? Number.POSITIVE_INFINITY : meta.checkpoint + groupEvents;
+      const rows = rowsOf({ ...storeOf(queries), defersDirty: bulk }, { ...limits, empty: meta.checkpoint === 0 });
+      for (let now: Events | undefined = eventsOf(first), next: Events | undefined; now; now = next) {
+        left = await reader.next();
+        next = left && left.last <= end && !of.signal?.aborted ? eventsOf(left) : undefined;
+        // What the next window needs is read while this one is folded.
+        await rows.file.load(pathsUpToNextTree(now.facts));
+        if (next) rows.file.prefetch(pathsUpToNextTree(next.facts));
+        await foldWindow(now, meta, rows);
+        of.onProgress?.(meta.checkpoint);
+      }
+      addTotals(meta, await rows.file.flush(), await rows.mirror.flush());
+      if (!bulk) await finish(rows.store, queries, meta, refreshDirty);
+      return meta;
+    };
+    committed = await (bulk ? fold(database) : database.transaction(fold));
+    failpoint('fold.committed');
+    return left;
+  };
+
+  /** Folds the beginning of the log, for as long as its events come in order, into empty tables: see bulk-fold.ts. */
+  const foldBeginning = async (reader: Reader, of: Progress): Promise<void> => {
     const meta = structuredClone(committed);
-    addTotals(meta, await kept.file.flush(), await kept.mirror.flush());
-    await rebuildDirty(storeOf(database));
-    await writeMeta(database, meta);
+    const store = { ...storeOf(database), defersDirty: true };
+    const bulk = createBulkFold(limits);
+    const mirror = createWorkingSet(store, 'mirror', { ...limits, empty: true });
+    for (let window = await reader.next(); window; ) {
+      const { outcomes, isWhole } = bulk.fold(window.json, meta);
+      addTotals(meta, noTotals, await foldOutcomes(store, outcomes, mirror));
+      of.onProgress?.(meta.checkpoint);
+      window = isWhole && !of.signal?.aborted ? await reader.next() : undefined;
+    }
+    addTotals(meta, await bulk.write(store), await mirror.flush());
     committed = meta;
   };
 
-  const readNext = async (after: Place, end: number): Promise<Next | undefined> => {
-    if (after.offset >= end) return undefined;
-    const through = Math.min(end, after.offset + windowEvents);
-    const window = await readWindow(log, after, through);
-    // A damaged event is never folded.
-    if (window.computed !== window.stored || window.last !== through) await insist(log, after.offset + 1, through);
-    return { window, events: eventsIn(window) };
-  };
-
-  const foldTo = async ({ to, onProgress, signal }: Parameters<Projector['catchUp']>[0] = {}): Promise<number> => {
+  /** Where the log cannot be read on, throws after the commit of what stands before. */
+  const foldTo = async ({ to, ...of }: Progress & { to?: number } = {}): Promise<number> => {
     const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, await lastOffset(log));
     if (committed.checkpoint >= end) return committed.checkpoint;
-    const kept =
-      rebuilding && end - committed.checkpoint > windowEvents ? keptRows(committed.checkpoint === 0) : undefined;
-    let next = readNext(await placeAt(log, committed.checkpoint), end);
-    for (let now = await next; now && !signal?.aborted; now = await next) {
-      next = readNext({ offset: now.window.last, checksum: now.window.stored }, end);
-      // What it throws is thrown where it is awaited, after the fold in hand.
-      next.catch(() => undefined);
-      await foldWindow(now, kept);
-      onProgress?.(committed.checkpoint);
+    const bulk = rebuilding && end - committed.checkpoint > windowEvents;
+    let reader = await readOn(log, committed.checkpoint, end, windowEvents);
+    if (bulk && committed.checkpoint === 0) {
+      await foldBeginning(reader, of);
+      if (reader.error === undefined) reader = await readOn(log, committed.checkpoint, end, windowEvents);
     }
-    await next;
-    if (kept) await finish(kept);
+    let next = await reader.next();
+    if (bulk && next) await database.exec(`PRAGMA cache_size = -${cacheKib}`);
+    while (next && !of.signal?.aborted) next = await foldGroup(next, reader, bulk, of);
+    if (bulk) await finish(storeOf(database), database, committed, rebuildDirty);
+    if (reader.error !== undefined) throw reader.error;
     return committed.checkpoint;
-  };
-
-  const keptRows = (empty: boolean): Kept => {
-    const store: Store = { all: database.all, run: database.run, defersDirty: true };
-    return { file: createWorkingSet(store, 'file', { empty }), mirror: createWorkingSet(store, 'mirror', { empty }) };
   };
 
   let folding: Promise<unknown> = Promise.resolve();
@@ -208,17 +251,31 @@ const projecting = (
   };
 };
 
-/** Rows that a rebuild keeps in memory from window to window. */
-type Kept = { readonly file: WorkingSet; readonly mirror: WorkingSet };
+const finish = async (
+  store: StoreWithLog,
+  queries: Queries,
+  meta: ProjectionMeta,
+  makeDirty: (store: StoreWithLog) => Promise<void>,
+): Promise<void> => {
+  await makeDirty(store);
+  await writeMeta(queries, meta);
+  failpoint('fold.written');
+};
+
+const noTotals: Totals = { files: 0, bytes: 0 };
+
+/** What a group of windows is folded with. Its rows stay in memory from window to window. */
+type Rows = { readonly store: StoreWithLog; readonly file: WorkingSet; readonly mirror: WorkingSet };
+
+const rowsOf = (store: StoreWithLog, options: WorkingSetOptions): Rows => ({
+  store,
+  file: createWorkingSet(store, 'file', options),
+  mirror: createWorkingSet(store, 'mirror', options),
+});
 
 const addTotals = ({ stats }: ProjectionMeta, files: Totals, mirror: Totals): void => {
   stats.files += files.files;
   stats.bytes += files.bytes;
   stats.mirrorFiles += mirror.files;
   stats.mirrorBytes += mirror.bytes;
-};
-
-const placeAt = async (log: Queries, offset: number): Promise<Place> => {
-  const row = await log.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [offset]);
-  return { offset, checksum: row?.checksum ?? 0 };
 };

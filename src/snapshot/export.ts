@@ -22,60 +22,51 @@ export type ExportOptions = {
   readonly only?: 'dirty';
 };
 
-const pageRows = 2_500;
+const pageRows = 3_500;
 
-type Page = { readonly records: Buffer | null; readonly rows: number };
+/** Some records; `last` is the path of the last one. */
+type Page = { readonly records: Buffer | null; readonly rows: number; readonly last: string | null };
 
-/** One connection, or several that show the same state. */
-export type Readers = readonly [Queries, ...Queries[]];
+/** A page of the rows after a path, up to another one where that is named. */
+const pageSql = ({ table, only }: ExportOptions, record: (alias: string) => string, bounded = false): string => {
+  const [source, path] =
+    only === 'dirty' ? [`dirty AS d JOIN ${table} AS t USING (path)`, 'd.path'] : [`${table} AS t`, 't.path'];
+  return `SELECT CAST(group_concat(line, '') AS BLOB) AS records, count(*) AS rows, max(path) AS last
+    FROM (SELECT ${record('t')} AS line, ${path} AS path FROM ${source}
+          WHERE ${path} > ? ${bounded ? `AND ${path} <= ?` : ''} ORDER BY ${path} LIMIT ${pageRows})`;
+};
 
-const sourceOf = (table: FileTable, only: 'dirty' | undefined): readonly [source: string, path: string] =>
-  only === 'dirty' ? [`dirty AS d JOIN ${table} AS t USING (path)`, 'd.path'] : [`${table} AS t`, 't.path'];
+/** The pages of a snapshot, in its order. The next one is made while this one is looked at, hashed and written. */
+async function* pagesOf(queries: Queries, options: ExportOptions): AsyncGenerator<{ records: Buffer; rows: number }> {
+  const read = (from: string): Promise<Page | undefined> => queries.get<Page>(pageSql(options, bareSql), [from]);
+  let next = read('');
+  try {
+    for (let from = ''; ; ) {
+      const page = await next;
+      if (!page || page.records === null || page.last === null) return;
+      const { records, rows, last } = page;
+      next = read(last);
+      // What it throws is thrown where it is awaited.
+      next.catch(() => undefined);
+      yield { records: needsQuotes(records, rows) ? await quotedPage(queries, options, from, last) : records, rows };
+      from = last;
+    }
+  } finally {
+    await next.catch(() => undefined);
+  }
+}
 
-/** The pages of a snapshot, in its order; each as bare records or, asked for again, as quoted ones. */
-const createPages = (readers: Readers, { table, only }: ExportOptions) => {
-  const [source, path] = sourceOf(table, only);
-  const read = (reader: Queries, after: string, last: string | undefined, record: (alias: string) => string) =>
-    reader.get<Page>(
-      `SELECT CAST(group_concat(line, '') AS BLOB) AS records, count(*) AS rows
-       FROM (SELECT ${record('t')} AS line FROM ${source}
-             WHERE ${path} > ? ${last === undefined ? '' : `AND ${path} <= ?`} ORDER BY ${path})`,
-      last === undefined ? [after] : [after, last],
-    );
-  const lastOfPage = async (reader: Queries, after: string): Promise<string | undefined> => {
-    const sql = `SELECT ${path} AS path FROM ${source} WHERE ${path} > ? ORDER BY ${path} LIMIT 1 OFFSET ${pageRows - 1}`;
-    return (await reader.get<{ path: string }>(sql, [after]))?.path;
-  };
-  let start: Promise<string | undefined> = Promise.resolve('');
-  const busy = readers.map((): Promise<unknown> => Promise.resolve());
-  let turn = 0;
-  /** Begins the next page, on the reader whose turn it is; where it ends is found first, and so the one after can begin. */
-  return (): Promise<{ readonly page: Page; readonly quoted: () => Promise<Page | undefined> } | undefined> => {
-    const at = turn++ % readers.length;
-    const reader = readers[at] as Queries;
-    const first = start;
-    const last = Promise.all([first, busy[at]]).then(([after]) =>
-      after === undefined ? undefined : lastOfPage(reader, after),
-    );
-    const made = Promise.all([first, last]).then(async ([after, end]) => {
-      if (after === undefined) return undefined;
-      const page = await read(reader, after, end, bareSql);
-      return page && { page, quoted: () => read(reader, after, end, quotedSql) };
-    });
-    start = last;
-    busy[at] = made;
-    // What it throws is thrown where it is awaited.
-    made.catch(() => undefined);
-    return made;
-  };
+const quotedPage = async (queries: Queries, options: ExportOptions, from: string, last: string): Promise<Buffer> => {
+  const page = await queries.get<Page>(pageSql(options, quotedSql, true), [from, last]);
+  return page?.records ?? Buffer.alloc(0);
 };
 
 /**
- * Writes the snapshot's text page by page, in constant memory, and resolves with its manifest. Each reader must be within
+ * Writes the snapshot's text page by page, in constant memory, and resolves with its manifest. The queries must be within
  * one transaction, or the pages would show different states.
  */
 export const writeSnapshot = async (
-  readers: Readers,
+  queries: Queries,
   options: ExportOptions,
   append: (records: Buffer) => Promise<void>,
 ): Promise<Manifest> => {
@@ -92,14 +83,8 @@ export const writeSnapshot = async (
     writing.catch(() => undefined);
   };
   await write(Buffer.from(header));
-  const begin = createPages(readers, options);
-  // One page more than there are readers: the database makes them while one is hashed and written.
-  const begun = [begin(), ...readers.map(begin)];
-  for (let made = await begun.shift(); made; made = await begun.shift()) {
-    begun.push(begin());
-    const { page, quoted } = made;
-    const records = page.records && needsQuotes(page.records, page.rows) ? (await quoted())?.records : page.records;
-    if (records) await write(records);
+  for await (const page of pagesOf(queries, options)) {
+    await write(page.records);
     rows += page.rows;
   }
   await writing;
@@ -107,10 +92,10 @@ export const writeSnapshot = async (
 };
 
 /** Exports a snapshot to a file, with `<file>.manifest.json` beside it. */
-export const exportSnapshot = async (readers: Readers, path: string, options: ExportOptions): Promise<Manifest> => {
+export const exportSnapshot = async (queries: Queries, path: string, options: ExportOptions): Promise<Manifest> => {
   let manifest: Manifest | undefined;
   await publishFile(path, async (append) => {
-    manifest = await writeSnapshot(readers, options, append);
+    manifest = await writeSnapshot(queries, options, append);
   });
   const written = manifest as Manifest;
   await publishFile(`${path}.manifest.json`, (append) => append(`${JSON.stringify(written)}\n`));

@@ -1,8 +1,9 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { open } from 'sqlite';
+import { open, type Statement } from 'sqlite';
 import sqlite3 from 'sqlite3';
 import { DamageError, FatalError, messageOf, RetryableError } from '../errors.ts';
+import { type Insertion, statementsFor } from './insertion.ts';
 
 /**
  * The one door to SQLite.
@@ -11,7 +12,10 @@ import { DamageError, FatalError, messageOf, RetryableError } from '../errors.ts
  * rollback. So each connection has one queue: a call waits for the transaction before it, and a transaction's own calls
  * go through the handle that it is given.
  *
- * Bulk values go through `json_each(?)` over an array of arrays: integers stay integers, and one statement carries a batch.
+ * Statements stay prepared: each run is one way to the driver's thread and back, and not two with this thread in between,
+ * so that SQLite goes on while this thread works.
+ *
+ * Keys to look up go through `json_each(?)`, one statement for all; rows to insert are literals (see insertion.ts).
  * The driver binds numbers beyond int32 as REAL, BigInt and undefined as NULL; `checked` refuses what would be changed.
  */
 export type SqlValue = string | number | Buffer | null;
@@ -21,6 +25,8 @@ export type Queries = {
   get<T>(sql: string, parameters?: readonly SqlValue[]): Promise<T | undefined>;
   /** Runs one statement; resolves with the number of rows it changed. */
   run(sql: string, parameters?: readonly SqlValue[]): Promise<number>;
+  /** Inserts many rows. Only within a transaction are they all inserted or none. */
+  insert(rows: Insertion): Promise<void>;
   /** Runs a script of several statements, without parameters. */
   exec(sql: string): Promise<void>;
 };
@@ -57,6 +63,9 @@ const checked = (parameters: readonly SqlValue[] = []): SqlValue[] =>
     }
     return value;
   });
+
+/** Statements that a connection keeps: more than any part of the service uses in turn. */
+const statementsMax = 64;
 
 const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
@@ -112,17 +121,60 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
   };
   const connection = await guarded(() => open({ filename: path, driver: sqlite3.Database, mode: flags | uri }));
 
+  /** By their text, the one used last at the end. */
+  const statements = new Map<string, Statement>();
+  /** After its calls under way. One that was ended before is ended. */
+  const end = (statement: Statement): Promise<void> => statement.finalize().catch(() => undefined);
+  const keep = (sql: string, statement: Statement): void => {
+    const twin = statements.get(sql);
+    statements.delete(sql);
+    statements.set(sql, statement);
+    if (twin && twin !== statement) void end(twin);
+    const [oldest] = statements;
+    if (statements.size <= statementsMax || !oldest) return;
+    statements.delete(oldest[0]);
+    void end(oldest[1]);
+  };
+  /** One that is prepared begins at once, before the caller goes on. */
+  const using = async <T>(sql: string, call: (statement: Statement) => Promise<T>): Promise<T> => {
+    const statement = statements.get(sql) ?? (await connection.prepare(sql));
+    keep(sql, statement);
+    try {
+      return await call(statement);
+    } catch (error) {
+      // One that failed stays under way until it is reset, and no transaction commits before.
+      if (statements.get(sql) === statement) statements.delete(sql);
+      await end(statement);
+      throw error;
+    }
+  };
+
   const direct: Queries = {
-    all: (sql, parameters) => guarded(() => connection.all(sql, checked(parameters))),
-    get: (sql, parameters) => guarded(() => connection.get(sql, checked(parameters))),
-    run: (sql, parameters) => guarded(async () => (await connection.run(sql, checked(parameters))).changes ?? 0),
+    all: (sql, parameters) => guarded(() => using(sql, (statement) => statement.all(checked(parameters)))),
+    // The driver's own `get` leaves a statement open after its first row, and with it a read transaction.
+    get: async <T>(sql: string, parameters?: readonly SqlValue[]) => (await direct.all<T>(sql, parameters))[0],
+    run: (sql, parameters) =>
+      guarded(async () => (await using(sql, (statement) => statement.run(checked(parameters)))).changes ?? 0),
+    insert: async (rows) => {
+      for (const { sql, parameters } of statementsFor(rows)) {
+        // `exec` prepares and runs in one go.
+        if (parameters.length === 0) await direct.exec(sql);
+        else await direct.run(sql, parameters);
+      }
+    },
     exec: (sql) => guarded(() => connection.exec(sql)),
   };
 
   let tail: Promise<unknown> = Promise.resolve();
+  let waiting = 0;
+  /** What nothing is before begins at once. */
   const queued = <T>(work: () => Promise<T>): Promise<T> => {
-    const result = tail.then(work);
-    tail = result.catch(() => undefined);
+    waiting += 1;
+    const result = waiting === 1 ? work() : tail.then(work);
+    const done = (): void => {
+      waiting -= 1;
+    };
+    tail = result.then(done, done);
     return result;
   };
 
@@ -148,6 +200,7 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
     all: (sql, parameters) => queued(() => direct.all(sql, parameters)),
     get: (sql, parameters) => queued(() => direct.get(sql, parameters)),
     run: (sql, parameters) => queued(() => direct.run(sql, parameters)),
+    insert: (rows) => queued(() => direct.insert(rows)),
     exec: (sql) => queued(() => direct.exec(sql)),
     reading: (work) =>
       queued(async () => {
@@ -171,6 +224,12 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
           throw error;
         }
       }),
-    close: () => queued(() => guarded(() => connection.close())),
+    close: () =>
+      queued(() =>
+        guarded(async () => {
+          for (const statement of statements.values()) await end(statement);
+          await connection.close();
+        }),
+      ),
   };
 };

@@ -3,15 +3,10 @@ import { applyPlan } from '../../src/apply/apply.ts';
 import { ConfigError, FatalError, RetryableError } from '../../src/errors.ts';
 import { FailedAnswerError, LieError, RefusedError } from '../../src/file-manager/client-errors.ts';
 import type { Step } from '../../src/plan/operation.ts';
+import { randomOf } from '../support/seed.ts';
 import { anyBucket, collected, planOf, scriptedFileManager, stepOf, testClock } from './support.ts';
 
 const tick = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
-
-/** A small generator of its own, so that a seed names a run. */
-const randomOf = (seed: number) => (): number => {
-  seed = (seed * 1_664_525 + 1_013_904_223) >>> 0;
-  return seed / 2 ** 32;
-};
 
 /** Options of a run whose every operation goes to `act`; `most` is how many were ever under way at once. */
 const watched = (

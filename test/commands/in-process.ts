@@ -36,7 +36,7 @@ export const runCommand = async (
       logger: createLogger('silent'),
       signal: new AbortController().signal,
       print: (text) => {
-        printed += text;
+        printed += typeof text === 'string' ? text : Buffer.from(text).toString();
       },
       openWorkspace: () => openWorkspace(config, command),
     },

@@ -1,15 +1,22 @@
-import sqlite3 from 'sqlite3';
+import { wrapCalls } from '../support/sqlite-calls.ts';
 
 let count = 0;
-/** As the driver has them: every statement of this process passes one of them. */
-const calls = sqlite3.Database.prototype as unknown as Record<string, (...given: unknown[]) => unknown>;
-for (const name of ['run', 'get', 'all', 'exec']) {
-  const call = calls[name] as (...given: unknown[]) => unknown;
-  calls[name] = function (this: unknown, ...given: unknown[]) {
-    count += 1;
-    return call.apply(this, given);
-  };
-}
+/** `Database` hands over to `Statement`, within the same call. */
+let within = false;
+// Every statement passes one of them, prepared or not.
+wrapCalls({ database: ['run', 'get', 'all', 'exec'], statement: ['run', 'get', 'all'] }, (call, given) => {
+  if (within) return call(...given);
+  count += 1;
+  within = true;
+  try {
+    return call(...given);
+  } finally {
+    within = false;
+  }
+});
+
+/** How many statements SQLite was given so far. */
+export const statementsBegun = (): number => count;
 
 /** How many statements SQLite was given while `work` ran. */
 export const statementsOf = async (work: () => Promise<unknown>): Promise<number> => {

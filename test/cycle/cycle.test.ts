@@ -4,8 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { releasePlan } from '../../src/plan/store.ts';
-import { seeded } from '../plan/model.ts';
-import { seedOf } from '../support/seed.ts';
+import { randomOf, seedOf } from '../support/seed.ts';
 import { createWorld, startRecorder, type World } from '../support/world.ts';
 
 const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
@@ -236,7 +235,7 @@ withWorld('a file that cannot stand beside a folder of its name is visible, and 
 
 withWorld('random histories over a real disk end equal, cycle after cycle', async (t, world) => {
   const seed = seedOf(t);
-  const random = seeded(seed);
+  const random = randomOf(seed);
   const pick = <T>(items: readonly T[]): T => items[Math.floor(random() * items.length)] as T;
   const paths = ['a', 'b', 'c', 'd/x', 'd/y', 'd/e/x', 'f/x', 'f/y', 'g/x'];
   const files = new Map<string, string>();

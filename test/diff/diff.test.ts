@@ -132,7 +132,7 @@ test('what SQLite writes is what csv-stringify writes', async (t) => {
         );
       let text = '';
       const manifest = await database.reading((queries) =>
-        writeSnapshot([queries], { table: 'file', offset: 1 }, async (part) => {
+        writeSnapshot(queries, { table: 'file', offset: 1 }, async (part) => {
           text += part;
         }),
       );

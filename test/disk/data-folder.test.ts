@@ -123,6 +123,7 @@ test('after the clock was set back, cycles still follow each other, and the newe
   }
 });
 
+// Only Linux has /proc, where nobody can make a folder.
 (process.platform === 'linux' ? test : test.skip)(
   'a folder where the system makes none is refused at once, and named',
   async (t) => {

@@ -9,9 +9,9 @@ import { findDamage } from '../../src/log/verify-log.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import type { Delivery } from '../../src/sources/source.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
-import { seedOf } from '../support/seed.ts';
+import { randomOf, seedOf } from '../support/seed.ts';
 import { messageOf, samples } from './corpus.ts';
-import { mutated, randomOf } from './mutate.ts';
+import { mutated } from './mutate.ts';
 
 const messages = Number(process.env.MESSAGES ?? 100_000);
 const batchMessages = 5_000;

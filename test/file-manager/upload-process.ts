@@ -14,6 +14,6 @@ const client = createFileManagerClient({ baseUrl });
 await client.saveToDisk(
   'large',
   { body: Readable.from(pieces(), { objectMode: false }), length },
-  { idempotencyKey: 'k' },
+  { idempotencyKey: `upload-${process.pid}` },
 );
 process.stdout.write(`${process.resourceUsage().maxRSS}\n`);

@@ -1,7 +1,7 @@
 import test from 'ava';
 import type { FileRow } from '../../projections/rows.ts';
+import { randomOf } from '../support/seed.ts';
 import { planHolds } from './check.ts';
-import { seeded } from './model.ts';
 import { row } from './tables.ts';
 
 type Table = Map<string, FileRow>;
@@ -75,7 +75,7 @@ const firstTable = (random: () => number, nextId: () => number): Table => {
 test('trees after a handful of folder moves, swaps, deletes and changes: the plan carries them over', (t) => {
   let whole = 0;
   for (let seed = 1; seed <= 3_000; seed++) {
-    const random = seeded(seed);
+    const random = randomOf(seed);
     let id = 0;
     const nextId = (): number => ++id;
     const table = firstTable(random, nextId);

@@ -1,7 +1,8 @@
 import test from 'ava';
 import type { FileRow } from '../../projections/rows.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { changesBetween, seeded } from './model.ts';
+import { randomOf } from '../support/seed.ts';
+import { changesBetween } from './model.ts';
 import { drawTable, facts, row } from './tables.ts';
 
 const planOf = (have: readonly FileRow[], want: readonly FileRow[], capabilities: readonly string[] = []) =>
@@ -283,7 +284,7 @@ test('rows that differ in nothing but identity and time change no plan: a full d
 test('the plan and its id depend on the changes, not on the order they come in', (t) => {
   const paths = ['a', 'b', 'd/x', 'd/y', 'e/x', '\ud83d\ude00', '\uffee', 'A'];
   for (let seed = 1; seed <= 500; seed++) {
-    const random = seeded(seed);
+    const random = randomOf(seed);
     const have = drawTable(random, paths, 0);
     const changes = changesBetween(have, drawTable(random, paths, 100));
     const shuffled = [...changes].sort(() => random() - 0.5);
@@ -306,7 +307,7 @@ test('steps come in the order of the UTF-8 bytes of their paths where nothing el
 test('nothing is saved again that a rename brings', (t) => {
   const paths = ['a', 'b', 'c', 'd/x', 'd/y', 'e/x', 'e/y'];
   for (let seed = 1; seed <= 2_000; seed++) {
-    const random = seeded(seed);
+    const random = randomOf(seed);
     const have = drawTable(random, paths, 0);
     const want = drawTable(random, paths, 100).filter(({ etag }) => etag?.startsWith('e'));
     const known = new Map(have.map((file) => [file.file_id, file]));

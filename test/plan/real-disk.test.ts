@@ -4,7 +4,8 @@ import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import type { Plan, Step } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
 import { contentOf as bytesOf, holdings, started } from '../file-manager/support.ts';
-import { changesBetween, contentOf, seeded } from './model.ts';
+import { randomOf } from '../support/seed.ts';
+import { changesBetween, contentOf } from './model.ts';
 import { drawTable, facts } from './tables.ts';
 
 const saveRow = async (client: FileManager, row: FileRow, key: string): Promise<void> => {
@@ -50,7 +51,7 @@ for (const capabilities of [[], ['folders']]) {
     const { client } = await started(t, { trashRetentionMs: 0 });
     let have: FileRow[] = [];
     for (let seed = 1; seed <= 40; seed++) {
-      const random = seeded(seed * 7 + capabilities.length);
+      const random = randomOf(seed * 7 + capabilities.length);
       const want = drawTable(random, paths, seed * 1_000);
       const plan = planChanges(changesBetween(have, want), facts(have, capabilities));
       await carryOutAll(client, plan, `${seed}`);

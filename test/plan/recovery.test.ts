@@ -2,7 +2,8 @@ import test from 'ava';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Plan } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { carryOut, changesBetween, type Disk, diskOf, foldOutcome, listingOf, seeded } from './model.ts';
+import { randomOf } from '../support/seed.ts';
+import { carryOut, changesBetween, type Disk, diskOf, foldOutcome, listingOf } from './model.ts';
 import { drawTable, facts } from './tables.ts';
 
 /** What the service knows and what is there: a disk, the mirror of it, and the offsets at which paths were vacated. */
@@ -70,7 +71,7 @@ const paths = ['a', 'b', 'c', 'a/', 'a/x', 'd/', 'd/x', 'd/y', 'd/e/x', 'd/e/y',
 
 test('whatever part of a plan was carried out, the plans after it end at what the bucket holds', (t) => {
   for (let seed = 1; seed <= 4_000; seed++) {
-    const random = seeded(seed);
+    const random = randomOf(seed);
     const folders = seed % 2 === 0;
     const first = drawTable(random, paths, 1_000);
     const world: World = {
@@ -118,7 +119,7 @@ test('whatever part of a plan was carried out, the plans after it end at what th
 test('a file that gives way to a folder again and again is another transition each time', (t) => {
   const world: World = { disk: diskOf([]), mirror: new Map(), vacated: new Map(), head: 100, confirmed: new Set() };
   const file = drawRow('a', 1, 1);
-  const random = seeded(1);
+  const random = randomOf(1);
   for (let round = 0; round < 4; round++) {
     cycle(world, [file], false, random);
     t.deepEqual([...world.disk.files.keys()], ['a']);

@@ -5,7 +5,7 @@ import { type BucketEvent, isFolder, type Recorded } from '../../events/event.ts
 import { versionToken } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { openLog } from '../../src/log/log.ts';
-import { openProjector } from '../../src/projector/projector.ts';
+import { openProjector, type Projector, type ProjectorOptions } from '../../src/projector/projector.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { history } from '../support/histories.ts';
 import { referenceFold } from '../support/reference-fold.ts';
@@ -35,7 +35,26 @@ test('events in order fold live, window by window, to their plain fold, and ever
   const folder = await freshFolder();
   const logPath = join(folder, 'events.db');
   const log = await openLog(logPath);
-  const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId });
+  const open = (name: string, options: Pick<ProjectorOptions, 'windowEvents' | 'rows'>): Promise<Projector> =>
+    openProjector({ path: join(folder, name), logPath, logId: log.logId, ...options });
+  // Folders change in memory; in memory and in SQL; in SQL alone.
+  const projectors = [
+    await open('memory.db', {}),
+    await open('both.db', { windowEvents: 3, rows: { beneathMax: 1, pathsMax: 4 } }),
+    await open('sql.db', { windowEvents: 3, rows: { beneathMax: 0 } }),
+  ];
+  let expected = referenceFold([]);
+  const holds = async (projector: Projector, message: string): Promise<void> => {
+    const ids = identities(told);
+    const rows = await projector.database.all<FileRow>('SELECT * FROM file');
+    t.deepEqual(
+      Object.fromEntries(rows.map(({ path, offset: _, ...row }) => [path, row])),
+      Object.fromEntries([...expected].map(([path, row]) => [path, { ...row, file_id: ids.get(path) }])),
+      `SEED=${seed}, ${projector.database.path}, ${message}`,
+    );
+    t.is(projector.meta().stats.files, rows.length);
+    t.deepEqual(await projector.database.all('SELECT * FROM history'), [], 'and none of them came late');
+  };
   // One history goes on where the one before has ended: the order is that of the log.
   const told: Recorded[] = [];
   for (const [number, drafts] of fc.sample(history(24), { numRuns: 60, seed }).entries()) {
@@ -46,19 +65,16 @@ test('events in order fold live, window by window, to their plain fold, and ever
     }));
     const { events: recorded } = await log.append(events);
     told.push(...recorded);
-    await projector.catchUp();
-    const rows = await projector.database.all<FileRow>('SELECT * FROM file');
-    const ids = identities(told);
-    const expected = referenceFold(told.flatMap((event) => (event.type === 'outcome' ? [] : [event])));
-    t.deepEqual(
-      Object.fromEntries(rows.map(({ path, offset: _, ...row }) => [path, row])),
-      Object.fromEntries([...expected].map(([path, row]) => [path, { ...row, file_id: ids.get(path) }])),
-      `SEED=${seed}, history ${number}: ${JSON.stringify(events)}`,
-    );
-    t.is(projector.meta().stats.files, rows.length);
+    expected = referenceFold(told.flatMap((event) => (event.type === 'outcome' ? [] : [event])));
+    for (const projector of projectors) {
+      await projector.catchUp();
+      await holds(projector, `history ${number}: ${JSON.stringify(events)}`);
+    }
   }
-  t.deepEqual(await projector.database.all('SELECT * FROM history'), [], 'and none of them came late');
-  await projector.close();
+  const atOnce = await open('at-once.db', { windowEvents: 3, rows: { beneathMax: 0, pathsMax: 2 } });
+  await atOnce.catchUp();
+  await holds(atOnce, 'all at once');
+  for (const projector of [...projectors, atOnce]) await projector.close();
   await log.close();
   await removeFolder(folder);
 });

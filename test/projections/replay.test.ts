@@ -4,23 +4,10 @@ import fc from 'fast-check';
 import type { LogEvent } from '../../events/event.ts';
 import { openLog } from '../../src/log/log.ts';
 import { openProjector, type Projector } from '../../src/projector/projector.ts';
-import { writeSnapshot } from '../../src/snapshot/export.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { arrivals } from '../support/histories.ts';
 import { seedOf } from '../support/seed.ts';
-
-const csvOf = async (projector: Projector): Promise<string> => {
-  let text = '';
-  for (const table of ['file', 'mirror'] as const) {
-    await projector.database.reading((queries) =>
-      writeSnapshot([queries], { table, offset: 0 }, async (part) => {
-        text += part;
-      }),
-    );
-  }
-  const dirty = await projector.database.all<{ path: string }>('SELECT path FROM dirty');
-  return `${text}${dirty.map(({ path }) => path).join('\n')}\n${JSON.stringify(projector.meta().stats)}`;
-};
+import { viewsOf } from '../support/views.ts';
 
 /** Outcomes between the bucket's events, so that the mirror and `dirty` take part. */
 const withOutcomes = (events: readonly LogEvent[]): LogEvent[] =>
@@ -57,14 +44,18 @@ test('for every split: fold, restart, fold on equals one fold, equals a rebuild,
       openProjector({ path: join(folder, name), logPath, logId: log.logId, ...options });
     const whole = await open('whole.db');
     await whole.catchUp();
-    const expected = await csvOf(whole);
+    const expected = await viewsOf(whole);
     await whole.close();
     // A rebuild keeps its rows in memory and writes them at the end, once from nothing and once from the middle on.
     for (const from of [0, Math.floor(last / 2)]) {
-      const rebuilt = await open(`rebuilt-${from}.db`, { rebuilding: true, windowEvents: 2 });
+      const rebuilt = await open(`rebuilt-${from}.db`, {
+        rebuilding: true,
+        windowEvents: 2,
+        rows: { beneathMax: 1, pathsMax: 3 },
+      });
       await rebuilt.catchUp({ to: from });
       await rebuilt.catchUp();
-      t.is(await csvOf(rebuilt), expected, `SEED=${seed}, history ${number}, rebuilt from ${from}`);
+      t.is(await viewsOf(rebuilt), expected, `SEED=${seed}, history ${number}, rebuilt from ${from}`);
       await rebuilt.close();
     }
     for (let split = 0; split <= last; split++) {
@@ -75,8 +66,8 @@ test('for every split: fold, restart, fold on equals one fold, equals a rebuild,
       const after = await open(name);
       t.is(after.meta().checkpoint, split);
       await after.catchUp();
-      if ((await csvOf(after)) !== expected)
-        t.is(await csvOf(after), expected, `SEED=${seed}, history ${number}, split at ${split}`);
+      if ((await viewsOf(after)) !== expected)
+        t.is(await viewsOf(after), expected, `SEED=${seed}, history ${number}, split at ${split}`);
       await after.close();
     }
     await log.close();
@@ -84,28 +75,36 @@ test('for every split: fold, restart, fold on equals one fold, equals a rebuild,
   }
 });
 
+const differing = `
+  SELECT path FROM (SELECT path FROM file UNION SELECT path FROM mirror) LEFT JOIN file AS f USING (path) LEFT JOIN mirror AS m USING (path)
+  WHERE f.path IS NULL OR m.path IS NULL OR f.size IS NOT m.size OR f.etag IS NOT m.etag
+    OR (f.etag IS NULL AND f.modified_at <> m.modified_at) OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions) ORDER BY path`;
+
 test('dirty is exactly the set of paths on which file and mirror differ', async (t) => {
   const seed = seedOf(t);
   for (const { arrived } of fc.sample(arrivals(20), { numRuns: 40, seed })) {
     const folder = await freshFolder();
     const logPath = join(folder, 'events.db');
     const log = await openLog(logPath);
-    const projector = await openProjector({ path: join(folder, 'p.db'), logPath, logId: log.logId, rebuilding: true });
+    const open = (name: string, options = {}): Promise<Projector> =>
+      openProjector({ path: join(folder, name), logPath, logId: log.logId, ...options });
+    const oneByOne = await open('one-by-one.db');
     for (const event of withOutcomes(arrived)) {
       await log.append([event]);
-      await projector.catchUp();
+      await oneByOne.catchUp();
     }
-    const dirty = await projector.database.all<{ path: string }>('SELECT path FROM dirty ORDER BY path');
-    const differing = await projector.database.all<{ path: string }>(`
-      SELECT path FROM (SELECT path FROM file UNION SELECT path FROM mirror) LEFT JOIN file AS f USING (path) LEFT JOIN mirror AS m USING (path)
-      WHERE f.path IS NULL OR m.path IS NULL OR f.size IS NOT m.size OR f.etag IS NOT m.etag
-        OR (f.etag IS NULL AND f.modified_at <> m.modified_at) OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions) ORDER BY path`);
-    t.deepEqual(dirty, differing, `SEED=${seed}`);
-    const counts = await projector.database.get(
-      'SELECT (SELECT count(*) FROM file) AS files, (SELECT count(*) FROM mirror) AS mirror',
-    );
-    t.deepEqual(counts, { files: projector.meta().stats.files, mirror: projector.meta().stats.mirrorFiles });
-    await projector.close();
+    const together = await open('together.db', { windowEvents: 3, rows: { beneathMax: 0, pathsMax: 4 } });
+    const rebuilt = await open('rebuilt.db', { windowEvents: 2, rebuilding: true });
+    for (const projector of [oneByOne, together, rebuilt]) {
+      await projector.catchUp();
+      const dirty = await projector.database.all('SELECT path FROM dirty ORDER BY path');
+      t.deepEqual(dirty, await projector.database.all(differing), `SEED=${seed}, ${projector.database.path}`);
+      const counts = await projector.database.get(
+        'SELECT (SELECT count(*) FROM file) AS files, (SELECT count(*) FROM mirror) AS mirror',
+      );
+      t.deepEqual(counts, { files: projector.meta().stats.files, mirror: projector.meta().stats.mirrorFiles });
+      await projector.close();
+    }
     await log.close();
     await removeFolder(folder);
   }

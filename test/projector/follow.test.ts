@@ -41,14 +41,14 @@ test('one fold runs at a time, and the next takes together what came meanwhile',
 test('the intake waits once projections are far behind', async (t) => {
   const projector = slowProjector();
   const follower = createFollower(projector);
-  follower.grown(20_001);
+  follower.grown(100_001);
   let ready = false;
   const waiting = follower.ready().then(() => {
     ready = true;
   });
   await turn();
   t.false(ready);
-  projector.waiting[0]?.resolve(20_001);
+  projector.waiting[0]?.resolve(100_001);
   await waiting;
 });
 

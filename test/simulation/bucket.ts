@@ -4,6 +4,7 @@ import type { Bucket, ListedObject, ObjectFacts } from '../../src/bucket/bucket.
 import { UnreadableError } from '../../src/bucket/errors.ts';
 import { RetryableError, SupersededError } from '../../src/errors.ts';
 import type { Chance, Faults } from './chance.ts';
+import type { VirtualClock } from './clock.ts';
 
 type Held = { bytes: Buffer; etag: string; permissions: string | null; modifiedAt: string };
 
@@ -23,7 +24,12 @@ export type Published = {
  * The customer's bucket in memory, and the producer that changes it. Its clock moves two seconds with each change, so that
  * a listing's whole seconds tell what came before it.
  */
-export const createSimulatedBucket = (chance: Chance, faults: Faults, publish: (event: Published) => void) => {
+export const createSimulatedBucket = (
+  chance: Chance,
+  faults: Faults,
+  clock: VirtualClock,
+  publish: (event: Published) => void,
+) => {
   const objects = new Map<string, Held>();
   let time = Date.UTC(2030, 0, 1);
   let number = 0;
@@ -131,6 +137,7 @@ export const createSimulatedBucket = (chance: Chance, faults: Faults, publish: (
     head: async (key) => factsOf(key),
     aclPermissions: async () => undefined,
     get: async (key, options = {}) => {
+      await clock.turn(`get ${key}`);
       available();
       const waiting = locked.get(key) ?? 0;
       if (waiting > 0 || (objects.has(key) && faults.strikes('object cannot be read for a while', 0.02))) {
@@ -148,6 +155,7 @@ export const createSimulatedBucket = (chance: Chance, faults: Faults, publish: (
         (async function* () {
           const half = bytes.length >> 1;
           if (half > 0) yield bytes.subarray(0, half);
+          await clock.turn(`read ${key}`);
           if (breaks) throw new RetryableError('the download broke off');
           if (changed) throw new SupersededError(`${key} changed while it was read`);
           yield bytes.subarray(half);

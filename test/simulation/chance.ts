@@ -1,3 +1,5 @@
+import { randomOf } from '../support/seed.ts';
+
 /** Everything that happens by chance in one simulated run comes from its seed. */
 export type Chance = {
   readonly random: () => number;
@@ -8,15 +10,8 @@ export type Chance = {
   readonly pick: <T>(from: readonly T[]) => T;
 };
 
-/** Mulberry32. */
 export const createChance = (seed: number): Chance => {
-  let state = seed | 0;
-  const random = (): number => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
+  const random = randomOf(seed);
   const below = (limit: number): number => Math.floor(random() * limit);
   return {
     random,
@@ -58,6 +53,8 @@ export const faultKinds = [
   "clock far from the bucket's",
   'disk full',
   'database locked by another process',
+  'disk full at a commit',
+  'database busy at a commit',
   'report endpoint is down',
 ] as const;
 

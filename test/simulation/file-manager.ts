@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
-import type { Clock } from '../../src/apply/clock.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { RefusedError } from '../../src/file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../../src/file-manager/file-manager.ts';
 import type { Chance, Faults } from './chance.ts';
+import type { VirtualClock } from './clock.ts';
 
 type Stored = { md5: string; bytes: Buffer; permissions: string | null };
 
@@ -11,7 +11,7 @@ type Stored = { md5: string; bytes: Buffer; permissions: string | null };
 export type Crash = (kind: 'crash between two operations' | 'crash after an effect, before its outcome') => void;
 
 /** A file manager in memory that keeps its contract, and fails in every way that the contract allows. */
-export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock: Clock, crash: Crash) => {
+export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock: VirtualClock, crash: Crash) => {
   const stored = new Map<string, Stored>();
   const waitingPermissions = new Map<string, string>();
   const answers = new Map<string, string>();
@@ -23,6 +23,7 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
 
   const before = async ({ idempotencyKey, signal }: CallOptions): Promise<void> => {
     calls += 1;
+    await clock.turn(`ask ${idempotencyKey}`);
     crash('crash between two operations');
     if (dead) throw new FatalError('the process has ended');
     if (downFor > 0 || faults.strikes('file manager is down for a while', 0.004)) {
@@ -45,7 +46,8 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       forgotten.add(idempotencyKey);
     }
   };
-  const after = (): void => {
+  const after = async ({ idempotencyKey }: CallOptions): Promise<void> => {
+    await clock.turn(`answer ${idempotencyKey}`);
     crash('crash after an effect, before its outcome');
     if (dead) throw new FatalError('the process has ended');
     if (faults.strikes('file manager fails after the effect', 0.03)) throw new RetryableError('500 after the effect');
@@ -60,7 +62,7 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       answers.set(options.idempotencyKey, request);
       effects.set(options.idempotencyKey, (effects.get(options.idempotencyKey) ?? 0) + 1);
     }
-    after();
+    await after(options);
   };
 
   const inFolder = (folder: string): string[] => [...stored.keys()].filter((path) => path.startsWith(folder));

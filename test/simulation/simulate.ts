@@ -1,7 +1,6 @@
 import { copyFileSync, cpSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { lastValueFrom } from 'rxjs';
 import type { FileRow } from '../../projections/rows.ts';
 import { type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
@@ -13,11 +12,11 @@ import { releasePlan } from '../../src/plan/store.ts';
 import { openProjector, type Projector } from '../../src/projector/projector.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
 import { consume } from '../../src/sources/consume.ts';
-import { openDatabase } from '../../src/storage/database.ts';
 import { createSimulatedBroker } from './broker.ts';
 import { createSimulatedBucket } from './bucket.ts';
 import { createChance, createFaults, type FaultKind } from './chance.ts';
 import { createVirtualClock } from './clock.ts';
+import { failAtCommits, underFaults } from './disk.ts';
 import { createSimulatedFileManager } from './file-manager.ts';
 
 export type Simulated = { readonly problems: readonly string[]; readonly fired: ReadonlyMap<FaultKind, number> };
@@ -33,9 +32,9 @@ const rounds = 16;
 export const simulate = async (seed: number): Promise<Simulated> => {
   const chance = createChance(seed);
   const faults = createFaults(createChance(seed ^ 0x5eed));
-  const clock = createVirtualClock(createChance(seed ^ 0xc10c).random);
+  const clock = createVirtualClock(createChance(seed ^ 0xc10c).random, createChance(seed ^ 0x70a0).random);
   const broker = createSimulatedBroker(createChance(seed ^ 0xb0), faults);
-  const bucket = createSimulatedBucket(createChance(seed ^ 0xbc), faults, broker.publish);
+  const bucket = createSimulatedBucket(createChance(seed ^ 0xbc), faults, clock, broker.publish);
   const folder = mkdtempSync(join(scratch, 's3-sync-simulation-'));
   const problems: string[] = [];
   let generation = 0;
@@ -50,6 +49,8 @@ export const simulate = async (seed: number): Promise<Simulated> => {
     log = await openLog(logPath);
     projector = await openProjector({ path: join(dataFolder(), 'projections.db'), logPath, logId: log.logId });
     await projector.catchUp();
+    failAtCommits(log.database, faults);
+    failAtCommits(projector.database, faults);
   };
 
   /** What is on the disk at this moment is all that the next process will find. */
@@ -85,19 +86,13 @@ export const simulate = async (seed: number): Promise<Simulated> => {
       stop.abort();
       crash('crash before the commit', 0.03);
       if (crashed) throw new Error('the process has ended');
-      const full = faults.strikes('disk full', 0.03);
-      if (full) await log.database.exec('PRAGMA max_page_count = 1');
-      const unlocked = faults.strikes('database locked by another process', 0.02)
-        ? await lockFor(log.database.path, 20)
-        : undefined;
-      try {
-        const intake = await takeIn(deliveries, { log, sourceName: 'simulated', signal: stop.signal });
-        await projector.catchUp();
-        return intake;
-      } finally {
-        if (full) await log.database.exec('PRAGMA max_page_count = 1073741823');
-        await unlocked?.();
-      }
+      return underFaults(log.database, faults, () =>
+        underFaults(projector.database, faults, async () => {
+          const intake = await takeIn(deliveries, { log, sourceName: 'simulated', signal: stop.signal });
+          await projector.catchUp();
+          return intake;
+        }),
+      );
     };
     const limits = { messagesMax: 8, bytesMax: 1e6, lingerMs: 0 };
     await lastValueFrom(consume(source, step, { limits, signal: stop.signal }), { defaultValue: undefined }).catch(
@@ -167,7 +162,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
       if (chance.is(0.5)) {
         const far = faults.strikes("clock far from the bucket's", 0.05);
         bucket.setClockOff(far ? 3_600_000 : 0);
-        await attempt(cycle);
+        await attempt(() => underFaults(log.database, faults, () => underFaults(projector.database, faults, cycle)));
         bucket.setClockOff(0);
       }
       if (chance.is(0.08)) await attempt(reconcile);
@@ -202,15 +197,4 @@ export const simulate = async (seed: number): Promise<Simulated> => {
     rmSync(folder, { recursive: true, force: true });
   }
   return { problems, fired: faults.fired };
-};
-
-/** Another process writes to the database for `ms`; resolves, once it does, with what waits for its end. */
-const lockFor = async (path: string, ms: number): Promise<() => Promise<void>> => {
-  const other = await openDatabase({ path, mode: 'write' });
-  await other.exec('BEGIN IMMEDIATE');
-  const ended = sleep(ms).then(async () => {
-    await other.exec('ROLLBACK');
-    await other.close();
-  });
-  return () => ended;
 };

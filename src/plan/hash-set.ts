@@ -1,0 +1,101 @@
+/** Hashes of 64 bits: two numbers each, `low` and `high`. A list of them has both in turns. */
+export type Hashes = readonly number[];
+
+/**
+ * A set of hashes: it takes a tenth of the room of a set of texts. Of two texts with one hash it says that both are in it:
+ * whoever asks must be right either way, and only lose time.
+ */
+export type HashSet = {
+  add(low: number, high: number): void;
+  has(low: number, high: number): boolean;
+  hasAny(hashes: Hashes): boolean;
+};
+
+export const createHashSet = (): HashSet => {
+  let slots = new Int32Array(2 * 1_024);
+  let count = 0;
+  /** Where a hash is, or could be. An empty slot is two zeros; `high` is never zero. */
+  const slotOf = (low: number, high: number): number => {
+    const mask = slots.length - 2;
+    let at = ((low ^ (high >>> 13)) << 1) & mask;
+    while (slots[at + 1] !== 0 && (slots[at] !== low || slots[at + 1] !== high)) at = (at + 2) & mask;
+    return at;
+  };
+  const put = (low: number, high: number): void => {
+    const at = slotOf(low, high);
+    if (slots[at + 1] === 0) count += 1;
+    slots[at] = low;
+    slots[at + 1] = high;
+  };
+  const grow = (): void => {
+    const before = slots;
+    slots = new Int32Array(before.length * 2);
+    count = 0;
+    for (let at = 0; at < before.length; at += 2)
+      if (before[at + 1] !== 0) put(before[at] as number, before[at + 1] as number);
+  };
+  const has = (low: number, high: number): boolean => slots[slotOf(low, high || 1) + 1] !== 0;
+  return {
+    add: (low, high) => {
+      if (count * 3 > slots.length) grow();
+      put(low, high || 1);
+    },
+    has,
+    hasAny: (hashes) => {
+      for (let at = 0; at < hashes.length; at += 2)
+        if (has(hashes[at] as number, hashes[at + 1] as number)) return true;
+      return false;
+    },
+  };
+};
+
+/** Where the one row of each file is. */
+export type FilePlaces = {
+  /** `position` is undefined where it does not count as the only one. */
+  add(fileId: number, position: number | undefined): void;
+  has(fileId: number): boolean;
+  /** Undefined where the file has several rows, or none that counts. */
+  onlyOf(fileId: number): number | undefined;
+};
+
+const notOnly = -1;
+
+/** A map of numbers, whose tables take a fifth of the room of a `Map`. */
+export const createFilePlaces = (): FilePlaces => {
+  let ids = new Float64Array(1_024);
+  let positions = new Float64Array(1_024);
+  let count = 0;
+  /** Where a file is, or could be. Ids are kept with one added, so that 0 is an empty slot. */
+  const slotOf = (id: number): number => {
+    const mask = ids.length - 1;
+    let at = Math.imul(id, 0x9e3779b1) & mask;
+    while (ids[at] !== 0 && ids[at] !== id + 1) at = (at + 1) & mask;
+    return at;
+  };
+  const grow = (): void => {
+    const [idsBefore, positionsBefore] = [ids, positions];
+    ids = new Float64Array(idsBefore.length * 2);
+    positions = new Float64Array(ids.length);
+    idsBefore.forEach((known, at) => {
+      if (known === 0) return;
+      const slot = slotOf(known - 1);
+      ids[slot] = known;
+      positions[slot] = positionsBefore[at] as number;
+    });
+  };
+  return {
+    add: (id, position = notOnly) => {
+      if (count * 3 > ids.length * 2) grow();
+      const slot = slotOf(id);
+      const isNew = ids[slot] === 0;
+      if (isNew) count += 1;
+      ids[slot] = id + 1;
+      positions[slot] = isNew ? position : notOnly;
+    },
+    has: (id) => ids[slotOf(id)] !== 0,
+    onlyOf: (id) => {
+      const slot = slotOf(id);
+      return ids[slot] === 0 || positions[slot] === notOnly ? undefined : positions[slot];
+    },
+  };
+};

@@ -1,0 +1,124 @@
+import { hash } from 'node:crypto';
+import type { OperationKind } from '../../events/event.ts';
+import { column, type Entry, fromOf, toOf } from '../diff/entry.ts';
+import { type Cursor, put, putField } from './cursor.ts';
+
+const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
+
+const frame = {
+  opId: ascii('{"op_id":"'),
+  kind: ascii('","kind":"'),
+  path: ascii('","path":"'),
+  to: ascii('","to":"'),
+  size: ascii(',"size":'),
+  etag: ascii(',"etag":"'),
+  permissions: ascii(',"permissions":"'),
+  fileId: ascii(',"file_id":'),
+  fromOffset: ascii(',"from_offset":'),
+  toOffset: ascii(',"to_offset":'),
+  end: ascii('}\n'),
+  quote: ascii('"'),
+};
+/** As `JSON.stringify` writes the array that `withId` hashes. */
+const identity = {
+  start: ascii('["'),
+  next: ascii('","'),
+  noTarget: ascii('",null,'),
+  quote: ascii('",'),
+  end: ascii(']'),
+};
+const [comma, zero] = [ascii(','), ascii('0')];
+const kindText: Readonly<Record<OperationKind, Buffer>> = {
+  save: ascii('save'),
+  delete: ascii('delete'),
+  rename: ascii('rename'),
+  move: ascii('move'),
+  update_permissions: ascii('update_permissions'),
+};
+
+/** A number of a plain record, as its digits. */
+export type Digits = { readonly bytes: Buffer; readonly from: number; readonly to: number };
+
+export const offsetOf = (entry: Entry): Digits => ({
+  bytes: entry.bytes,
+  from: fromOf(entry, column.offset),
+  to: toOf(entry, column.offset),
+});
+
+export const noOffset: Digits = { bytes: zero, from: 0, to: zero.length };
+
+const putAll = (cursor: Cursor, source: Buffer): void => put(cursor, source, 0, source.length);
+
+const putDigits = (cursor: Cursor, { bytes, from, to }: Digits): void => put(cursor, bytes, from, to);
+
+const putPath = (cursor: Cursor, { path, pathFrom, pathTo }: Entry): void => put(cursor, path, pathFrom, pathTo);
+
+/** A field of the operation, where the record has it. */
+const putNamed = (cursor: Cursor, name: Buffer, entry: Entry, field: number, after?: Buffer): void => {
+  if (fromOf(entry, field) === toOf(entry, field)) return;
+  putAll(cursor, name);
+  putField(cursor, entry, field);
+  if (after) putAll(cursor, after);
+};
+
+/** An operation on plain records. `row` is the one whose id it has, and whose content it sets, where it does. */
+export type Line = {
+  readonly kind: OperationKind;
+  readonly path: Entry;
+  readonly to: Entry | undefined;
+  readonly row: Entry;
+  readonly from: Digits;
+  readonly until: Digits;
+};
+
+/** More than a line, or what is hashed for its id, takes beside the two records. */
+export const frameBytes = 256;
+
+/** The same hash as `withId`; the cursor's bytes are overwritten. */
+export const idOf = (cursor: Cursor, { kind, path, to, row, from, until }: Line): string => {
+  cursor.at = 0;
+  putAll(cursor, identity.start);
+  putAll(cursor, kindText[kind]);
+  putAll(cursor, identity.next);
+  putPath(cursor, path);
+  putAll(cursor, to ? identity.next : identity.noTarget);
+  if (to) {
+    putPath(cursor, to);
+    putAll(cursor, identity.quote);
+  }
+  putField(cursor, row, column.file_id);
+  putAll(cursor, comma);
+  putDigits(cursor, from);
+  putAll(cursor, comma);
+  putDigits(cursor, until);
+  putAll(cursor, identity.end);
+  return hash('sha256', cursor.bytes.subarray(0, cursor.at));
+};
+
+/** The same text as `JSON.stringify` makes of the operation, and a line end. */
+export const putLine = (cursor: Cursor, id: string, { kind, path, to, row, from, until }: Line): void => {
+  putAll(cursor, frame.opId);
+  cursor.at += cursor.bytes.write(id, cursor.at, 32, 'latin1');
+  putAll(cursor, frame.kind);
+  putAll(cursor, kindText[kind]);
+  putAll(cursor, frame.path);
+  putPath(cursor, path);
+  if (to) {
+    putAll(cursor, frame.to);
+    putPath(cursor, to);
+  }
+  putAll(cursor, frame.quote);
+  if (kind === 'save') {
+    putNamed(cursor, frame.size, row, column.size);
+    putNamed(cursor, frame.etag, row, column.etag, frame.quote);
+  }
+  if (kind === 'save' || kind === 'update_permissions')
+    putNamed(cursor, frame.permissions, row, column.permissions, frame.quote);
+  putAll(cursor, frame.fileId);
+  putField(cursor, row, column.file_id);
+  putAll(cursor, frame.fromOffset);
+  putDigits(cursor, from);
+  putAll(cursor, frame.toOffset);
+  putDigits(cursor, until);
+  putAll(cursor, frame.end);
+};

@@ -1,0 +1,122 @@
+import { changeOf } from '../diff/diff.ts';
+import { type Entry, fileIdOf, isFolderEntry, sameContentOf, samePermissionsOf } from '../diff/entry.ts';
+import { createFilePlaces, createHashSet } from './hash-set.ts';
+import type { Change } from './operation.ts';
+import { createUnpacked, type Unpacked } from './packed.ts';
+import { createPackedStore, twoRecords } from './packed-store.ts';
+import { createFolders, createPathHash, hashContent, hashDiskName, type PathHash } from './path-hashes.ts';
+
+const [gone, came, taken] = [0, 1, 3] as const;
+
+/** What is left once `settled.ts` has its changes: files that came, went or were renamed, and folders. */
+export type Rest = {
+  add(have: Entry | null, want: Entry | null): void;
+  some(test: (have: Entry | null, want: Entry | null) => boolean): boolean;
+  divide(): Divided;
+  /** Reads the record at a position of `Divided`. */
+  read(position: number, into: Unpacked): void;
+};
+
+/**
+ * Each list is in path order. In the first three no other change has to do with the files: nothing on the other side could
+ * be the other end of their rename, or is in their way.
+ */
+export type Divided = {
+  readonly created: readonly number[];
+  readonly gone: readonly number[];
+  /** One file under two paths, with the same content and permissions: where what is had is, and what is wanted. */
+  readonly renamed: { readonly from: readonly number[]; readonly to: readonly number[] };
+  readonly others: readonly Change[];
+};
+
+export const createRest = (): Rest => {
+  const store = createPackedStore({ sharesPaths: false });
+  const each = (onChange: (position: number, have: Entry | null, want: Entry | null) => void): void =>
+    store.each((tag, position, { entry }, second) => {
+      if (tag === twoRecords) onChange(position, entry, second.entry);
+      else if (tag !== taken) onChange(position, tag === gone ? entry : null, tag === came ? entry : null);
+    });
+  return {
+    add: (have, want) => {
+      if (have) store.append(want ? twoRecords : gone, have, want);
+      else if (want) store.append(came, want);
+    },
+    some: (test) => {
+      let found = false;
+      each((_, have, want) => {
+        found ||= test(have, want);
+      });
+      return found;
+    },
+    divide: () => {
+      const having = createSide();
+      const wanting = createSide();
+      each((position, have, want) => {
+        if (have) having.add(have, want ? undefined : position);
+        if (want) wanting.add(want, have ? undefined : position);
+      });
+      const hash = createPathHash();
+      /** Nothing wants to be where this file goes away. */
+      const isFree = (have: Entry): boolean => {
+        hashDiskName(hash, have);
+        return !wanting.isAt(hash) && !wanting.isNear(hash);
+      };
+      /** Nothing is where this file comes to. Of two that are wanted, one beneath the other, one cannot be placed. */
+      const fits = (want: Entry): boolean => {
+        hashDiskName(hash, want);
+        return !having.isAt(hash) && !having.isNear(hash) && !wanting.isNear(hash);
+      };
+      const other = createUnpacked();
+      const renamed = { from: [] as number[], to: [] as number[] };
+      each((position, have) => {
+        if (!have || having.onlyOf(have) !== position || isFolderEntry(have)) return;
+        const to = wanting.onlyOf(have);
+        if (to === undefined) return;
+        store.read(to, other);
+        const want = other.entry;
+        if (isFolderEntry(want) || !sameContentOf(have, want) || !samePermissionsOf(have, want)) return;
+        if (!isFree(have) || !fits(want)) return;
+        renamed.from.push(position);
+        renamed.to.push(to);
+      });
+      for (const positions of [renamed.from, renamed.to])
+        for (const position of positions) store.retag(position, taken);
+      const divided = { created: [] as number[], gone: [] as number[], others: [] as Change[] };
+      each((position, have, want) => {
+        if (isFolderEntry((have ?? want) as Entry)) divided.others.push(changeOf(have, want));
+        else if (!have && want && !having.matches(want) && fits(want)) divided.created.push(position);
+        else if (!want && have && !wanting.matches(have) && isFree(have)) divided.gone.push(position);
+        else divided.others.push(changeOf(have, want));
+      });
+      return { ...divided, renamed };
+    },
+    read: store.read,
+  };
+};
+
+/** What lies on one side of these changes. */
+const createSide = () => {
+  const files = createFilePlaces();
+  const contents = createHashSet();
+  const places = createHashSet();
+  const folders = createFolders();
+  const hash = createPathHash();
+  return {
+    /** `position` is undefined where the path is on both sides. */
+    add: (entry: Entry, position: number | undefined): void => {
+      files.add(fileIdOf(entry), position);
+      if (hashContent(hash, entry)) contents.add(hash.low, hash.high);
+      hashDiskName(hash, entry);
+      places.add(hash.low, hash.high);
+      folders.add(hash.folders);
+    },
+    /** Whether this row may be the other end of a rename. */
+    matches: (entry: Entry): boolean =>
+      files.has(fileIdOf(entry)) || (hashContent(hash, entry) && contents.has(hash.low, hash.high)),
+    /** The position of the only row of this file. */
+    onlyOf: (entry: Entry): number | undefined => files.onlyOf(fileIdOf(entry)),
+    isAt: ({ low, high }: PathHash): boolean => places.has(low, high),
+    /** Whether something here is a file where the row needs a folder, or lies beneath where it needs a file. */
+    isNear: ({ low, high, folders: around }: PathHash): boolean => folders.has(low, high) || places.hasAny(around),
+  };
+};

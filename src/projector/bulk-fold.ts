@@ -1,0 +1,274 @@
+import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
+import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
+import { createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
+import { nowhere } from '../../projections/path-index.ts';
+import { columns } from '../../projections/rows.ts';
+import type { Store } from '../../projections/store.ts';
+import type { Totals } from '../../projections/working-set.ts';
+import { createCells, place, readCells } from '../log/cells.ts';
+import { type EventCells, eventOfCells } from '../log/rows.ts';
+import { countOutcomes, type ProjectionMeta } from './meta.ts';
+
+/**
+ * The fold of a log's beginning, on its bytes: it makes the same file table as `foldBucketEvents` (evolve.ts says what each
+ * event does), and no event and no row becomes an object on the way. It ends at the first event that is not for it: one
+ * that comes late, or that is past what it may hold. The ordinary fold goes on from there.
+ */
+export type BulkFold = {
+  /** Folds the events of a window, and notes in `meta` how far. Returns the outcomes among them, which it leaves alone. */
+  fold(
+    window: Buffer,
+    meta: ProjectionMeta,
+  ): { readonly outcomes: readonly Recorded<OutcomeEvent>[]; readonly isWhole: boolean };
+  /** Writes the rows into the table, which is empty, and resolves with what it holds then. */
+  write(store: Store): Promise<Totals>;
+};
+
+export type BulkLimits = {
+  /** Bytes that rows may take before the rest is left. */
+  readonly roomMax?: number | undefined;
+  /** Rows that may be looked at for events about folders before the rest is left. */
+  readonly rowsLookedAtMax?: number | undefined;
+  /** See `createPackedRows`. */
+  readonly chunkUnits?: number | undefined;
+};
+
+/** Rows in one statement: the fewer, the less text waits for the collector. */
+const rowsAtOnce = 1_000;
+
+const cell = Object.fromEntries(columns.map((name, at) => [name, at])) as Readonly<
+  Record<(typeof columns)[number], number>
+>;
+
+const [bracket, slash, backslash, colon, beyondAscii, nullBegins] = [0x5b, 0x2f, 0x5c, 0x3a, 0x80, 0x6e] as const;
+
+/** The first two letters of a type, which no other type has. */
+const letters = (type: LogEvent['type']): number => (type.charCodeAt(0) << 8) | type.charCodeAt(1);
+const [creates, deletes, changesPermission] = [letters('create'), letters('delete'), letters('change_permission')];
+const outcome = letters('outcome');
+const types = ['create', 'delete', 'change_permission', 'rename', 'move', 'outcome'] as const;
+const names: ReadonlyMap<number, LogEvent['type']> = new Map(types.map((name) => [letters(name), name]));
+
+const text = (bytes: Buffer, from: number, to: number): string =>
+  JSON.parse(bytes.toString('utf8', from, to)) as string;
+
+/** Whether one cell's text comes after another's of the same length; undefined where their bytes alone do not tell. */
+const comesAfter = (
+  bytes: Buffer,
+  from: number,
+  other: number,
+  length: number,
+  needsColon: boolean,
+): boolean | undefined => {
+  let sawColon = !needsColon;
+  for (let at = 0; at < length; at++) {
+    const [one, two] = [bytes[from + at] as number, bytes[other + at] as number];
+    if ((one | two) >= beyondAscii || one === backslash || two === backslash) return undefined;
+    if (one !== two) return sawColon ? one > two : undefined;
+    if (one === colon) sawColon = true;
+  }
+  return false;
+};
+
+export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
+  const { roomMax = 512 * 1024 * 1024, rowsLookedAtMax = 500_000_000, chunkUnits } = limits;
+  const rows = createPackedRows(chunkUnits);
+  const cells = createCells();
+  const { from, to } = cells;
+  let bytes: Buffer = Buffer.alloc(0);
+  let looked = 0;
+
+  const isNull = (column: number): boolean => bytes[from[column] as number] === nullBegins;
+  const find = (column: number): number => rows.find(bytes, from[column] as number, to[column] as number);
+  const take = (column: number): number => rows.take(bytes, from[column] as number, to[column] as number);
+  const add = (column: number): void => rows.add(bytes, from[column] as number, to[column] as number);
+  const keep = (row: number, column: number): void =>
+    rows.add(rows.bytesOf(row), rows.fromOf(row, column), rows.toOf(row, column));
+  const keepAll = (row: number, first: number, last: number): void => {
+    for (let column = first; column <= last; column++) keep(row, column);
+  };
+  const rowLength = (row: number): number =>
+    row === nowhere ? 0 : rows.toOf(row, cell.offset) - rows.fromOf(row, cell.path);
+  const fits = (row: number, eventLength: number): boolean => rowLength(row) + eventLength <= rowBytesMax;
+
+  const create = (eventLength: number): boolean => {
+    const before = find(place.path);
+    if (!fits(before, eventLength)) return false;
+    rows.begin();
+    add(place.path);
+    if (before === nowhere) add(place.offset);
+    else keep(before, cell.file_id);
+    add(place.key);
+    add(place.size);
+    add(place.etag);
+    if (before !== nowhere && isNull(place.permissions)) keep(before, cell.permissions);
+    else add(place.permissions);
+    add(isNull(place.modified_at) ? place.time : place.modified_at);
+    add(place.offset);
+    rows.endThere();
+    return true;
+  };
+
+  const changePermissions = (row: number): void => {
+    rows.begin();
+    keepAll(row, cell.path, cell.etag);
+    add(place.permissions);
+    keep(row, cell.modified_at);
+    add(place.offset);
+    rows.end();
+  };
+
+  const carry = (eventLength: number): boolean => {
+    const row = find(place.path);
+    if (!fits(row, eventLength)) return false;
+    if (row === nowhere || isNull(place.to)) return true;
+    take(place.path);
+    rows.begin();
+    add(place.to);
+    keep(row, cell.file_id);
+    if (isNull(place.key)) keep(row, cell.key);
+    else add(place.key);
+    keepAll(row, cell.size, cell.modified_at);
+    add(place.offset);
+    rows.end();
+    return true;
+  };
+
+  /** An event for all beneath a folder. */
+  const applyToTree = (type: number, eventLength: number): boolean => {
+    looked += rows.count();
+    if (looked > rowsLookedAtMax) return false;
+    // The path's cell without its last quote.
+    const [pathFrom, pathTo] = [from[place.path] as number, (to[place.path] as number) - 1];
+    const found = rows.beneath(bytes, pathFrom, pathTo);
+    if (found.some((row) => !fits(row, eventLength))) return false;
+    if (type === changesPermission) {
+      if (!isNull(place.permissions)) found.forEach(changePermissions);
+      return true;
+    }
+    for (const row of found) rows.take(rows.bytesOf(row), rows.fromOf(row, cell.path), rows.toOf(row, cell.path));
+    if (type === deletes) return true;
+    for (const row of found) {
+      rows.begin();
+      rows.add(bytes, from[place.to] as number, (to[place.to] as number) - 1);
+      rows.extend(rows.bytesOf(row), rows.fromOf(row, cell.path) + pathTo - pathFrom, rows.toOf(row, cell.path));
+      keepAll(row, cell.file_id, cell.modified_at);
+      add(place.offset);
+      rows.end();
+    }
+    return true;
+  };
+
+  /** Applies the bucket event in the cells. Returns false, and has changed nothing, where it is not for this fold. */
+  const apply = (type: number, eventLength: number): boolean => {
+    const isTree = bytes[(to[place.path] as number) - 2] === slash && type !== creates && isNull(place.scope);
+    if (isTree) return applyToTree(type, eventLength);
+    if (type === creates) return create(eventLength);
+    if (type === deletes) take(place.path);
+    else if (type === changesPermission) {
+      const row = find(place.path);
+      if (!fits(row, eventLength)) return false;
+      if (row !== nowhere && !isNull(place.permissions)) changePermissions(row);
+    } else return carry(eventLength);
+    return true;
+  };
+
+  /** Where the order token and the time of the last event lie in the window. `isThere`: the frontier has yet to be told. */
+  const last = { isThere: false, versionFrom: 0, versionTo: 0, timeFrom: 0, timeTo: 0 };
+
+  const placed = (versionFrom: number, versionTo: number, timeFrom: number, timeTo: number): Placed => ({
+    time: text(bytes, timeFrom, timeTo),
+    ...(bytes[versionFrom] !== nullBegins && { version: text(bytes, versionFrom, versionTo) }),
+  });
+
+  const settle = (meta: ProjectionMeta): void => {
+    if (last.isThere)
+      extend(meta.fileFold.frontier, placed(last.versionFrom, last.versionTo, last.timeFrom, last.timeTo));
+    last.isThere = false;
+  };
+
+  /**
+   * Whether the event in the cells comes after all before it. Mostly the event before tells: it came after all others, so
+   * what has a later token of the same scheme, and no earlier time, does too.
+   */
+  const isNext = (meta: ProjectionMeta): boolean => {
+    const [versionFrom, versionTo] = [from[place.version] as number, to[place.version] as number];
+    const [timeFrom, timeTo] = [from[place.time] as number, to[place.time] as number];
+    const versionLength = versionTo - versionFrom;
+    const timeLength = timeTo - timeFrom;
+    const isLater =
+      last.isThere &&
+      versionLength === last.versionTo - last.versionFrom &&
+      timeLength === last.timeTo - last.timeFrom &&
+      comesAfter(bytes, last.timeFrom, timeFrom, timeLength, false) === false &&
+      (isNull(place.version)
+        ? bytes[last.versionFrom] === nullBegins
+        : comesAfter(bytes, versionFrom, last.versionFrom, versionLength, true) === true);
+    if (!isLater) {
+      settle(meta);
+      if (!isBeyond(meta.fileFold.frontier, placed(versionFrom, versionTo, timeFrom, timeTo))) return false;
+    }
+    return true;
+  };
+
+  const remember = (): void => {
+    last.isThere = true;
+    last.versionFrom = from[place.version] as number;
+    last.versionTo = to[place.version] as number;
+    last.timeFrom = from[place.time] as number;
+    last.timeTo = to[place.time] as number;
+  };
+
+  return {
+    fold: (window, meta) => {
+      bytes = window;
+      rows.tidy();
+      const outcomes: Recorded<OutcomeEvent>[] = [];
+      const counts = new Map<number, number>();
+      let isWhole = rows.room() <= roomMax;
+      let through = meta.checkpoint;
+      let isSeen = false;
+      for (let at = 1, end = at; isWhole && bytes[at] === bracket; at = end + 1) {
+        end = readCells(bytes, at, cells);
+        const typeAt = (from[place.type] as number) + 1;
+        const type = ((bytes[typeAt] as number) << 8) | (bytes[typeAt + 1] as number);
+        if (type === outcome)
+          outcomes.push(
+            eventOfCells(JSON.parse(bytes.toString('utf8', at, end)) as EventCells) as Recorded<OutcomeEvent>,
+          );
+        else if (isNext(meta) && apply(type, end - at)) {
+          remember();
+          isSeen = true;
+        } else {
+          isWhole = false;
+          break;
+        }
+        counts.set(type, (counts.get(type) ?? 0) + 1);
+        through += 1;
+      }
+      if (isSeen) meta.stats.lastEventAt = text(bytes, last.timeFrom, last.timeTo);
+      settle(meta);
+      for (const [type, count] of counts) {
+        const name = names.get(type) as LogEvent['type'];
+        meta.stats.events[name] = (meta.stats.events[name] ?? 0) + count;
+      }
+      countOutcomes(meta.stats, outcomes);
+      meta.checkpoint = through;
+      return { outcomes, isWhole };
+    },
+    write: async (store) => {
+      const totals: Totals = { files: 0, bytes: 0 };
+      let written: Promise<void> = Promise.resolve();
+      for (const lot of rows.lots(rowsAtOnce)) {
+        totals.files += lot.totals.files;
+        totals.bytes += lot.totals.bytes;
+        await written;
+        written = store.insert({ into: 'file', columns, rows: lot.texts });
+        // What it throws is thrown where it is awaited.
+        written.catch(() => undefined);
+      }
+      await written;
+      return totals;
+    },
+  };
+};
