@@ -11,20 +11,10 @@ import { openWorkspace } from '../src/data-folder/workspace.ts';
 import { openLog } from '../src/log/log.ts';
 import { logVersion } from '../src/log/schema.ts';
 import { header } from '../src/snapshot/csv.ts';
+import { randomOf } from '../test/support/seed.ts';
 
 /** The inputs of the benchmarks: made from a seed, once, and kept under `.bench/` beside the code. */
 export const dataFolder = join(import.meta.dirname, '..', '.bench');
-
-/** Mulberry32: a small generator of well-mixed 32-bit numbers, so that every machine measures the same input. */
-export const createRandom = (seed: number): (() => number) => {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-};
 
 const hex = (random: () => number, digits: number): string => {
   let text = '';
@@ -74,7 +64,7 @@ export const snapshots = async (rows: number, share: number): Promise<{ old: str
     writeLines(
       path,
       (function* () {
-        const random = createRandom(1);
+        const random = randomOf(1);
         for (let n = 0; n < rows; n += 1) yield line(random, n, hex(random, 32));
       })(),
     ),
@@ -83,8 +73,8 @@ export const snapshots = async (rows: number, share: number): Promise<{ old: str
     writeLines(
       path,
       (function* () {
-        const random = createRandom(1);
-        const other = createRandom(2);
+        const random = randomOf(1);
+        const other = randomOf(2);
         for (let n = 0; n < rows; n += 1) {
           const same = line(random, n, hex(random, 32));
           if (other() >= share) {
@@ -111,7 +101,7 @@ export const snapshots = async (rows: number, share: number): Promise<{ old: str
  * files, 15 overwrite, 12 delete, 12 change permissions, 10 rename, 6 move; one in 20,000 is about a folder.
  */
 export function* eventsOf(count: number, seed = 3): Generator<BucketEvent> {
-  const random = createRandom(seed);
+  const random = randomOf(seed);
   const alive: string[] = [];
   let names = 0;
   const fresh = (): string => {
