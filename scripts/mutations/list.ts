@@ -324,6 +324,13 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/apply/limits.test.ts'],
   },
   {
+    name: 'take a slow disk for a silent sender',
+    file: 'src/file-manager/content.ts',
+    find: '      clearTimeout(timer);\n      yield chunk;',
+    replace: '      yield chunk;',
+    tests: ['test/file-manager/content.test.ts'],
+  },
+  {
     name: 'believe an answer that names another path',
     file: 'src/file-manager/client.ts',
     find: 'if (answer[name] === value) continue;',

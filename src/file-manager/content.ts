@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
-import { createWriteStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 import type { IncomingHttpHeaders } from 'node:http';
-import { type Readable, Transform, Writable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { Problem } from './problem.ts';
 
 /** What the sender declares about a body. `length` is in bytes and must hold exactly. */
@@ -35,8 +34,15 @@ const digestIn = (headers: IncomingHttpHeaders, name: string, bytes: number): st
 };
 
 /**
+ * Bytes between two flushes of a file that arrives. One flush at the end would take as long as the disk needs for all that
+ * the system kept in memory, minutes for a large file on a slow disk, while whoever waits for the answer hears nothing.
+ */
+const flushEvery = 67_108_864;
+
+/**
  * Streams a body into a new file and flushes it to the disk, or only reads it when `file` is undefined. Throws when the
- * length or a digest does not hold, or when no byte arrives for `stallMs`; the caller removes the file.
+ * length or a digest does not hold, or when no byte arrives for `stallMs`, however long the disk takes for what has
+ * arrived; the caller removes the file.
  */
 export const receive = async (
   body: Readable,
@@ -45,30 +51,23 @@ export const receive = async (
 ): Promise<Received> => {
   const md5 = createHash('md5');
   const sha256 = declared.sha256 === undefined ? undefined : createHash('sha256');
-  const stalled = new AbortController();
-  const timer = setTimeout(() => stalled.abort(), options.stallMs);
+  const target = options.file === undefined ? undefined : await open(options.file, 'wx', 0o600);
   let size = 0;
-  const measure = new Transform({
-    transform(chunk: Buffer, _encoding, done) {
-      timer.refresh();
+  try {
+    let flushed = 0;
+    for await (const chunk of arriving(body, options.stallMs)) {
       size += chunk.length;
-      if (size > declared.length) return done(lengthProblem(declared.length, `more than ${declared.length}`));
+      if (size > declared.length) throw lengthProblem(declared.length, `more than ${declared.length}`);
       md5.update(chunk);
       sha256?.update(chunk);
-      done(null, chunk);
-    },
-  });
-  const target =
-    options.file === undefined
-      ? new Writable({ write: (_chunk, _encoding, done) => done() })
-      : createWriteStream(options.file, { flags: 'wx', mode: 0o600, flush: true });
-  try {
-    await pipeline(body, measure, target, { signal: stalled.signal });
-  } catch (error) {
-    if (stalled.signal.aborted) throw new Problem('stalled', `no byte of the body arrived for ${options.stallMs} ms`);
-    throw error;
+      await target?.writeFile(chunk);
+      if (size - flushed < flushEvery) continue;
+      await target?.datasync();
+      flushed = size;
+    }
+    await target?.sync();
   } finally {
-    clearTimeout(timer);
+    await target?.close();
   }
   if (size !== declared.length) throw lengthProblem(declared.length, String(size));
   const received = { size, md5: md5.digest('hex') };
@@ -76,6 +75,23 @@ export const receive = async (
   if (sha256 !== undefined && sha256.digest('hex') !== declared.sha256) throw checksumProblem('SHA-256');
   return received;
 };
+
+/** The pieces of a body. Ends with a problem when the sender is silent for `stallMs`; the reader's own time counts for nothing. */
+async function* arriving(body: Readable, stallMs: number): AsyncGenerator<Buffer> {
+  const stall = (): void => {
+    body.destroy(new Problem('stalled', `no byte of the body arrived for ${stallMs} ms`));
+  };
+  let timer = setTimeout(stall, stallMs);
+  try {
+    for await (const chunk of body as AsyncIterable<Buffer>) {
+      clearTimeout(timer);
+      yield chunk;
+      timer = setTimeout(stall, stallMs);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+}
 
 const lengthProblem = (declared: number, got: string): Problem =>
   new Problem('length-mismatch', `${declared} bytes were declared and ${got} arrived: nothing was stored`);
