@@ -93,7 +93,8 @@ export const openExchange = async (exchange: Exchange, limits: ExchangeLimits): 
 
 /**
  * ky clones a body to be able to repeat it, and fetch does so to follow redirects: a large upload would lie in memory
- * twice. So neither sees it: fetch gets the pieces themselves, and no window, redirect or repeat to keep them for.
+ * twice. So neither sees it: fetch gets the pieces themselves, and no window, redirect or repeat to keep them for. It gets
+ * them as a stream, because it copies each piece of a bare iterable, faster than a busy machine collects the copies.
  */
 const fetchWith =
   (exchange: Exchange, pieces: (() => AsyncIterable<Uint8Array>) | undefined) =>
@@ -107,7 +108,7 @@ const fetchWith =
       signal: request.signal,
       redirect: 'error',
       window: null,
-      ...(pieces !== undefined && { body: pieces(), duplex: 'half' }),
+      ...(pieces !== undefined && { body: ReadableStream.from(pieces()), duplex: 'half' }),
     };
     return fetch(request.url, options as unknown as RequestInit);
   };
