@@ -1,6 +1,7 @@
 import { applyPlan } from '../../src/apply/apply.ts';
 import { createBucket } from '../../src/bucket/s3.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { peakRssKib } from '../support/peak-rss.ts';
 import { planOf, stepOf } from './support.ts';
 
 /** Carries one object over in a process of its own and prints what became of it: arguments S3 URL, URL, length, etag. */
@@ -13,5 +14,5 @@ const { states, bytes, unverified, failures } = await applyPlan(
   { fileManager: createFileManagerClient({ baseUrl }), bucket, concurrency: 4, onOutcomes: async () => undefined },
 );
 bucket.close();
-const peakKibibytes = process.resourceUsage().maxRSS;
+const peakKibibytes = peakRssKib();
 process.stdout.write(JSON.stringify({ done: states.done, bytes, unverified, failures, peakKibibytes }));

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { peakRssKib } from '../support/peak-rss.ts';
 
 /** Uploads a generated stream in a process of its own and prints its peak RSS in KiB: arguments URL, length in bytes. */
 const [baseUrl, lengthText] = process.argv.slice(2);
@@ -16,4 +17,4 @@ await client.saveToDisk(
   { body: Readable.from(pieces(), { objectMode: false }), length },
   { idempotencyKey: `upload-${process.pid}` },
 );
-process.stdout.write(`${process.resourceUsage().maxRSS}\n`);
+process.stdout.write(`${peakRssKib()}\n`);
