@@ -15,6 +15,6 @@ const client = createFileManagerClient({ baseUrl });
 await client.saveToDisk(
   'large',
   { body: Readable.from(pieces(), { objectMode: false }), length },
-  { idempotencyKey: `upload-${process.pid}` },
+  { idempotencyKey: 'k' },
 );
 process.stdout.write(`${peakRssKib()}\n`);
