@@ -2,9 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { type Failpoint, failpoints } from '../../src/failpoint.ts';
 import { openLogForReading } from '../../src/log/log.ts';
+import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
-import { createGate, freePort, prepareScenes, runKilled, runUntilDone, type Scene, type Scenes } from './scene.ts';
+import { createGate, prepareScenes, runKilled, runUntilDone, type Scene, type Scenes } from './scene.ts';
 
 /**
  * A real process is killed at every failpoint, started again, and left to finish. Then bucket, projection and file manager

@@ -1,6 +1,4 @@
-import { once } from 'node:events';
 import { cp, writeFile } from 'node:fs/promises';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
@@ -52,15 +50,6 @@ const after: Readonly<Record<string, string>> = {
   'swap/a': 'content b, longer',
   'swap/b': 'content a',
   'stays.txt': 'stays',
-};
-
-export const freePort = async (): Promise<number> => {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as { port: number };
-  server.close();
-  await once(server, 'close');
-  return port;
 };
 
 /** What a scene begins from: the bucket is in its second state, the file manager in its first. */
