@@ -123,23 +123,21 @@ test('after the clock was set back, cycles still follow each other, and the newe
   }
 });
 
-// Only Linux has /proc, where nobody can make a folder.
-(process.platform === 'linux' ? test : test.skip)(
-  'a folder where the system makes none is refused at once, and named',
-  async (t) => {
-    const commands = [
-      { args: ['ingest', '-'], env: { DATA_DIR: '/proc/no-such/data' } },
-      { args: ['file-manager', '--root', '/proc/no-such/data', '--port', '0'], env: { FILE_MANAGER_TOKEN: 'token' } },
-    ];
-    for (const { args, env } of commands) {
-      const { child, finished } = startCli(args, env);
-      child.stdin?.end();
-      // Only a command that spins for ever is ended here.
-      const guard = setTimeout(() => child.kill('SIGKILL'), 30_000);
-      const { code, stderr } = await finished;
-      clearTimeout(guard);
-      t.true(typeof code === 'number' && code > 0, `${args[0]} ended with ${code}`);
-      t.regex(stderr, /cannot create \/proc\/no-such\/data: \/proc takes no folders; choose another place/);
-    }
-  },
-);
+const testOnLinux = process.platform === 'linux' ? test : test.skip; // elsewhere there is no /proc, where nobody can make a folder
+
+testOnLinux('a folder where the system makes none is refused at once, and named', async (t) => {
+  const commands = [
+    { args: ['ingest', '-'], env: { DATA_DIR: '/proc/no-such/data' } },
+    { args: ['file-manager', '--root', '/proc/no-such/data', '--port', '0'], env: { FILE_MANAGER_TOKEN: 'token' } },
+  ];
+  for (const { args, env } of commands) {
+    const { child, finished } = startCli(args, env);
+    child.stdin?.end();
+    // Only a command that spins for ever is ended here.
+    const guard = setTimeout(() => child.kill('SIGKILL'), 30_000);
+    const { code, stderr } = await finished;
+    clearTimeout(guard);
+    t.true(typeof code === 'number' && code > 0, `${args[0]} ended with ${code}`);
+    t.regex(stderr, /cannot create \/proc\/no-such\/data: \/proc takes no folders; choose another place/);
+  }
+});
