@@ -1,5 +1,5 @@
 import { createPathIndex, nowhere } from './path-index.ts';
-import { columns } from './rows.ts';
+import { column, columns } from './rows.ts';
 import { lotsOf } from './sorted-lots.ts';
 import type { Totals } from './working-set.ts';
 
@@ -57,7 +57,6 @@ const createChunk = (size: number): Chunk => {
 };
 
 const [comma, zero] = [0x2c, 0x30] as const;
-const sizeCell = columns.indexOf('size');
 
 /** `chunkUnits` is a power of two; a chunk must hold the longest row. */
 export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
@@ -221,7 +220,7 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
       for (const lot of lotsOf(index.rows(), size, (row) => textOf(row, 0, 0))) {
         let bytes = 0;
         const texts = lot.map((row) => {
-          bytes += numberOf(row, sizeCell);
+          bytes += numberOf(row, column.size);
           return textOf(row, 0, columns.length - 1);
         });
         yield { texts: texts.sort(), totals: { files: lot.length, bytes } };

@@ -22,6 +22,11 @@ export type FileRow = {
 /** The snapshot's columns, in order. */
 export const columns = ['path', 'file_id', 'key', 'size', 'etag', 'permissions', 'modified_at', 'offset'] as const;
 
+/** The place of each column among a row's cells. */
+export const column = Object.fromEntries(columns.map((name, at) => [name, at])) as Readonly<
+  Record<(typeof columns)[number], number>
+>;
+
 /**
  * Whether two rows hold the same bytes, as far as the producers have said: same size, and same etag where both have one,
  * otherwise the same modification time (a permission change does not touch it, new content does).

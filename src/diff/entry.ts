@@ -1,23 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import { columns, type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
+import { column, columns, type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import { rowOf } from '../snapshot/csv.ts';
 
 const [newline, space, quote, comma, dot, slash, zero, nine, backslash] = [
   0x0a, 0x20, 0x22, 0x2c, 0x2e, 0x2f, 0x30, 0x39, 0x5c,
 ] as const;
-
-/** Columns by their place in a record. */
-export const column = {
-  path: 0,
-  file_id: 1,
-  key: 2,
-  size: 3,
-  etag: 4,
-  permissions: 5,
-  modified_at: 6,
-  offset: 7,
-} as const;
 
 /**
  * One record of a snapshot, as bytes. `plain`: no field needs unquoting, or escaping in JSON, and numbers stand as JSON
@@ -134,7 +122,7 @@ const isPlainNumber = (entry: Entry, field: number): boolean => {
 };
 
 /** Length of a record with its LF, where quoted fields may hold line ends; 0 when it does not end. */
-const lengthOf = (bytes: Buffer, start: number, end: number): number => {
+export const lengthOf = (bytes: Buffer, start: number, end: number): number => {
   let quotes = false;
   for (let at = start; at < end; at++) {
     if (bytes[at] === quote) quotes = !quotes;

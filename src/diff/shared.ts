@@ -1,6 +1,7 @@
+import { lengthOf } from './entry.ts';
 import type { Records } from './records.ts';
 
-const [newline, quote] = [0x0a, 0x22] as const;
+const newline = 0x0a;
 /** Up to here a loop beats a call. */
 const nearBytes = 2_048;
 
@@ -60,15 +61,11 @@ const equalWords = (a: Records, b: Records, from: number, to: number): number =>
 
 /** The last whole record, where quoted fields may hold line ends. */
 const lastRecordOf = (bytes: Buffer): Shared | undefined => {
-  let quotes = false;
   let last = 0;
   let length = 0;
-  for (let at = 0; at < bytes.length; at++) {
-    if (bytes[at] === quote) quotes = !quotes;
-    else if (bytes[at] === newline && !quotes) {
-      last = length;
-      length = at + 1;
-    }
+  for (let next = lengthOf(bytes, 0, bytes.length); next > 0; next = lengthOf(bytes, length, bytes.length)) {
+    last = length;
+    length += next;
   }
   return length === 0 ? undefined : { length, last };
 };

@@ -1,6 +1,7 @@
 import { hash } from 'node:crypto';
 import type { OperationKind } from '../../events/event.ts';
-import { column, type Entry, fromOf, toOf } from '../diff/entry.ts';
+import { column } from '../../projections/rows.ts';
+import { type Entry, fromOf, toOf } from '../diff/entry.ts';
 import { type Cursor, put, putField } from './cursor.ts';
 
 const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');

@@ -1,5 +1,5 @@
-import { columns } from '../../projections/rows.ts';
-import { column, createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
+import { column, columns } from '../../projections/rows.ts';
+import { createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
 import { type Cursor, put } from './cursor.ts';
 import type { Digits } from './operation-bytes.ts';
 

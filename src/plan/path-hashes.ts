@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
-import { column, type Entry, fromOf, isFolderEntry, rowOfEntry, toOf } from '../diff/entry.ts';
+import { column } from '../../projections/rows.ts';
+import { type Entry, fromOf, isFolderEntry, rowOfEntry, toOf } from '../diff/entry.ts';
 import { createHashSet, type Hashes } from './hash-set.ts';
 import { contentKey } from './lives.ts';
 import { diskName } from './paths.ts';

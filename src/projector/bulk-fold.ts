@@ -2,7 +2,7 @@ import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
 import { createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
 import { nowhere } from '../../projections/path-index.ts';
-import { columns } from '../../projections/rows.ts';
+import { column as cell, columns } from '../../projections/rows.ts';
 import type { Store } from '../../projections/store.ts';
 import type { Totals } from '../../projections/working-set.ts';
 import { createCells, place, readCells } from '../log/cells.ts';
@@ -35,10 +35,6 @@ export type BulkLimits = {
 
 /** Rows in one statement: the fewer, the less text waits for the collector. */
 const rowsAtOnce = 1_000;
-
-const cell = Object.fromEntries(columns.map((name, at) => [name, at])) as Readonly<
-  Record<(typeof columns)[number], number>
->;
 
 const [bracket, slash, backslash, colon, beyondAscii, nullBegins] = [0x5b, 0x2f, 0x5c, 0x3a, 0x80, 0x6e] as const;
 
