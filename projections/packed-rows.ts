@@ -1,4 +1,4 @@
-import { createPathIndex, nowhere } from './path-index.ts';
+import { createPathIndex, nowhere, wordBytes } from './path-index.ts';
 import { column, columns } from './rows.ts';
 import { lotsOf } from './sorted-lots.ts';
 import type { Totals } from './working-set.ts';
@@ -10,21 +10,21 @@ import type { Totals } from './working-set.ts';
  */
 export type PackedRows = {
   /** The row at a path, or `nowhere`. */
-  find(bytes: Uint8Array, from: number, to: number): number;
+  find(bytes: DataView, from: number, to: number): number;
   /** Removes the row, and returns it: what it held can still be read. */
-  take(bytes: Uint8Array, from: number, to: number): number;
+  take(bytes: DataView, from: number, to: number): number;
   /** The rows whose paths begin with these bytes: a cell without its last quote. Looks at every row. */
-  beneath(bytes: Uint8Array, from: number, to: number): number[];
-  bytesOf(row: number): Buffer;
+  beneath(bytes: DataView, from: number, to: number): number[];
+  bytesOf(row: number): DataView;
   /** Where a cell of the row begins in these bytes. */
   fromOf(row: number, cell: number): number;
   /** Where it ends. */
   toOf(row: number, cell: number): number;
   /** Begins a row: its cells follow, in the order of the columns. */
   begin(): void;
-  add(bytes: Uint8Array, from: number, to: number): void;
+  add(bytes: DataView, from: number, to: number): void;
   /** Adds to the cell that was added last. */
-  extend(bytes: Uint8Array, from: number, to: number): void;
+  extend(bytes: DataView, from: number, to: number): void;
   /** Puts the row at its path, in the place of another one. */
   end(): void;
   /** The same where that path is the one of the last `find`, and nothing has been put or taken since. */
@@ -49,11 +49,11 @@ const endsAt = 1;
 const headerBytes = Math.ceil((2 * (endsAt + columns.length)) / unit) * unit;
 
 /** `used`: bytes. The first unit stays empty, so that no row has the address 0. */
-type Chunk = { readonly bytes: Buffer; readonly words: Uint16Array; used: number };
+type Chunk = { readonly bytes: Buffer; readonly view: DataView; readonly words: Uint16Array; used: number };
 
 const createChunk = (size: number): Chunk => {
   const memory = new ArrayBuffer(size);
-  return { bytes: Buffer.from(memory), words: new Uint16Array(memory), used: unit };
+  return { bytes: Buffer.from(memory), view: new DataView(memory), words: new Uint16Array(memory), used: unit };
 };
 
 const [comma, zero] = [0x2c, 0x30] as const;
@@ -76,17 +76,20 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
   const fromOf = (row: number, cell: number): number =>
     cell === 0 ? startOf(row) + headerBytes : toOf(row, cell - 1) + 1;
 
-  const isAt = (row: number, bytes: Uint8Array, from: number, to: number): boolean => {
-    const own = chunkOf(row).bytes;
+  const isAt = (row: number, bytes: DataView, from: number, to: number): boolean => {
+    const own = chunkOf(row).view;
     let other = fromOf(row, 0);
     if (toOf(row, 0) - other !== to - from) return false;
-    for (let at = from; at < to; at++) if (bytes[at] !== own[other++]) return false;
+    let at = from;
+    for (; at + wordBytes <= to; at += wordBytes, other += wordBytes)
+      if (bytes.getInt32(at, true) !== own.getInt32(other, true)) return false;
+    for (; at < to; at++) if (bytes.getUint8(at) !== own.getUint8(other++)) return false;
     return true;
   };
 
   const index = createPathIndex(isAt);
   /** Whether a row is in the table still; if it is, the index has just looked there. */
-  const stands = (row: number): boolean => index.find(chunkOf(row).bytes, fromOf(row, 0), toOf(row, 0)) === row;
+  const stands = (row: number): boolean => index.find(chunkOf(row).view, fromOf(row, 0), toOf(row, 0)) === row;
 
   /** The chunk that rows are added to, and its number. */
   let chunk = createChunk(chunkUnits * unit);
@@ -114,9 +117,12 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
     return row;
   };
 
-  const extend = (bytes: Uint8Array, from: number, to: number): void => {
-    const into = chunk.bytes;
-    for (let at = from; at < to; at++) into[text++] = bytes[at] as number;
+  const extend = (bytes: DataView, from: number, to: number): void => {
+    const into = chunk.view;
+    let at = from;
+    for (; at + wordBytes <= to; at += wordBytes, text += wordBytes)
+      into.setInt32(text, bytes.getInt32(at, true), true);
+    for (; at < to; at++) into.setUint8(text++, bytes.getUint8(at));
     chunk.words[start / 2 + endsAt + cells - 1] = text - start - headerBytes;
   };
 
@@ -175,14 +181,14 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
         for (let at = unit; at < of.used; at += (of.words[at / 2] as number) * unit) {
           const path = at + headerBytes;
           let same = 0;
-          while (same < length && of.bytes[path + same] === bytes[from + same]) same++;
+          while (same < length && of.bytes[path + same] === bytes.getUint8(from + same)) same++;
           const row = number * chunkUnits + at / unit;
           if (same === length && stands(row)) found.push(row);
         }
       });
       return found;
     },
-    bytesOf: (row) => chunkOf(row).bytes,
+    bytesOf: (row) => chunkOf(row).view,
     fromOf,
     toOf,
     begin: () => {
@@ -198,7 +204,7 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
     extend,
     end: () => {
       const from = start + headerBytes;
-      index.find(chunk.bytes, from, from + (chunk.words[start / 2 + endsAt] as number));
+      index.find(chunk.view, from, from + (chunk.words[start / 2 + endsAt] as number));
       endThere();
     },
     endThere,

@@ -32,6 +32,22 @@ export const foldMutations: readonly Mutation[] = [
     match: 'it gives up*',
   },
   {
+    name: 'fold in bulk: tell the order of tokens by what follows a backslash',
+    file,
+    find: 'if (holds(word, backslashes)) return undefined;',
+    replace: '',
+    tests: bulkTests,
+    match: 'it gives up*',
+  },
+  {
+    name: 'fold in bulk: an escaped quote ends a text',
+    file: 'src/log/cells.ts',
+    find: 'skipPlain(bytes, next + 2)',
+    replace: 'skipPlain(bytes, next + 1)',
+    tests: bulkTests,
+    match: 'any history*',
+  },
+  {
     name: 'fold in bulk: tell the order of tokens by the bytes of any script',
     file,
     find: '(one | two) >= beyondAscii || ',

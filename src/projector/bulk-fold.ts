@@ -1,7 +1,7 @@
 import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
 import { createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
-import { nowhere } from '../../projections/path-index.ts';
+import { nowhere, wordBytes } from '../../projections/path-index.ts';
 import { column as cell, columns } from '../../projections/rows.ts';
 import type { Store } from '../../projections/store.ts';
 import type { Totals } from '../../projections/working-set.ts';
@@ -48,17 +48,32 @@ const names: ReadonlyMap<number, LogEvent['type']> = new Map(types.map((name) =>
 const text = (bytes: Buffer, from: number, to: number): string =>
   JSON.parse(bytes.toString('utf8', from, to)) as string;
 
+const [backslashes, colons, ones, highs] = [0x5c5c5c5c, 0x3a3a3a3a, 0x01010101, 0x80808080] as const;
+
+/** Whether one of a word's four bytes is the byte of which the pattern is made. */
+const holds = (word: number, pattern: number): boolean => {
+  const other = word ^ pattern;
+  return ((other - ones) & ~other & highs) !== 0;
+};
+
 /** Whether one cell's text comes after another's of the same length; undefined where their bytes alone do not tell. */
 const comesAfter = (
-  bytes: Buffer,
+  bytes: DataView,
   from: number,
   other: number,
   length: number,
   needsColon: boolean,
 ): boolean | undefined => {
   let sawColon = !needsColon;
-  for (let at = 0; at < length; at++) {
-    const [one, two] = [bytes[from + at] as number, bytes[other + at] as number];
+  let at = 0;
+  for (; at + wordBytes <= length; at += wordBytes) {
+    const word = bytes.getInt32(from + at, true);
+    if (word !== bytes.getInt32(other + at, true)) break;
+    if (holds(word, backslashes)) return undefined;
+    sawColon ||= holds(word, colons);
+  }
+  for (; at < length; at++) {
+    const [one, two] = [bytes.getUint8(from + at), bytes.getUint8(other + at)];
     if ((one | two) >= beyondAscii || one === backslash || two === backslash) return undefined;
     if (one !== two) return sawColon ? one > two : undefined;
     if (one === colon) sawColon = true;
@@ -71,10 +86,11 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   const rows = createPackedRows(chunkUnits);
   const cells = createCells();
   const { from, to } = cells;
-  let bytes: Buffer = Buffer.alloc(0);
+  let window: Buffer = Buffer.alloc(0);
+  let bytes: DataView = new DataView(new ArrayBuffer(0));
   let looked = 0;
 
-  const isNull = (column: number): boolean => bytes[from[column] as number] === nullBegins;
+  const isNull = (column: number): boolean => bytes.getUint8(from[column] as number) === nullBegins;
   const find = (column: number): number => rows.find(bytes, from[column] as number, to[column] as number);
   const take = (column: number): number => rows.take(bytes, from[column] as number, to[column] as number);
   const add = (column: number): void => rows.add(bytes, from[column] as number, to[column] as number);
@@ -157,7 +173,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
 
   /** Applies the bucket event in the cells. Returns false, and has changed nothing, where it is not for this fold. */
   const apply = (type: number, eventLength: number): boolean => {
-    const isTree = bytes[(to[place.path] as number) - 2] === slash && type !== creates && isNull(place.scope);
+    const isTree = bytes.getUint8((to[place.path] as number) - 2) === slash && type !== creates && isNull(place.scope);
     if (isTree) return applyToTree(type, eventLength);
     if (type === creates) return create(eventLength);
     if (type === deletes) take(place.path);
@@ -173,8 +189,8 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   const last = { isThere: false, versionFrom: 0, versionTo: 0, timeFrom: 0, timeTo: 0 };
 
   const placed = (versionFrom: number, versionTo: number, timeFrom: number, timeTo: number): Placed => ({
-    time: text(bytes, timeFrom, timeTo),
-    ...(bytes[versionFrom] !== nullBegins && { version: text(bytes, versionFrom, versionTo) }),
+    time: text(window, timeFrom, timeTo),
+    ...(bytes.getUint8(versionFrom) !== nullBegins && { version: text(window, versionFrom, versionTo) }),
   });
 
   const settle = (meta: ProjectionMeta): void => {
@@ -198,7 +214,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
       timeLength === last.timeTo - last.timeFrom &&
       comesAfter(bytes, last.timeFrom, timeFrom, timeLength, false) === false &&
       (isNull(place.version)
-        ? bytes[last.versionFrom] === nullBegins
+        ? bytes.getUint8(last.versionFrom) === nullBegins
         : comesAfter(bytes, versionFrom, last.versionFrom, versionLength, true) === true);
     if (!isLater) {
       settle(meta);
@@ -216,21 +232,22 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   };
 
   return {
-    fold: (window, meta) => {
-      bytes = window;
+    fold: (json, meta) => {
+      window = json;
+      bytes = new DataView(json.buffer, json.byteOffset, json.length);
       rows.tidy();
       const outcomes: Recorded<OutcomeEvent>[] = [];
       const counts = new Map<number, number>();
       let isWhole = rows.room() <= roomMax;
       let through = meta.checkpoint;
       let isSeen = false;
-      for (let at = 1, end = at; isWhole && bytes[at] === bracket; at = end + 1) {
+      for (let at = 1, end = at; isWhole && at < bytes.byteLength && bytes.getUint8(at) === bracket; at = end + 1) {
         end = readCells(bytes, at, cells);
         const typeAt = (from[place.type] as number) + 1;
-        const type = ((bytes[typeAt] as number) << 8) | (bytes[typeAt + 1] as number);
+        const type = bytes.getUint16(typeAt);
         if (type === outcome)
           outcomes.push(
-            eventOfCells(JSON.parse(bytes.toString('utf8', at, end)) as EventCells) as Recorded<OutcomeEvent>,
+            eventOfCells(JSON.parse(window.toString('utf8', at, end)) as EventCells) as Recorded<OutcomeEvent>,
           );
         else if (isNext(meta) && apply(type, end - at)) {
           remember();
@@ -242,7 +259,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
         counts.set(type, (counts.get(type) ?? 0) + 1);
         through += 1;
       }
-      if (isSeen) meta.stats.lastEventAt = text(bytes, last.timeFrom, last.timeTo);
+      if (isSeen) meta.stats.lastEventAt = text(window, last.timeFrom, last.timeTo);
       settle(meta);
       for (const [type, count] of counts) {
         const name = names.get(type) as LogEvent['type'];
@@ -258,10 +275,11 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
       for (const lot of rows.lots(rowsAtOnce)) {
         totals.files += lot.totals.files;
         totals.bytes += lot.totals.bytes;
-        await written;
-        written = store.insert({ into: 'file', columns, rows: lot.texts });
+        const next = store.insert({ into: 'file', columns, rows: lot.texts });
         // What it throws is thrown where it is awaited.
-        written.catch(() => undefined);
+        next.catch(() => undefined);
+        await written;
+        written = next;
       }
       await written;
       return totals;

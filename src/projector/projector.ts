@@ -25,6 +25,9 @@ import { type Reader, readOn } from './read-on.ts';
 /** Events that are read at once: their JSON and their objects are in memory together. */
 const windowEventsDefault = 5_000;
 
+/** The same for a fold on bytes. What SQLite makes for more of them outgrows what it gets without asking the kernel: half as fast. */
+const bulkWindowEventsMax = 1_000;
+
 /** Events folded in one transaction, where so many wait. More of them write a page fewer times, and hold more rows in memory. */
 const groupEvents = 50_000;
 
@@ -164,6 +167,7 @@ const projecting = (
   { rebuilding = false, windowEvents = windowEventsDefault, rows: limits }: ProjectorOptions,
 ): Projector => {
   let committed = initial;
+  const bulkWindowEvents = Math.min(windowEvents, bulkWindowEventsMax);
 
   const foldWindow = async (window: Events, meta: ProjectionMeta, { store, file, mirror }: Rows): Promise<void> => {
     const files = await foldBucketEvents(store, window.facts, meta.fileFold, file);
@@ -222,8 +226,9 @@ const projecting = (
     const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, await lastOffset(log));
     if (committed.checkpoint >= end) return committed.checkpoint;
     const bulk = rebuilding && end - committed.checkpoint > windowEvents;
-    let reader = await readOn(log, committed.checkpoint, end, windowEvents);
-    if (bulk && committed.checkpoint === 0) {
+    const isEmpty = bulk && committed.checkpoint === 0;
+    let reader = await readOn(log, committed.checkpoint, end, isEmpty ? bulkWindowEvents : windowEvents);
+    if (isEmpty) {
       await foldBeginning(reader, of);
       if (reader.error === undefined) reader = await readOn(log, committed.checkpoint, end, windowEvents);
     }

@@ -155,14 +155,16 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
     get: async <T>(sql: string, parameters?: readonly SqlValue[]) => (await direct.all<T>(sql, parameters))[0],
     run: (sql, parameters) =>
       guarded(async () => (await using(sql, (statement) => statement.run(checked(parameters)))).changes ?? 0),
-    insert: async (rows) => {
-      for (const { sql, parameters } of statementsFor(rows)) {
-        // `exec` prepares and runs in one go.
-        if (parameters.length === 0) await direct.exec(sql);
-        else await direct.run(sql, parameters);
-      }
-    },
+    insert: (rows) => runAll(statementsFor(rows)),
     exec: (sql) => guarded(() => connection.exec(sql)),
+  };
+
+  const runAll = async (inserting: ReturnType<typeof statementsFor>): Promise<void> => {
+    for (const { sql, parameters } of inserting) {
+      // `exec` prepares and runs in one go.
+      if (parameters.length === 0) await direct.exec(sql);
+      else await direct.run(sql, parameters);
+    }
   };
 
   let tail: Promise<unknown> = Promise.resolve();
@@ -200,7 +202,11 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
     all: (sql, parameters) => queued(() => direct.all(sql, parameters)),
     get: (sql, parameters) => queued(() => direct.get(sql, parameters)),
     run: (sql, parameters) => queued(() => direct.run(sql, parameters)),
-    insert: (rows) => queued(() => direct.insert(rows)),
+    insert: (rows) => {
+      // Made now, while SQLite is at what waits before it.
+      const inserting = statementsFor(rows);
+      return queued(() => runAll(inserting));
+    },
     exec: (sql) => queued(() => direct.exec(sql)),
     reading: (work) =>
       queued(async () => {

@@ -167,6 +167,9 @@ test('it gives up at the first event that comes late by its token or its time, a
     (n) => ({ time: timeOf(n === 28 || n === 29 ? 500 : n), version: n === 28 ? 'v:other' : versionToken(n + 1) }),
     // As long as the one before in bytes, and behind it by its bytes alone: an escaped character, and one of two code units.
     (n) => ({ version: n < 29 ? `v:!${String(n).padStart(2, '0')}` : n === 29 ? 'v:#a' : `v:"${n - 30 || ''}` }),
+    (n) => ({
+      version: n < 29 ? `v:!${String(n).padStart(2, '0')}` : n === 29 ? 'v:####\n' : `v:####\t${n - 30 || ''}`,
+    }),
     (n) => ({ version: n < 29 ? `v:!${String(n).padStart(2, '0')}` : n === 29 ? 'v:\uffffa' : `v:📁${n - 30 || ''}` }),
   ];
   for (const [at, fields] of late.entries()) {
