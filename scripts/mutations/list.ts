@@ -577,7 +577,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'let text end early in a statement',
     file: 'src/storage/insertion.ts',
-    find: `.replaceAll("'", "''")`,
+    find: `.replace(/'/g, "''")`,
     replace: '',
     tests: ['test/storage/insertion.test.ts'],
   },

@@ -26,7 +26,9 @@ const heldMax = 50_000;
 export type IdPlace = { readonly id: string; readonly offset: number; readonly digest?: number | undefined };
 
 /** The first 48 bits of the id's SHA-256: an integer that JavaScript holds exactly. Two ids may share one. */
-const digestOf = (id: string): number => hash('sha256', id, 'buffer').readUIntBE(0, 6);
+const digestOf = (id: string): number =>
+  // As text, since a buffer for each takes twice as long.
+  Number.parseInt(hash('sha256', id, 'hex').slice(0, 12), 16);
 
 /** Writes the digests of the ids that follow, in the log, those that were written before. */
 export const writeIds = async (queries: Queries, places: readonly IdPlace[]): Promise<void> => {

@@ -7,17 +7,28 @@ export type Insertion = {
   readonly replacing?: boolean;
 };
 
+/** Without parameters it may be a script of several statements. */
 export type Statement = { readonly sql: string; readonly parameters: readonly string[] };
 
-/** Rows in one statement: its text is a copy of them, and SQLite holds it parsed. */
+/** Rows that SQLite is given at once: the text is a copy of them. */
 const rowsAtOnce = 5_000;
+/** Rows in one statement of that text. SQLite holds it parsed, which then fits into the processor's caches. */
+const rowsInStatement = 100;
 
 /**
  * Rows of JSON as rows of SQL literals. Where no character is escaped, the two differ in the quotes around text, which SQL
  * doubles within it; so the only quotes are those that JSON wrote, and nothing can end a text early.
  */
 const literalsOf = (rows: readonly string[]): string =>
-  `(${rows.join('),(')})`.replaceAll("'", "''").replaceAll('"', "'");
+  // Patterns, since `replaceAll` with a text puts the result together from a piece for each quote.
+  `(${rows.join('),(')})`.replace(/'/g, "''").replace(/"/g, "'");
+
+const scriptOf = (head: string, rows: readonly string[]): string => {
+  let script = '';
+  for (let at = 0; at < rows.length; at += rowsInStatement)
+    script += `${head} VALUES ${literalsOf(rows.slice(at, at + rowsInStatement))};`;
+  return script;
+};
 
 /**
  * The statements that insert the rows. Literals cost SQLite a third of what `json_extract` for each cell does, and bound
@@ -30,10 +41,8 @@ export const statementsFor = ({ into, columns, rows, replacing = false }: Insert
   const plain = rows.filter((row) => !row.includes('\\'));
   const escaped = plain.length === rows.length ? [] : rows.filter((row) => row.includes('\\'));
   const statements: Statement[] = [];
-  for (let at = 0; at < plain.length; at += rowsAtOnce) {
-    const lot = plain.slice(at, at + rowsAtOnce);
-    statements.push({ sql: `${head} VALUES ${literalsOf(lot)}`, parameters: [] });
-  }
+  for (let at = 0; at < plain.length; at += rowsAtOnce)
+    statements.push({ sql: scriptOf(head, plain.slice(at, at + rowsAtOnce)), parameters: [] });
   if (escaped.length > 0)
     statements.push({
       sql: `${head} SELECT ${cells} FROM json_each(?)`,
