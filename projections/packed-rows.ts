@@ -9,10 +9,17 @@ import type { Totals } from './working-set.ts';
  * one text in one way: equal cells are equal bytes. A row is known by its address, until `tidy`.
  */
 export type PackedRows = {
+  /** The hash of a path, for `find`, `take` and `lookAhead`. */
+  hashOf(bytes: DataView, from: number, to: number): number;
   /** The row at a path, or `nowhere`. */
-  find(bytes: DataView, from: number, to: number): number;
+  find(bytes: DataView, from: number, to: number, hash?: number): number;
   /** Removes the row, and returns it: what it held can still be read. */
-  take(bytes: DataView, from: number, to: number): number;
+  take(bytes: DataView, from: number, to: number, hash?: number): number;
+  /**
+   * Looks at what `find` will look at for the first `count` hashes, `aheadMax` at most. Memory that no cache holds takes long
+   * to come, and comes for all of them at the same time.
+   */
+  lookAhead(hashes: Uint32Array, count: number): void;
   /** The rows whose paths begin with these bytes: a cell without its last quote. Looks at every row. */
   beneath(bytes: DataView, from: number, to: number): number[];
   bytesOf(row: number): DataView;
@@ -40,6 +47,11 @@ export type PackedRows = {
 
 /** The most that a row's JSON may take: where a cell ends is written in 16 bits. */
 export const rowBytesMax = 0xffff;
+
+export const aheadMax = 32;
+
+/** What memory sends at once. */
+const lineBytes = 64;
 
 /** A row begins at a multiple of so many bytes; its address is how many of them lie before it. */
 const unit = 4;
@@ -88,6 +100,9 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
   };
 
   const index = createPathIndex(isAt);
+  const ahead = new Uint32Array(aheadMax);
+  /** What looking ahead has seen. Nobody asks: what is looked at for nothing, a compiler leaves out. */
+  let seen = 0;
   /** Whether a row is in the table still; if it is, the index has just looked there. */
   const stands = (row: number): boolean => index.find(chunkOf(row).view, fromOf(row, 0), toOf(row, 0)) === row;
 
@@ -165,9 +180,18 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
     chunkOf(row).bytes.toString('utf8', fromOf(row, cellFrom), toOf(row, cellTo));
 
   return {
+    hashOf: index.hashOf,
     find: index.find,
-    take: (bytes, from, to) => {
-      const row = index.find(bytes, from, to);
+    lookAhead: (hashes, count) => {
+      index.lookAhead(hashes, count, ahead);
+      for (let at = 0; at < count; at++) {
+        const row = ahead[at] as number;
+        // A path begins in the first line of the cache, and mostly ends in the second.
+        if (row !== nowhere) seen ^= unitsOf(row) ^ (chunkOf(row).bytes[startOf(row) + lineBytes] ?? 0);
+      }
+    },
+    take: (bytes, from, to, hash) => {
+      const row = index.find(bytes, from, to, hash);
       if (row === nowhere) return row;
       index.remove();
       wasted += unitsOf(row);

@@ -11,8 +11,11 @@ type IsAt = (row: number, bytes: DataView, from: number, to: number) => boolean;
 
 /** Rows, each a number above 0, by the bytes of their paths: a hash table with open addressing. */
 export type PathIndex = {
+  hashOf(bytes: DataView, from: number, to: number): number;
   /** The row at a path, or `nowhere`. */
-  find(bytes: DataView, from: number, to: number): number;
+  find(bytes: DataView, from: number, to: number, hash?: number): number;
+  /** Notes in `rows` which row is first looked at for each hash. */
+  lookAhead(hashes: Uint32Array, count: number, rows: Uint32Array): void;
   /** Puts a row where `find` has just looked; returns the one whose place it takes. */
   put(row: number): number;
   /** Removes the row that `find` has just found. */
@@ -71,14 +74,19 @@ export const createPathIndex = (isAt: IsAt): PathIndex => {
   };
 
   return {
-    find: (bytes, from, to) => {
+    hashOf,
+    find: (bytes, from, to, known = hashOf(bytes, from, to)) => {
       if (count * 8 >= slots.length * 3) grow();
       const last = slots.length - 2;
-      hash = hashOf(bytes, from, to);
+      hash = known;
       slot = (hash << 1) & last;
       while (slots[slot] !== nowhere && (slots[slot + 1] !== hash || !isAt(slots[slot] as number, bytes, from, to)))
         slot = after(slot, last);
       return slots[slot] as number;
+    },
+    lookAhead: (hashes, count, rows) => {
+      const last = slots.length - 2;
+      for (let at = 0; at < count; at++) rows[at] = slots[((hashes[at] as number) << 1) & last] as number;
     },
     put: (row) => {
       const before = slots[slot] as number;

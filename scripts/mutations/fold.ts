@@ -25,7 +25,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: tell the order of tokens by escaped bytes',
-    file,
+    file: 'src/projector/comes-after.ts',
     find: ' || one === backslash || two === backslash',
     replace: '',
     tests: bulkTests,
@@ -33,7 +33,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: tell the order of tokens by what follows a backslash',
-    file,
+    file: 'src/projector/comes-after.ts',
     find: 'if (holds(word, backslashes)) return undefined;',
     replace: '',
     tests: bulkTests,
@@ -49,7 +49,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: tell the order of tokens by the bytes of any script',
-    file,
+    file: 'src/projector/comes-after.ts',
     find: '(one | two) >= beyondAscii || ',
     replace: '',
     tests: bulkTests,
@@ -57,7 +57,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: compare the tokens of two schemes',
-    file,
+    file: 'src/projector/comes-after.ts',
     find: 'sawColon ? one > two : undefined',
     replace: 'one > two',
     tests: bulkTests,

@@ -28,7 +28,7 @@ const cells = eventColumns
  */
 export const readWindow = async (queries: Pick<Queries, 'get'>, after: Place, to: number): Promise<Window> => {
   const row = await queries.get<{ json: Buffer; rows: number; last: number | null; checksum: number }>(
-    `SELECT CAST('[' || group_concat(json_array(${cells})) || ']' AS BLOB) AS json, count(*) AS rows, max("offset") AS last, checksum
+    `SELECT CAST(json_group_array(json_array(${cells})) AS BLOB) AS json, count(*) AS rows, max("offset") AS last, checksum
      FROM event WHERE "offset" > ? AND "offset" <= ?`,
     [after.offset, to],
   );

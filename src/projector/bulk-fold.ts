@@ -1,12 +1,13 @@
 import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
-import { createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
-import { nowhere, wordBytes } from '../../projections/path-index.ts';
+import { aheadMax, createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
+import { nowhere } from '../../projections/path-index.ts';
 import { column as cell, columns } from '../../projections/rows.ts';
 import type { Store } from '../../projections/store.ts';
 import type { Totals } from '../../projections/working-set.ts';
-import { createCells, place, readCells } from '../log/cells.ts';
+import { type Cells, createCells, place, readCells } from '../log/cells.ts';
 import { type EventCells, eventOfCells } from '../log/rows.ts';
+import { comesAfter } from './comes-after.ts';
 import { countOutcomes, type ProjectionMeta } from './meta.ts';
 
 /**
@@ -36,7 +37,7 @@ export type BulkLimits = {
 /** Rows in one statement: the fewer, the less text waits for the collector. */
 const rowsAtOnce = 1_000;
 
-const [bracket, slash, backslash, colon, beyondAscii, nullBegins] = [0x5b, 0x2f, 0x5c, 0x3a, 0x80, 0x6e] as const;
+const [bracket, slash, nullBegins] = [0x5b, 0x2f, 0x6e] as const;
 
 /** The first two letters of a type, which no other type has. */
 const letters = (type: LogEvent['type']): number => (type.charCodeAt(0) << 8) | type.charCodeAt(1);
@@ -48,51 +49,23 @@ const names: ReadonlyMap<number, LogEvent['type']> = new Map(types.map((name) =>
 const text = (bytes: Buffer, from: number, to: number): string =>
   JSON.parse(bytes.toString('utf8', from, to)) as string;
 
-const [backslashes, colons, ones, highs] = [0x5c5c5c5c, 0x3a3a3a3a, 0x01010101, 0x80808080] as const;
-
-/** Whether one of a word's four bytes is the byte of which the pattern is made. */
-const holds = (word: number, pattern: number): boolean => {
-  const other = word ^ pattern;
-  return ((other - ones) & ~other & highs) !== 0;
-};
-
-/** Whether one cell's text comes after another's of the same length; undefined where their bytes alone do not tell. */
-const comesAfter = (
-  bytes: DataView,
-  from: number,
-  other: number,
-  length: number,
-  needsColon: boolean,
-): boolean | undefined => {
-  let sawColon = !needsColon;
-  let at = 0;
-  for (; at + wordBytes <= length; at += wordBytes) {
-    const word = bytes.getInt32(from + at, true);
-    if (word !== bytes.getInt32(other + at, true)) break;
-    if (holds(word, backslashes)) return undefined;
-    sawColon ||= holds(word, colons);
-  }
-  for (; at < length; at++) {
-    const [one, two] = [bytes.getUint8(from + at), bytes.getUint8(other + at)];
-    if ((one | two) >= beyondAscii || one === backslash || two === backslash) return undefined;
-    if (one !== two) return sawColon ? one > two : undefined;
-    if (one === colon) sawColon = true;
-  }
-  return false;
-};
-
 export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   const { roomMax = 512 * 1024 * 1024, rowsLookedAtMax = 500_000_000, chunkUnits } = limits;
   const rows = createPackedRows(chunkUnits);
-  const cells = createCells();
-  const { from, to } = cells;
+  /** The cells of some events, and of each where it ends and its path's hash. */
+  const batch = Array.from({ length: aheadMax }, createCells);
+  const ends = new Int32Array(aheadMax);
+  const hashes = new Uint32Array(aheadMax);
+  /** Of the event in hand. */
+  let { from, to } = createCells();
+  let hash = 0;
   let window: Buffer = Buffer.alloc(0);
   let bytes: DataView = new DataView(new ArrayBuffer(0));
   let looked = 0;
 
   const isNull = (column: number): boolean => bytes.getUint8(from[column] as number) === nullBegins;
-  const find = (column: number): number => rows.find(bytes, from[column] as number, to[column] as number);
-  const take = (column: number): number => rows.take(bytes, from[column] as number, to[column] as number);
+  const find = (): number => rows.find(bytes, from[place.path] as number, to[place.path] as number, hash);
+  const take = (): number => rows.take(bytes, from[place.path] as number, to[place.path] as number, hash);
   const add = (column: number): void => rows.add(bytes, from[column] as number, to[column] as number);
   const keep = (row: number, column: number): void =>
     rows.add(rows.bytesOf(row), rows.fromOf(row, column), rows.toOf(row, column));
@@ -104,7 +77,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   const fits = (row: number, eventLength: number): boolean => rowLength(row) + eventLength <= rowBytesMax;
 
   const create = (eventLength: number): boolean => {
-    const before = find(place.path);
+    const before = find();
     if (!fits(before, eventLength)) return false;
     rows.begin();
     add(place.path);
@@ -121,20 +94,20 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
     return true;
   };
 
+  /** Begins the row anew; whoever knows where it stands ends it. */
   const changePermissions = (row: number): void => {
     rows.begin();
     keepAll(row, cell.path, cell.etag);
     add(place.permissions);
     keep(row, cell.modified_at);
     add(place.offset);
-    rows.end();
   };
 
   const carry = (eventLength: number): boolean => {
-    const row = find(place.path);
+    const row = find();
     if (!fits(row, eventLength)) return false;
     if (row === nowhere || isNull(place.to)) return true;
-    take(place.path);
+    take();
     rows.begin();
     add(place.to);
     keep(row, cell.file_id);
@@ -155,7 +128,11 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
     const found = rows.beneath(bytes, pathFrom, pathTo);
     if (found.some((row) => !fits(row, eventLength))) return false;
     if (type === changesPermission) {
-      if (!isNull(place.permissions)) found.forEach(changePermissions);
+      if (isNull(place.permissions)) return true;
+      for (const row of found) {
+        changePermissions(row);
+        rows.end();
+      }
       return true;
     }
     for (const row of found) rows.take(rows.bytesOf(row), rows.fromOf(row, cell.path), rows.toOf(row, cell.path));
@@ -176,11 +153,13 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
     const isTree = bytes.getUint8((to[place.path] as number) - 2) === slash && type !== creates && isNull(place.scope);
     if (isTree) return applyToTree(type, eventLength);
     if (type === creates) return create(eventLength);
-    if (type === deletes) take(place.path);
+    if (type === deletes) take();
     else if (type === changesPermission) {
-      const row = find(place.path);
+      const row = find();
       if (!fits(row, eventLength)) return false;
-      if (row !== nowhere && !isNull(place.permissions)) changePermissions(row);
+      if (row === nowhere || isNull(place.permissions)) return true;
+      changePermissions(row);
+      rows.endThere();
     } else return carry(eventLength);
     return true;
   };
@@ -231,6 +210,19 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
     last.timeTo = to[place.time] as number;
   };
 
+  /** Reads the events from `at` on, as many as are looked at ahead; returns how many there are. */
+  const readBatch = (at: number): number => {
+    let count = 0;
+    for (let next = at; count < aheadMax && next < bytes.byteLength && bytes.getUint8(next) === bracket; count++) {
+      const cells = batch[count] as Cells;
+      ends[count] = readCells(bytes, next, cells);
+      hashes[count] = rows.hashOf(bytes, cells.from[place.path] as number, cells.to[place.path] as number);
+      next = (ends[count] as number) + 1;
+    }
+    rows.lookAhead(hashes, count);
+    return count;
+  };
+
   return {
     fold: (json, meta) => {
       window = json;
@@ -241,8 +233,15 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
       let isWhole = rows.room() <= roomMax;
       let through = meta.checkpoint;
       let isSeen = false;
-      for (let at = 1, end = at; isWhole && at < bytes.byteLength && bytes.getUint8(at) === bracket; at = end + 1) {
-        end = readCells(bytes, at, cells);
+      for (let at = 1, end = at, next = 0, count = 0; isWhole; at = end + 1, next += 1) {
+        if (next === count) {
+          next = 0;
+          count = readBatch(at);
+          if (count === 0) break;
+        }
+        ({ from, to } = batch[next] as Cells);
+        end = ends[next] as number;
+        hash = hashes[next] as number;
         const typeAt = (from[place.type] as number) + 1;
         const type = bytes.getUint16(typeAt);
         if (type === outcome)

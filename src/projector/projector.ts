@@ -217,7 +217,8 @@ const projecting = (
       of.onProgress?.(meta.checkpoint);
       window = isWhole && !of.signal?.aborted ? await reader.next() : undefined;
     }
-    addTotals(meta, await bulk.write(store), await mirror.flush());
+    const files = await database.transaction((queries) => bulk.write({ ...storeOf(queries), defersDirty: true }));
+    addTotals(meta, files, await mirror.flush());
     committed = meta;
   };
 
