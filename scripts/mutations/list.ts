@@ -303,6 +303,14 @@ export const mutations: readonly Mutation[] = [
     match: 'what comes after a step*',
   },
   {
+    name: 'go on from a step whose outcome is not in the log yet',
+    file: 'src/apply/apply.ts',
+    find: 'if (step.after.length > 0) await outcomes.flush();',
+    replace: '',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'what took the place*',
+  },
+  {
     name: 'a breaker that never opens',
     file: 'src/apply/breaker.ts',
     find: 'inARow >= limits.failuresMax',

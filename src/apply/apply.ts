@@ -74,10 +74,10 @@ const defaults = { failuresMax: 1_000, bytesPerSecondMin: 65_536, graceMs: 5_000
 const latencyBytesMax = 65_536;
 
 /**
- * Carries out a plan with bounded concurrency: a step starts once every step it comes after is done. What is not done comes
- * up again in the next cycle's diff. A crash between a confirmation and its commit repeats the operation under the same
- * key, which has no second effect. Rejects only when outcomes cannot be committed or the plan is damaged, and then after
- * everything under way has ended.
+ * Carries out a plan with bounded concurrency: a step starts once every step it comes after is done, and its outcome
+ * durable. What is not done comes up again in the next cycle's diff. A crash between a confirmation and its commit repeats
+ * the operation under the same key, and nothing that comes after it has begun. Rejects only when outcomes cannot be
+ * committed or the plan is damaged, and then after everything under way has ended.
  */
 export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<ApplyResult> => {
   const { clock = systemClock, onProgress } = options;
@@ -104,9 +104,15 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
     return false;
   };
 
+  // An operation is repeated for as long as the log does not hold its outcome, and the file manager may have forgotten its
+  // key by then. A rename that is done twice takes away what a later step has put at its old path.
+  const begin = async (step: Step): Promise<void> => {
+    if (step.after.length > 0) await outcomes.flush();
+    await options.onBegin?.(step);
+  };
   const run = async (index: number): Promise<void> => {
     const step = plan.steps[index] as Step;
-    const begun = await (options.onBegin?.(step) ?? Promise.resolve()).then(() => true, noteFailure);
+    const begun = await begin(step).then(() => true, noteFailure);
     if (!begun) return schedule.settle(index, 'not attempted');
     const { state, outcome } = await carryOut(step);
     schedule.settle(index, state);

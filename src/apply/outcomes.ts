@@ -7,7 +7,7 @@ import type { OutcomeEvent } from '../../events/event.ts';
 export type OutcomeBuffer = {
   /** Resolves when few enough are waiting, not when this one is durable. Rejects with what a commit threw. */
   add(outcome: OutcomeEvent): Promise<void>;
-  /** Resolves when all are durable. Rejects with what a commit threw. */
+  /** Resolves when all that were added before are durable. Rejects with what a commit threw. */
   flush(): Promise<void>;
 };
 
@@ -16,15 +16,16 @@ const waitingMax = 256;
 
 export const createOutcomeBuffer = (commit: (batch: readonly OutcomeEvent[]) => Promise<void>): OutcomeBuffer => {
   let waiting: OutcomeEvent[] = [];
+  let added = 0;
+  let durable = 0;
   let committing: Promise<void> | undefined;
   let failed: { readonly error: unknown } | undefined;
 
   const run = async (): Promise<void> => {
-    while (waiting.length > 0) {
-      const batch = waiting;
-      waiting = [];
-      await commit(batch);
-    }
+    const batch = waiting;
+    waiting = [];
+    await commit(batch);
+    durable += batch.length;
   };
   const start = (): void => {
     committing ??= run()
@@ -43,12 +44,14 @@ export const createOutcomeBuffer = (commit: (batch: readonly OutcomeEvent[]) => 
     add: async (outcome) => {
       check();
       waiting.push(outcome);
+      added += 1;
       start();
       while (waiting.length >= waitingMax && committing) await committing;
       check();
     },
     flush: async () => {
-      while (committing) await committing;
+      const all = added;
+      while (durable < all && committing) await committing;
       check();
     },
   };

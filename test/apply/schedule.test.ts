@@ -216,6 +216,44 @@ test('outcomes are committed one batch at a time, in the order of confirmation',
   t.true(batches < 150, 'they come in batches');
 });
 
+test('a step begins only once the outcomes of what it comes after are durable', async (t) => {
+  const durable = new Set<string>();
+  const { options, seen } = watched(tick);
+  const steps = Array.from({ length: 60 }, (_, at) =>
+    stepOf('delete', `p${at}`, { after: at % 3 === 0 ? [] : [at - 1] }),
+  );
+  await applyPlan(planOf(...steps), {
+    ...options,
+    onBegin: async ({ operation, after }) => {
+      for (const earlier of after) t.true(durable.has(`p${earlier}`), `${operation.path} before p${earlier}`);
+    },
+    onOutcomes: async (batch) => {
+      for (let pause = 0; pause < 5; pause++) await tick();
+      for (const { path } of batch) durable.add(path);
+    },
+  });
+  t.is(durable.size, 60);
+  t.true(seen.most > 1, 'others go on meanwhile');
+});
+
+test('when the outcome of a step cannot be committed, what comes after it never begins', async (t) => {
+  const begun: string[] = [];
+  const { options } = watched(tick);
+  const plan = planOf(stepOf('move', 'a', { to: 'b' }), stepOf('save', 'a', { after: [0] }));
+  await t.throwsAsync(
+    applyPlan(plan, {
+      ...options,
+      onBegin: async ({ operation }) => void begun.push(operation.kind),
+      onOutcomes: async () => {
+        await tick();
+        throw new FatalError('the disk is full');
+      },
+    }),
+    { message: 'the disk is full' },
+  );
+  t.deepEqual(begun, ['move']);
+});
+
 test('slow commits hold the operations back', async (t) => {
   let confirmed = 0;
   let committed = 0;

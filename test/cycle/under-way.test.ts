@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
@@ -66,6 +67,41 @@ test('a whole folder that was renamed without a confirmation is not uploaded aga
   await world.cycle({ fileManager: unconfirmed, ...onceOnly });
   const neverSaves: FileManager = { ...world.client, saveToDisk: () => Promise.reject(new FatalError('an upload')) };
   t.is((await world.cycle({ fileManager: neverSaves })).report.status, 'idle');
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('what took the place of a renamed file stays there, although the rename is repeated and its key forgotten', async (t) => {
+  const world = await createWorld();
+  await world.put('a', 'first');
+  await world.cycle();
+  await world.writer.put('b', Buffer.from('first'));
+  await world.append({ type: 'rename', path: 'a', to: 'b' });
+  await world.put('a', 'second');
+  const { log, ...rest } = world.workspace();
+  const saved = Promise.withResolvers<void>();
+  const watched: FileManager = {
+    ...world.client,
+    saveToDisk: async (path, content, options) => {
+      await world.client.saveToDisk(path, content, options);
+      saved.resolve();
+    },
+  };
+  // The disk takes its time to say so: enough of it for the save, if that does not wait.
+  const append = async (): Promise<never> => {
+    await Promise.race([saved.promise, sleep(500)]);
+    throw new FatalError('the disk is full');
+  };
+  await t.throwsAsync(world.cycle({ workspace: { ...rest, log: { ...log, append } }, fileManager: watched }), {
+    message: 'the disk is full',
+  });
+  const forgetful: FileManager = {
+    ...world.client,
+    rename: (path, to, options) =>
+      world.client.rename(path, to, { ...options, idempotencyKey: `${options.idempotencyKey}:anew` }),
+  };
+  await world.cycle({ fileManager: forgetful });
+  await world.cycle({ fileManager: forgetful });
   t.deepEqual(await world.differences(), []);
   await world.close();
 });
