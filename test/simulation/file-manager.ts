@@ -65,6 +65,10 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
     await after(options);
   };
 
+  /** Permissions wait for content, and no longer once their path was deleted, or taken by what was moved there. */
+  const forgetBeneath = (folder: string): void => {
+    for (const path of waitingPermissions.keys()) if (path.startsWith(folder)) waitingPermissions.delete(path);
+  };
   const inFolder = (folder: string): string[] => [...stored.keys()].filter((path) => path.startsWith(folder));
   const inTheWay = (path: string, leaving?: string): void => {
     for (const other of stored.keys()) {
@@ -78,6 +82,7 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       if (path.endsWith('/')) {
         const going = inFolder(path);
         if (going.length === 0) throw new RefusedError(404, `there is no folder ${path}`);
+        forgetBeneath(to);
         for (const replaced of inFolder(to)) if (!going.includes(replaced)) stored.delete(replaced);
         for (const inside of going) {
           stored.set(to + inside.slice(path.length), stored.get(inside) as Stored);
@@ -88,6 +93,7 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       const file = stored.get(path);
       if (!file) throw new RefusedError(404, `there is no file ${path}`);
       inTheWay(to, path);
+      waitingPermissions.delete(to);
       stored.delete(path);
       stored.set(to, file);
     });
@@ -118,8 +124,13 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       }),
     delete: (path, options) =>
       once(`delete ${path} ${options.recursive === true}`, options, () => {
-        if (path.endsWith('/') && options.recursive) for (const inside of inFolder(path)) stored.delete(inside);
-        else stored.delete(path);
+        if (path.endsWith('/') && options.recursive) {
+          forgetBeneath(path);
+          for (const inside of inFolder(path)) stored.delete(inside);
+          return;
+        }
+        waitingPermissions.delete(path);
+        stored.delete(path);
       }),
     rename: relocate,
     move: relocate,
