@@ -128,6 +128,27 @@ export const simulate = async (seed: number): Promise<Simulated> => {
   const reconcile = (): Promise<unknown> =>
     scanBucket({ workspace: { log, projector, close: async () => undefined }, bucket: bucket.port, metadata: true });
 
+  /**
+   * Whatever has failed, what the log says of the file manager is so, unless an operation is under way. Later changes would
+   * put right at the end what was wrong meanwhile.
+   */
+  const keepsItsWord = async (round: number): Promise<void> => {
+    const { database } = log;
+    const open = await database.get<{ steps: number }>(
+      "SELECT count(*) AS steps FROM under_way WHERE NOT EXISTS (SELECT 1 FROM event WHERE id = 'outcome:' || op_id)",
+    );
+    if (open?.steps !== 0 || projector.meta().checkpoint < (await log.last())) return;
+    const rows = new Map((await projector.database.all<FileRow>('SELECT * FROM mirror')).map((row) => [row.path, row]));
+    for (const path of new Set([...rows.keys(), ...fileManager.stored.keys()])) {
+      const [row, file] = [rows.get(path), fileManager.stored.get(path)];
+      if (row?.file_id === 0) continue;
+      if (row?.etag !== file?.md5 || (row && row.permissions !== null && row.permissions !== file?.permissions))
+        problems.push(
+          `round ${round}: the mirror says ${JSON.stringify(row)}, there is ${file?.md5} ${file?.permissions}`,
+        );
+    }
+  };
+
   const endsEqual = async (): Promise<void> => {
     const rows = new Map((await projector.database.all<FileRow>('SELECT * FROM file')).map((row) => [row.path, row]));
     for (const path of new Set([...rows.keys(), ...bucket.objects.keys(), ...fileManager.stored.keys()])) {
@@ -164,6 +185,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
         bucket.setClockOff(far ? 3_600_000 : 0);
         await attempt(() => underFaults(log.database, faults, () => underFaults(projector.database, faults, cycle)));
         bucket.setClockOff(0);
+        await keepsItsWord(round);
       }
       if (chance.is(0.08)) await attempt(reconcile);
       if (chance.is(0.05)) {
