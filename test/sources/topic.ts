@@ -1,9 +1,9 @@
 import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import { startBrokerProxy } from '../support/broker-proxy.ts';
-import { freePort } from '../support/child.ts';
 import type { PubsubEmulator } from '../support/pubsub-emulator.ts';
 import { uniqueName } from '../support/servers.ts';
 import type { Wire } from './conformance.ts';
+import { startDoor } from './door.ts';
 
 const project = 'test';
 
@@ -50,8 +50,8 @@ export const topicWire = async (
   how: 'pull' | 'push',
   restarted: () => Promise<PubsubEmulator>,
 ): Promise<Wire> => {
-  const port = await freePort();
-  const push = how === 'push' ? { pushEndpoint: `http://127.0.0.1:${port}/push` } : {};
+  const door = how === 'push' ? await startDoor() : undefined;
+  const push = door ? { pushEndpoint: `http://127.0.0.1:${door.port}/push` } : {};
   const count = how === 'push' ? pushTopics : 1;
   const topics = await Promise.all(Array.from({ length: count }, () => makeTopic(server, push)));
   const proxy = await startBrokerProxy(Number(new URL(server.url).port));
@@ -66,10 +66,9 @@ export const topicWire = async (
       );
   };
   return {
-    spec:
-      how === 'push'
-        ? { kind: 'http', host: '127.0.0.1', port, push: 'unauthenticated' }
-        : { kind: 'pubsub', ...(topics[0] as Topic), emulatorHost: `127.0.0.1:${proxy.port}` },
+    spec: door
+      ? { kind: 'http', portFile: door.portFile, push: 'unauthenticated' }
+      : { kind: 'pubsub', ...(topics[0] as Topic), emulatorHost: `127.0.0.1:${proxy.port}` },
     send: async (bodies) => {
       sent.push(...bodies);
       await publish(bodies);
@@ -81,6 +80,9 @@ export const topicWire = async (
       await publish(sent);
       proxy.restore(Number(new URL(current.url).port));
     },
-    close: () => proxy.stop(),
+    close: async () => {
+      await proxy.stop();
+      await door?.stop();
+    },
   };
 };

@@ -1,11 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { freePort } from '../support/child.ts';
-import { startTcpProxy } from '../support/tcp-proxy.ts';
+import { uniqueName } from '../support/servers.ts';
 import { conformance } from './conformance.ts';
+import { startDoor } from './door.ts';
 import { createSender } from './sender.ts';
-
-const token = 'webhook-token';
 
 conformance({
   silenceMs: 300,
@@ -15,21 +13,21 @@ conformance({
   test: (title, run, order) =>
     (order === 'together' ? test : test.serial)(`webhook: ${title}`, (t) =>
       run(t, async () => {
-        const port = await freePort();
-        const proxy = await startTcpProxy(port);
-        const sender = createSender(`http://127.0.0.1:${proxy.port}/webhook`, token);
+        const token = uniqueName('token');
+        const door = await startDoor();
+        const sender = createSender(`http://127.0.0.1:${door.port}/webhook`, token);
         return {
-          spec: { kind: 'http', host: '127.0.0.1', port, webhook: { token } },
+          spec: { kind: 'http', portFile: door.portFile, webhook: { token } },
           send: async (bodies) => sender.send(bodies),
           // The server is ours; what its sender sees of a restart is that connections are cut, and refused for a while.
           restart: async () => {
-            proxy.cut();
+            door.cut();
             await sleep(300);
-            proxy.restore();
+            door.restore();
           },
           close: async () => {
             await sender.close();
-            await proxy.stop();
+            await door.stop();
           },
         };
       }),

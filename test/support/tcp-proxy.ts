@@ -10,17 +10,21 @@ export type TcpProxy = {
   stop(): Promise<void>;
 };
 
-/** A door on 127.0.0.1 in front of a server, which can be shut: what a client sees of a server that restarts. */
-export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
-  let target: number | undefined = targetPort;
-  let last = targetPort;
+/**
+ * A door on 127.0.0.1 in front of a server, which can be shut: what a client sees of a server that restarts. A port that is
+ * looked up is that of each new connection; undefined is nobody there.
+ */
+export const startTcpProxy = async (targetPort: number | (() => number | undefined)): Promise<TcpProxy> => {
+  let isCut = false;
+  let target = targetPort;
   const open = new Set<Socket>();
   const server = createServer((client) => {
-    if (target === undefined) {
+    const port = typeof target === 'number' ? target : target();
+    if (isCut || port === undefined) {
       client.destroy();
       return;
     }
-    const upstream = connect(target, '127.0.0.1');
+    const upstream = connect(port, '127.0.0.1');
     for (const [one, other] of [
       [client, upstream],
       [upstream, client],
@@ -43,12 +47,12 @@ export const startTcpProxy = async (targetPort: number): Promise<TcpProxy> => {
   return {
     port,
     cut: () => {
-      target = undefined;
+      isCut = true;
       cutAll();
     },
     restore: (next) => {
-      last = next ?? last;
-      target = last;
+      target = next ?? target;
+      isCut = false;
     },
     stop: async () => {
       server.close();
