@@ -1,9 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { type Failpoint, failpoints } from '../../src/failpoint.ts';
 import { openLogForReading } from '../../src/log/log.ts';
-import { freePort } from '../support/child.ts';
-import { runCli, startCli } from '../support/cli.ts';
+import { listeningAt, runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { createGate, prepareScenes, runKilled, runUntilDone, type Scene, type Scenes } from './scene.ts';
 
@@ -94,31 +92,21 @@ for (const failpoint of failpoints.replay) {
   });
 }
 
-const isUp = async (url: string): Promise<void> => {
-  for (let look = 0; look < 200; look += 1) {
-    const response = await fetch(`${url}/health`).catch(() => undefined);
-    if (response?.ok) return;
-    await sleep(50);
-  }
-  throw new Error(`${url} does not answer`);
-};
-
 for (const failpoint of failpoints.fileManager) {
   killedAt(failpoint, async (t) => {
     const scene = await scenes.scene('ingested');
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
-    const command = ['file-manager', '--root', scene.root, '--port', String(port)];
-    const first = startCli(command, { FAILPOINT: failpoint });
-    await isUp(url);
+    const start = (port: string, environment: Readonly<Record<string, string>> = {}) =>
+      startCli(['file-manager', '--root', scene.root, '--port', port], { LOG_LEVEL: 'info', ...environment });
+    const first = start('0', { FAILPOINT: failpoint });
+    const url = await listeningAt(first.child);
     const syncing = runUntilDone(sync, scene.environment(url));
     const killed = await Promise.race([first.finished, syncing.then(() => undefined)]);
     first.child.kill('SIGKILL');
     await first.finished;
-    const second = startCli(command, {});
+    const second = start(new URL(url).port);
     try {
       t.is(killed?.code, null, `${failpoint} was not reached`);
-      await isUp(url);
+      await listeningAt(second.child);
       await syncing;
       await endsEqual(t, scene, url);
     } finally {
@@ -130,22 +118,18 @@ for (const failpoint of failpoints.fileManager) {
 
 for (const failpoint of failpoints.http) {
   killedAt(failpoint, async (t) => {
-    const port = await freePort();
-    const url = `http://127.0.0.1:${port}`;
     const data = await freshFolder();
-    const environment = { DATA_DIR: data, HTTP_PORT: String(port), HTTP_TOKEN: 'token' };
+    const environment = { DATA_DIR: data, HTTP_PORT: '0', HTTP_TOKEN: 'token', LOG_LEVEL: 'info' };
     const body = '{"id":"1","type":"create","time":"2030-01-01T00:00:00Z","path":"a","size":1}';
-    const send = async (): Promise<number | undefined> => {
+    const send = async (url: string): Promise<number | undefined> => {
       const options = { method: 'POST', body, headers: { authorization: 'Bearer token' } };
       return (await fetch(`${url}/webhook`, options).catch(() => undefined))?.status;
     };
     const first = startCli(['subscribe', '--source', 'http'], { ...environment, FAILPOINT: failpoint });
-    await isUp(url);
-    await send();
+    await send(await listeningAt(first.child));
     t.is((await first.finished).code, null, `${failpoint} was not reached`);
     const second = startCli(['subscribe', '--source', 'http'], environment);
-    await isUp(url);
-    t.is(await send(), 204, 'the sender tries again');
+    t.is(await send(await listeningAt(second.child)), 204, 'the sender tries again');
     second.child.kill('SIGTERM');
     t.is((await second.finished).code, 0);
     const log = await openLogForReading(`${data}/events.db`);

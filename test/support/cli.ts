@@ -45,6 +45,18 @@ export const startCli = (
   return { child, finished };
 };
 
+/** Where a server that was started with `LOG_LEVEL=info` says that it listens. Rejects when it ends before. */
+export const listeningAt = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve, reject) => {
+    let said = '';
+    child.stderr?.on('data', (chunk: Buffer) => {
+      said += chunk;
+      const [, url] = /"url":"([^"]+)".*is listening/.exec(said) ?? [];
+      if (url !== undefined) resolve(url);
+    });
+    child.once('close', () => reject(new Error(`it ended before it listened: ${said}`)));
+  });
+
 export const runCli = (
   args: readonly string[],
   environment: Readonly<Record<string, string>>,
