@@ -7,7 +7,6 @@ import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-pu
 import { ensureQueue } from '../../src/sources/sqs-client.ts';
 import { createSqsPublisher } from '../../src/sources/sqs-publisher.ts';
 import { startBrokerProxy } from '../support/broker-proxy.ts';
-import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
@@ -198,7 +197,7 @@ test('a daemon that is killed in the middle of the first listing lists the rest 
       CUSTOMER_S3_METADATA: 'false',
       FILE_MANAGER_API_URL: world.server.url,
       SYNC_INTERVAL: '1',
-      HTTP_PORT: String(await freePort()),
+      HTTP_PORT: '0',
       HTTP_TOKEN: 'token',
     };
     const killed = await startCli(['daemon'], { ...environment, FAILPOINT: 'scan.page.appended' }).finished;

@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { lockDataFolder } from '../../src/data-folder/lock.ts';
 import { FolderInUseError } from '../../src/errors.ts';
-import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -175,7 +174,7 @@ test('the lock goes with its process, however that ends, and no number of a proc
 
   const { child, finished } = startCli(['subscribe', '--source', 'http'], {
     DATA_DIR: folder,
-    HTTP_PORT: String(await freePort()),
+    HTTP_PORT: '0',
     HTTP_TOKEN: 'token',
     LOG_LEVEL: 'info',
   });
