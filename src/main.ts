@@ -1,11 +1,10 @@
-import { existsSync } from 'node:fs';
-import { Command, CommanderError } from 'commander';
 import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
 import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { type Given, readWords } from './words.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
 
@@ -45,18 +44,23 @@ const complain = (command: string, problem: string): void => {
   process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
 };
 
-const execute = async (
-  entry: CommandEntry,
-  words: readonly string[],
-  flags: Flags & { dataDir?: string; logLevel?: string },
-): Promise<void> => {
+/** Settings from `.env`, where there is one. */
+const loadEnvFile = (): void => {
+  try {
+    process.loadEnvFile('.env');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+  }
+};
+
+const execute = async ({ entry, words, flags }: Given): Promise<void> => {
   const command = nameOf(entry);
   try {
-    if (existsSync('.env')) process.loadEnvFile('.env');
+    loadEnvFile();
     const config = loadConfig(process.env, {
       ...settingsOf(entry, flags),
-      ...(flags.dataDir !== undefined && { DATA_DIR: flags.dataDir }),
-      ...(flags.logLevel !== undefined && { LOG_LEVEL: flags.logLevel }),
+      ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),
+      ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: flags.logLevel }),
     });
     let logger: Logger | undefined;
     const context: Context = {
@@ -87,60 +91,17 @@ const endSoon = (): void => {
   setTimeout(() => (process.stdout.writableLength > 0 ? endSoon() : process.exit()), 3_000).unref();
 };
 
-const addCommand = (parent: Command, entry: CommandEntry): void => {
-  const command = parent
-    .command([entry.name, entry.arguments].filter(Boolean).join(' '))
-    .summary(entry.summary)
-    .description(`${entry.summary[0]?.toUpperCase()}${entry.summary.slice(1)}.`);
-  for (const [flags, meaning] of entry.options ?? []) command.option(flags, meaning);
-  command
-    .option('--data-dir <dir>', 'folder of log and projections (DATA_DIR)')
-    .option('--log-level <level>', 'least severity that is logged (LOG_LEVEL)')
-    .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
-    .action(async (...parsed: unknown[]) => {
-      const words = parsed
-        .slice(0, -2)
-        .flat()
-        .filter((word): word is string => typeof word === 'string');
-      await execute(entry, words, parsed.at(-2) as Flags);
-      endSoon();
-    });
-};
-
-const program = new Command('s3-sync')
-  .description('Keeps a file manager equal to an S3-compatible bucket.')
-  .addHelpText(
-    'after',
-    '\nExit codes: 0 done, 1 failed, 2 usage or configuration,\n3 held by the safety gate. Every command has --help with an example.',
-  )
-  .showHelpAfterError('(s3-sync help shows the commands)')
-  .configureHelp({ sortSubcommands: false })
-  .exitOverride();
-
-const groups = new Map<string, Command>();
-for (const entry of catalogue) {
-  if (entry.group && !groups.has(entry.group)) {
-    groups.set(
-      entry.group,
-      program
-        .command(entry.group)
-        .description('messages that could not be understood')
-        .addHelpText('after', `\nExample:\n  $ ${entry.example}`)
-        .exitOverride(),
-    );
-  }
-  addCommand(entry.group ? (groups.get(entry.group) as Command) : program, entry);
-}
-
 // A reader that has seen enough (`| head`) closes the pipe: that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCode.done);
   throw error;
 });
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 || error.code === 'commander.helpDisplayed' ? exitCode.done : exitCode.usage;
-}
+const perform = async (given: Given): Promise<void> => {
+  await execute(given);
+  endSoon();
+};
+
+const given = readWords(process.argv.slice(2), catalogue);
+if (given) await perform(given);
+else await (await import('./program.ts')).runProgram(perform);

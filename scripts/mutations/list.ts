@@ -676,6 +676,13 @@ export const mutations: readonly Mutation[] = [
     match: 'a rename is told*',
   },
   {
+    name: 'run a command that lacks an argument',
+    file: 'src/words.ts',
+    find: '?? 0) === count',
+    replace: '?? 0) >= count',
+    tests: ['test/commands/words.test.ts'],
+  },
+  {
     name: 'believe a path with dots in a snapshot',
     file: 'src/diff/entry.ts',
     find: '(byte === dot && isDotted(bytes, at, to))',

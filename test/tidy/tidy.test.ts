@@ -31,7 +31,7 @@ const homes: Readonly<Record<string, RegExp>> = {
   csv: /^src\/snapshot\//,
   pino: /^src\/logger\.ts$/,
   'pino-pretty': /^src\/logger\.ts$/,
-  commander: /^src\/main\.ts$/,
+  commander: /^src\/program\.ts$/,
   jose: /^src\/sources\//,
   fauxqs: /^src\/demo\//,
   fastify: /^src\/(file-manager|sources|status)\//,
