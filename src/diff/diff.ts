@@ -22,9 +22,6 @@ export type OnPair = (have: Entry | null, want: Entry | null) => void;
 
 const [comma, quote] = [0x2c, 0x22] as const;
 
-/** Far more than any record takes. */
-const recordBytesMax = 64 * 1024;
-
 /** A side of the merge. `isRead`: the entry is the current record. `previous` holds the path before it: where from and to. */
 type Side = {
   readonly records: Records;
@@ -134,7 +131,7 @@ const notePath = (side: Side, from: number, to: number): void => {
 const current = (side: Side): Entry | null => {
   const { records, entry } = side;
   if (side.isRead) return entry;
-  if (records.end - records.start < recordBytesMax) fill(side);
+  fill(side);
   if (records.start === records.end) return null;
   if (!readEntry(entry, records.window, records.start, records.end, records.place))
     throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
