@@ -16,7 +16,7 @@ let batch: BucketEvent[] = [];
 const commit = async (): Promise<void> => {
   await follower.ready();
   const { events } = await log.append(batch);
-  follower.grown(events.length);
+  follower.grown(events.length, events);
   batch = [];
 };
 for await (const line of createInterface({ input: createReadStream(file) })) {

@@ -30,9 +30,12 @@ const ours = async (): Promise<void> => {
   const limits = { messagesMax: 5_000, bytesMax: 64 * 1024 * 1024, lingerMs: 50 };
   const step = async (deliveries: Parameters<typeof takeIn>[0]) => {
     await follower.ready();
-    const intake = await takeIn(deliveries, { log, sourceName: source.name, signal: stop.signal });
-    follower.grown(intake.appended);
-    return intake;
+    return takeIn(deliveries, {
+      log,
+      sourceName: source.name,
+      signal: stop.signal,
+      onAppended: (events) => follower.grown(events.length, events),
+    });
   };
   let taken = 0;
   const follower = createFollower(projector);

@@ -3,6 +3,8 @@ import type { Mutation } from './list.ts';
 const bulkTests = ['test/projector/bulk-fold.test.ts'];
 const databaseTests = ['test/storage/database.test.ts'];
 const rowsTests = ['test/projections/packed-rows.test.ts'];
+const handedTests = ['test/projections/replay.test.ts'];
+const handedTitle = 'events that are handed over*';
 const file = 'src/projector/bulk-fold.ts';
 
 /** Breaks of the fold on bytes, and of the door to SQLite that it reads and writes through. */
@@ -94,6 +96,30 @@ export const foldMutations: readonly Mutation[] = [
     replace: '!of.signal?.aborted ?',
     tests: bulkTests,
     match: 'any history*',
+  },
+  {
+    name: 'fold what is handed over although some is missing between',
+    file: 'src/projector/events-on.ts',
+    find: ' || last - first + 1 !== appended.length',
+    replace: '',
+    tests: handedTests,
+    match: handedTitle,
+  },
+  {
+    name: 'fold what is handed over from its beginning on',
+    file: 'src/projector/events-on.ts',
+    find: 'let at = after + 1 - first;',
+    replace: 'let at = 0;',
+    tests: handedTests,
+    match: handedTitle,
+  },
+  {
+    name: 'hand over what follows events that were not given along',
+    file: 'src/projector/follow.ts',
+    find: 'handed.length === seen ? handed : []',
+    replace: 'handed',
+    tests: ['test/projector/follow.test.ts'],
+    match: 'events that were given along*',
   },
   {
     name: 'packed rows: a gap in the index hides what stands behind it',

@@ -109,8 +109,8 @@ export const consumeInto = async (
       ...(options.bucket && { bucket: options.bucket }),
       permissions,
       ...(options.format !== undefined && { format: options.format }),
+      onAppended: (events) => follower.grown(events.length, events),
     });
-    follower.grown(intake.appended);
     idle = intake.waiting.length === deliveries.length ? idle + 1 : 0;
     return intake;
   };

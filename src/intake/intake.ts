@@ -1,5 +1,5 @@
 import { decode, type Format } from '../../events/decode.ts';
-import type { BucketEvent, LogEvent } from '../../events/event.ts';
+import type { BucketEvent, LogEvent, Recorded } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { RetryableError } from '../errors.ts';
 import type { WritableLog } from '../log/log.ts';
@@ -36,6 +36,8 @@ export type IntakeOptions = {
   readonly format?: Format;
   /** The messages are in quarantine already: what is still rejected is counted, and its entry stays as it is. */
   readonly retried?: true;
+  /** Told of the new events, once they are durable. */
+  readonly onAppended?: (events: readonly Recorded[]) => void;
   readonly signal?: AbortSignal;
 };
 
@@ -165,6 +167,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
   const result = await options.log.append(stated, poison, (event, reason) =>
     options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason),
   );
+  options.onAppended?.(result.events);
   const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));
   const kept = (delivery: Delivery | undefined): boolean => delivery !== undefined && !refused.has(delivery);
   const rejectedFacts = [...rejected].reduce((sum, [delivery, { length }]) => sum + (kept(delivery) ? length : 0), 0);

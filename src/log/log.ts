@@ -4,12 +4,21 @@ import { type Database, openDatabase, type Queries } from '../storage/database.t
 import { eventColumnList, eventColumns } from './columns.ts';
 import { type Ids, openIds } from './ids.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
-import { chainText, type EventRow, eventOf, payloadOf, payloadOfRow, textOf } from './rows.ts';
+import {
+  chainText,
+  type EventCells,
+  type EventRow,
+  eventOf,
+  eventOfCells,
+  payloadOf,
+  payloadOfRow,
+  textOf,
+} from './rows.ts';
 import { prepareLog, readLogMeta } from './schema.ts';
 
 /** What became of a batch: every event and every poison message is in exactly one of the counts. */
 export type Appended = {
-  /** New events, with their offsets. */
+  /** New events, with their offsets: what a read of the log would give. */
   readonly events: readonly Recorded[];
   /** Events whose id and payload the log already holds: one event, one effect. */
   readonly duplicates: number;
@@ -153,15 +162,17 @@ const appendBatch = async (
 const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Promise<Recorded[]> => {
   if (events.length === 0) return [];
   let { offset, checksum } = await lastRow(queries);
+  const recorded: Recorded[] = [];
   const rows = events.map((event) => {
     offset += 1;
-    const text = textOf(offset, payloadOf(event));
+    const payload = payloadOf(event);
+    const text = textOf(offset, payload);
     checksum = chainText(checksum, text);
+    recorded.push(eventOfCells([offset, ...payload] as unknown as EventCells));
     return `${text.slice(1, -1)},${checksum}`;
   });
   await queries.insert({ into: 'event', columns: eventColumns, rows });
-  const first = offset - events.length + 1;
-  return events.map((event, index) => ({ ...event, offset: first + index }));
+  return recorded;
 };
 
 const asRow = (event: LogEvent): EventRow => {

@@ -1,3 +1,4 @@
+import type { Recorded } from '../../events/event.ts';
 import { backoffMs } from '../sources/backoff.ts';
 import type { Projector } from './projector.ts';
 
@@ -13,8 +14,11 @@ const retryMsMax = 30_000;
 export type Follower = {
   /** Resolves when there is room for another batch. After a failure it tries at once, and throws what fails then. */
   ready(): Promise<void>;
-  /** Says that the log has grown by so many events. */
-  grown(events: number): void;
+  /**
+   * Says that the log has grown by so many events. Where all are given along, they are folded as they are; otherwise, and
+   * after a failure, they are read from the log.
+   */
+  grown(events: number, appended?: readonly Recorded[]): void;
   /** Resolves when all of it is folded; throws what keeps it from that now. */
   settled(): Promise<void>;
   /** The same, for the last time: nothing is tried again afterwards. */
@@ -26,6 +30,7 @@ export const createFollower = (
   onFailure: (error: unknown, retryMs: number) => void = () => undefined,
 ): Follower => {
   let behind = 0;
+  let handed: Recorded[] = [];
   let folding: Promise<void> | undefined;
   let failure: { readonly error: unknown } | undefined;
   let failures = 0;
@@ -37,7 +42,9 @@ export const createFollower = (
     try {
       while (behind > 0) {
         const seen = behind;
-        await projector.catchUp();
+        const appended = handed.length === seen ? handed : [];
+        handed = [];
+        await projector.catchUp({ appended });
         behind -= seen;
       }
       failures = 0;
@@ -62,8 +69,9 @@ export const createFollower = (
     ready: async () => {
       if (failure || behind > behindMax) await insist();
     },
-    grown: (events) => {
+    grown: (events, appended = []) => {
       behind += events;
+      for (const event of appended) handed.push(event);
       if (!failure) void toTheEnd();
     },
     settled: insist,

@@ -1,6 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import type { BucketEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
+import type { BucketEvent, Recorded } from '../../events/event.ts';
 import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
 import { foldBucketEvents, pathsUpToNextTree } from '../../projections/file/fold.ts';
 import { foldOutcomes } from '../../projections/mirror.ts';
@@ -16,9 +16,9 @@ import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { eventColumnList } from '../log/columns.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
-import { eventsIn, type Window } from '../log/window.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
+import { type Events, handedOn, readEventsOn } from './events-on.ts';
 import { countEvents, emptyMeta, type ProjectionMeta, readMeta, writeMeta } from './meta.ts';
 import { type Reader, readOn } from './read-on.ts';
 
@@ -45,7 +45,7 @@ export type Projector = {
    * Folds the log up to `to` (default: its end) and resolves with the checkpoint. Rows and checkpoint commit together, so
    * a crash leaves an earlier state of the same views, and the next call goes on from there.
    */
-  catchUp(options?: Progress & { to?: number }): Promise<number>;
+  catchUp(options?: CatchUp): Promise<number>;
   close(): Promise<void>;
 };
 
@@ -54,6 +54,15 @@ type Progress = {
   readonly onProgress?: (checkpoint: number) => void;
   /** Aborted: what is folded is committed, the rest is left. */
   readonly signal?: AbortSignal;
+};
+
+export type CatchUp = Progress & {
+  readonly to?: number;
+  /**
+   * What was appended last, in order. Where these are all that follows the checkpoint, they are folded, and not read from
+   * the log again; it is not looked whether there is more.
+   */
+  readonly appended?: readonly Recorded[];
 };
 
 export type ProjectorOptions = {
@@ -142,24 +151,6 @@ const storeOf = (queries: Queries): StoreWithLog => ({
   },
 });
 
-/** The events of a window. */
-type Events = {
-  readonly last: number;
-  readonly events: readonly Recorded[];
-  readonly facts: readonly Recorded<BucketEvent>[];
-  readonly outcomes: readonly Recorded<OutcomeEvent>[];
-};
-
-const eventsOf = (window: Window): Events => {
-  const events = eventsIn(window);
-  return {
-    last: window.last,
-    events,
-    facts: events.filter((event) => event.type !== 'outcome') as Recorded<BucketEvent>[],
-    outcomes: events.filter((event) => event.type === 'outcome') as Recorded<OutcomeEvent>[],
-  };
-};
-
 const projecting = (
   database: Database,
   log: Database,
@@ -167,12 +158,11 @@ const projecting = (
   { rebuilding = false, windowEvents = windowEventsDefault, rows: limits }: ProjectorOptions,
 ): Projector => {
   let committed = initial;
-  const bulkWindowEvents = Math.min(windowEvents, bulkWindowEventsMax);
 
   const foldWindow = async (window: Events, meta: ProjectionMeta, { store, file, mirror }: Rows): Promise<void> => {
     const files = await foldBucketEvents(store, window.facts, meta.fileFold, file);
     addTotals(meta, files, await foldOutcomes(store, window.outcomes, mirror));
-    countEvents(meta.stats, window.events);
+    countEvents(meta.stats, window.all);
     meta.checkpoint = window.last;
   };
 
@@ -180,16 +170,21 @@ const projecting = (
    * Folds windows from `first` on, as many as go together, and commits them; in bulk these are all, without a transaction.
    * Resolves with the first window that is left.
    */
-  const foldGroup = async (first: Window, reader: Reader, bulk: boolean, of: Progress): Promise<Window | undefined> => {
-    let left: Window | undefined;
+  const foldGroup = async (
+    first: Events,
+    reader: Reader<Events>,
+    bulk: boolean,
+    of: Progress,
+  ): Promise<Events | undefined> => {
+    let left: Events | undefined;
     failpoint('fold.before');
     const fold = async (queries: Queries): Promise<ProjectionMeta> => {
       const meta = structuredClone(committed);
       const end = bulk ? Number.POSITIVE_INFINITY : meta.checkpoint + groupEvents;
       const rows = rowsOf({ ...storeOf(queries), defersDirty: bulk }, { ...limits, empty: meta.checkpoint === 0 });
-      for (let now: Events | undefined = eventsOf(first), next: Events | undefined; now; now = next) {
+      for (let now: Events | undefined = first, next: Events | undefined; now; now = next) {
         left = await reader.next();
-        next = left && left.last <= end && !of.signal?.aborted ? eventsOf(left) : undefined;
+        next = left && left.last <= end && !of.signal?.aborted ? left : undefined;
         // What the next window needs is read while this one is folded.
         await rows.file.load(pathsUpToNextTree(now.facts));
         if (next) rows.file.prefetch(pathsUpToNextTree(next.facts));
@@ -203,6 +198,12 @@ const projecting = (
     committed = await (bulk ? fold(database) : database.transaction(fold));
     failpoint('fold.committed');
     return left;
+  };
+
+  const foldGroups = async (reader: Reader<Events>, bulk: boolean, of: Progress): Promise<void> => {
+    let next = await reader.next();
+    if (bulk && next) await database.exec(`PRAGMA cache_size = -${cacheKib}`);
+    while (next && !of.signal?.aborted) next = await foldGroup(next, reader, bulk, of);
   };
 
   /** Folds the beginning of the log, for as long as its events come in order, into empty tables: see bulk-fold.ts. */
@@ -223,21 +224,28 @@ const projecting = (
   };
 
   /** Where the log cannot be read on, throws after the commit of what stands before. */
-  const foldTo = async ({ to, ...of }: Progress & { to?: number } = {}): Promise<number> => {
+  const foldTo = async ({ to, appended = [], ...of }: CatchUp = {}): Promise<number> => {
+    const handed = to === undefined ? handedOn(appended, committed.checkpoint, windowEvents) : undefined;
+    if (handed) {
+      await foldGroups(handed, false, of);
+      return committed.checkpoint;
+    }
     const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, await lastOffset(log));
     if (committed.checkpoint >= end) return committed.checkpoint;
     const bulk = rebuilding && end - committed.checkpoint > windowEvents;
-    const isEmpty = bulk && committed.checkpoint === 0;
-    let reader = await readOn(log, committed.checkpoint, end, isEmpty ? bulkWindowEvents : windowEvents);
-    if (isEmpty) {
+    let error: unknown;
+    if (bulk && committed.checkpoint === 0) {
+      const reader = await readOn(log, 0, end, Math.min(windowEvents, bulkWindowEventsMax));
       await foldBeginning(reader, of);
-      if (reader.error === undefined) reader = await readOn(log, committed.checkpoint, end, windowEvents);
+      error = reader.error;
     }
-    let next = await reader.next();
-    if (bulk && next) await database.exec(`PRAGMA cache_size = -${cacheKib}`);
-    while (next && !of.signal?.aborted) next = await foldGroup(next, reader, bulk, of);
+    if (error === undefined) {
+      const reader = await readEventsOn(log, committed.checkpoint, end, windowEvents);
+      await foldGroups(reader, bulk, of);
+      error = reader.error;
+    }
     if (bulk) await finish(storeOf(database), database, committed, rebuildDirty);
-    if (reader.error !== undefined) throw reader.error;
+    if (error !== undefined) throw error;
     return committed.checkpoint;
   };
 

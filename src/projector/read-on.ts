@@ -3,10 +3,10 @@ import { type Place, readWindow, type Window } from '../log/window.ts';
 import type { Database } from '../storage/database.ts';
 
 /** The log from a place on, window by window. */
-export type Reader = {
+export type Reader<T = Window> = {
   /** Undefined at the end, and where the log cannot be read: then `error` says why, and what was read before still holds. */
-  next(): Promise<Window | undefined>;
-  error?: unknown;
+  next(): Promise<T | undefined>;
+  readonly error?: unknown;
 };
 
 /** The log after the offset `after`, up to `end`. Each window is read while the one before is folded. */
@@ -26,7 +26,7 @@ export const readOn = async (log: Database, after: number, end: number, windowEv
     return window;
   };
   let coming = readAhead(await placeAt(log, after));
-  const reader: Reader = {
+  const reader: { -readonly [K in keyof Reader]: Reader[K] } = {
     next: async () => {
       try {
         const window = await coming;

@@ -59,6 +59,19 @@ test.serial('a fold is as many statements for 5,000 events as for 5', async (t) 
   await close();
 });
 
+test.serial('events that were just appended are folded without a look into the log', async (t) => {
+  const { log, projector, close } = await opened();
+  await log.append(eventsOf(0, 5));
+  await projector.catchUp();
+  const { events: appended } = await log.append(eventsOf(5, 5_000));
+  const handed = await statementsOf(() => projector.catchUp({ appended }));
+  await log.append(eventsOf(5_005, 5_000));
+  // Its end, the checksum before the window, and the window.
+  t.is(await statementsOf(() => projector.catchUp()), handed + 3);
+  t.is(projector.meta().stats.files, 10_005);
+  await close();
+});
+
 test.serial('an append writes no more into a log of 45,000 events than into a small one', async (t) => {
   const { log, logPath, close } = await opened();
   const bytesOf = async (events: readonly BucketEvent[]): Promise<number> => {

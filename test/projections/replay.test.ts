@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import fc from 'fast-check';
-import type { LogEvent } from '../../events/event.ts';
+import type { LogEvent, Recorded } from '../../events/event.ts';
 import { openLog } from '../../src/log/log.ts';
 import { openProjector, type Projector } from '../../src/projector/projector.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -70,6 +70,36 @@ test('for every split: fold, restart, fold on equals one fold, equals a rebuild,
         t.is(await viewsOf(after), expected, `SEED=${seed}, history ${number}, split at ${split}`);
       await after.close();
     }
+    await log.close();
+    await removeFolder(folder);
+  }
+});
+
+test('events that are handed over as they were appended fold to what the log gives, whatever is handed over', async (t) => {
+  const seed = seedOf(t);
+  for (const [number, { arrived }] of fc.sample(arrivals(24), { numRuns: 40, seed }).entries()) {
+    const folder = await freshFolder();
+    const logPath = join(folder, 'events.db');
+    const log = await openLog(logPath);
+    const open = (name: string): Promise<Projector> =>
+      openProjector({ path: join(folder, name), logPath, logId: log.logId, windowEvents: 4 });
+    const live = await open('live.db');
+    const events = withOutcomes(arrived);
+    const all: Recorded[] = [];
+    for (let at = 0; at < events.length; at += 5) {
+      const { events: appended } = await log.append(events.slice(at, at + 5));
+      all.push(...appended);
+      const withHole = all.length > 3 ? [...all.slice(0, 1), ...all.slice(3)] : [];
+      // All that was ever appended, what is new, nothing, and with a hole.
+      await live.catchUp({ appended: [all, appended, [], withHole][(at / 5 + number) % 4] ?? [] });
+      t.is(live.meta().checkpoint, await log.last());
+    }
+    t.deepEqual(await log.read(1, all.length, all.length), all);
+    const read = await open('read.db');
+    await read.catchUp();
+    t.is(await viewsOf(live), await viewsOf(read), `SEED=${seed}, history ${number}`);
+    await read.close();
+    await live.close();
     await log.close();
     await removeFolder(folder);
   }

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import type { Recorded } from '../../events/event.ts';
 import { createFollower } from '../../src/projector/follow.ts';
 
 /** A projector whose folds end when they are told to. */
@@ -36,6 +37,42 @@ test('one fold runs at a time, and the next takes together what came meanwhile',
   projector.waiting[1]?.resolve(30);
   await settled;
   t.is(projector.waiting.length, 2);
+});
+
+test('events that were given along are handed over, but for those of a fold that failed', async (t) => {
+  const given: (readonly Recorded[])[] = [];
+  const ends: { resolve: (checkpoint: number) => void; reject: (error: Error) => void }[] = [];
+  const follower = createFollower({
+    catchUp: ({ appended = [] } = {}) => {
+      given.push(appended);
+      return new Promise<number>((resolve, reject) => ends.push({ resolve, reject }));
+    },
+  });
+  const event = (offset: number): Recorded => ({
+    id: `${offset}`,
+    offset,
+    type: 'delete',
+    time: '2026-01-01T00:00:00Z',
+    path: 'a',
+    source: 'native',
+  });
+  follower.grown(2, [event(1), event(2)]);
+  follower.grown(1, [event(3)]);
+  follower.grown(1, [event(4)]);
+  ends[0]?.resolve(2);
+  await turn();
+  follower.grown(1, [event(5)]);
+  follower.grown(3);
+  ends[1]?.resolve(4);
+  await turn();
+  ends[2]?.reject(new Error('the disk is full'));
+  await turn();
+  follower.grown(1, [event(9)]);
+  const ended = follower.end();
+  await turn();
+  ends[3]?.resolve(9);
+  await ended;
+  t.deepEqual(given, [[event(1), event(2)], [event(3), event(4)], [], []]);
 });
 
 test('the intake waits once projections are far behind', async (t) => {
