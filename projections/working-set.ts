@@ -1,6 +1,8 @@
-import { columns, type FileRow, isDirty } from './rows.ts';
-import { sortedLots } from './sorted-lots.ts';
-import { endOfFolder, type FileTable, otherTable, type Store } from './store.ts';
+import { changesOf, readerOfOthers, writeChanges } from './changes.ts';
+import { type Found, readBeneath, readRows } from './read-rows.ts';
+import type { FileRow } from './rows.ts';
+import { lotsOf } from './sorted-lots.ts';
+import type { FileTable, Store } from './store.ts';
 
 /**
  * Rows of a table held in memory between a bulk read and a bulk write. A fold reads and changes them by path; `flush`
@@ -8,8 +10,10 @@ import { endOfFolder, type FileTable, otherTable, type Store } from './store.ts'
  */
 export type WorkingSet = {
   load(paths: Iterable<string>): Promise<void>;
-  /** Begins to load what `load` will be asked for next; what this throws, that throws. */
+  /** Begins to load what will be asked for next; what this throws, `arrival` and `load` throw. */
   prefetch(paths: Iterable<string>): void;
+  /** Resolves when all that was begun to load is here. */
+  arrival(): Promise<void>;
   /** Whether the path's row, or its absence, is known here. */
   has(path: string): boolean;
   get(path: string): FileRow | undefined;
@@ -26,46 +30,21 @@ export type WorkingSet = {
 /** How many rows and bytes a table gained (or lost, when negative). */
 export type Totals = { files: number; bytes: number };
 
-type Cells = readonly [
-  path: string,
-  fileId: number,
-  key: string | null,
-  size: number | null,
-  etag: string | null,
-  permissions: string | null,
-  modifiedAt: string,
-  offset: number,
-];
+/**
+ * What stands at a path in the table, and what is to stand there; undefined is no row. Another object is another row. Until
+ * it is known, the path is being read.
+ */
+type Entry = { readonly path: string; before: FileRow | undefined; row: FileRow | undefined; isKnown: boolean };
 
-const rowOf = ([path, file_id, key, size, etag, permissions, modified_at, offset]: Cells): FileRow => ({
-  path,
-  file_id,
-  key,
-  size,
-  etag,
-  permissions,
-  modified_at,
-  offset,
-});
-
-/** The row's cells in JSON, with commas between them. */
-const textOf = (row: FileRow): string =>
-  JSON.stringify([
-    row.path,
-    row.file_id,
-    row.key,
-    row.size,
-    row.etag,
-    row.permissions,
-    row.modified_at,
-    row.offset,
-  ]).slice(1, -1);
-
-/** What stands at a path in the table, and what is to stand there; undefined is no row. Another object is another row. */
-type Entry = { readonly before: FileRow | undefined; row: FileRow | undefined };
+const entryOf = (path: string, row: FileRow | undefined): Entry => ({ path, before: row, row, isKnown: true });
 
 /** Rows that may be looked at for events about folders before they are written; then SQL does it, which has an index. */
 const rowsLookedAtMax = 50_000_000;
+
+/** Rows that are written together: their text is a copy of them. */
+const rowsAtOnce = 5_000;
+
+const byPath = (a: Entry, b: Entry): number => (a.path < b.path ? -1 : 1);
 
 export type WorkingSetOptions = {
   /** The table is known to hold nothing, so that nothing need be looked up for as long as all rows fit in here. */
@@ -82,25 +61,56 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
   /** Whether the table holds nothing: then what is not here is nowhere. */
   let complete = empty;
   let looked = 0;
-  let coming: { readonly paths: readonly string[]; readonly rows: Promise<FileRow[]> } | undefined;
-  const missing = (paths: Iterable<string>): string[] => [...new Set(paths)].filter((path) => !entries.has(path));
+  let coming: { readonly wanted: readonly Entry[]; readonly rows: Promise<Found[]> } | undefined;
+  /** The entry that was found last: a path is mostly looked for several times in a row. */
+  let found: Entry | undefined;
+  const find = (path: string): Entry | undefined => {
+    if (found?.path !== path) found = entries.get(path);
+    return found;
+  };
+  /** Entries, not known yet, for the paths that have none. */
+  const missing = (paths: Iterable<string>): Entry[] => {
+    const wanted: Entry[] = [];
+    for (const path of paths) {
+      if (entries.has(path)) continue;
+      const entry: Entry = { path, before: undefined, row: undefined, isKnown: false };
+      entries.set(path, entry);
+      wanted.push(entry);
+    }
+    return wanted;
+  };
+  /** What has become known meanwhile stays. */
+  const learn = (entry: Entry, row: FileRow | undefined): void => {
+    if (entry.isKnown) return;
+    entry.before = row;
+    entry.row = row;
+    entry.isKnown = true;
+  };
   const keep = (row: FileRow): void => {
-    if (!entries.has(row.path)) entries.set(row.path, { before: row, row });
+    const entry = entries.get(row.path);
+    if (entry) learn(entry, row);
+    else entries.set(row.path, entryOf(row.path, row));
   };
-  /** Keeps the rows that were read at these paths, and that there are no others. What has changed meanwhile stays. */
-  const settle = (paths: readonly string[], rows: readonly FileRow[]): void => {
-    for (const row of rows) keep(row);
-    for (const path of paths) if (!entries.has(path)) entries.set(path, { before: undefined, row: undefined });
+  /** Keeps the rows that were read, and that there are no others. */
+  const settle = (wanted: readonly Entry[], rows: readonly Found[]): void => {
+    for (const [place, row] of rows) learn(wanted[place] as Entry, row);
+    for (const entry of wanted) learn(entry, undefined);
   };
+  const read = (wanted: readonly Entry[]): Promise<Found[]> =>
+    readRows(
+      store,
+      table,
+      wanted.map(({ path }) => path),
+    );
   const arrival = async (): Promise<void> => {
     if (!coming) return;
-    const { paths, rows } = coming;
+    const { wanted, rows } = coming;
     coming = undefined;
-    settle(paths, await rows);
+    settle(wanted, await rows);
   };
   const entryAt = (path: string): Entry => {
-    const entry = entries.get(path);
-    if (!entry) throw new Error(`path was not loaded into the working set: ${path}`);
+    const entry = find(path);
+    if (!entry?.isKnown) throw new Error(`path was not loaded into the working set: ${path}`);
     return entry;
   };
   return {
@@ -108,23 +118,27 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
       if (complete) return;
       await arrival();
       const wanted = missing(paths);
-      if (wanted.length > 0) settle(wanted, await readRows(store, table, wanted));
+      if (wanted.length > 0) settle(wanted, await read(wanted));
     },
     prefetch: (paths) => {
       if (complete || coming) return;
       const wanted = missing(paths);
-      coming = { paths: wanted, rows: readRows(store, table, wanted) };
+      coming = { wanted, rows: read(wanted) };
       coming.rows.catch(() => undefined);
     },
-    has: (path) => complete || entries.has(path),
-    get: (path) => (complete ? entries.get(path) : entryAt(path))?.row,
+    arrival,
+    has: (path) => complete || find(path)?.isKnown === true,
+    get: (path) => (complete ? find(path) : entryAt(path))?.row,
     set: (row) => {
-      if (complete && !entries.has(row.path)) entries.set(row.path, { before: undefined, row });
-      else entryAt(row.path).row = row;
+      if (complete && !find(row.path)) {
+        found = entryOf(row.path, undefined);
+        entries.set(row.path, found);
+      }
+      entryAt(row.path).row = row;
     },
     remove: (path) => {
-      if (complete) entries.delete(path);
-      else entryAt(path).row = undefined;
+      if (!complete) entryAt(path).row = undefined;
+      else if (entries.delete(path)) found = undefined;
     },
     beneath: async (folder) => {
       if (looked > rowsLookedAtMax) return undefined;
@@ -132,107 +146,38 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
       const known = complete ? [] : await readBeneath(store, table, folder, beneathMax);
       if (known === undefined) return undefined;
       for (const row of known) keep(row);
-      const found: FileRow[] = [];
-      for (const { row } of entries.values()) if (row?.path.startsWith(folder)) found.push(row);
-      return found;
+      const beneath: FileRow[] = [];
+      for (const { row } of entries.values()) if (row?.path.startsWith(folder)) beneath.push(row);
+      return beneath;
     },
     flush: async () => {
       await arrival();
       const totals: Totals = { files: 0, bytes: 0 };
-      const changed: string[] = [];
-      for (const [path, { before, row }] of entries) if (row !== before) changed.push(path);
+      const changed: Entry[] = [];
+      for (const entry of entries.values()) if (entry.row !== entry.before) changed.push(entry);
+      const others = changed.length > 0 ? await readerOfOthers(store, table) : undefined;
       let written: Promise<void> = Promise.resolve();
       // In the order of the table, so that neighbouring rows are written together.
-      for (const paths of sortedLots(changed, rowsAtOnce)) {
-        const lot = await createLot(store, table, paths, complete);
-        for (const path of paths) {
-          const { before, row } = entryAt(path);
+      for (const lot of lotsOf(changed, rowsAtOnce, ({ path }) => path)) {
+        lot.sort(byPath);
+        const changes = changesOf(table, lot, await others?.(lot));
+        for (const { before, row } of lot) {
           totals.files += (row ? 1 : 0) - (before ? 1 : 0);
           totals.bytes += (row?.size ?? 0) - (before?.size ?? 0);
-          lot.add(path, before, row);
         }
         await written;
-        written = lot.write();
+        written = writeChanges(store, table, changes, complete);
         // What it throws is thrown where it is awaited.
         written.catch(() => undefined);
       }
       await written;
       entries.clear();
+      found = undefined;
       complete = false;
       looked = 0;
       return totals;
     },
     // Some 600 bytes each, and half of that where the table has no row.
     isFull: () => entries.size > (complete ? 2 * pathsMax : pathsMax),
-  };
-};
-
-/** One piece of JSON for all rows: an object a row through the driver takes several times as long. */
-const rowsIn = async (store: Store, from: string, parameters: readonly (string | number)[]): Promise<FileRow[]> => {
-  const cells = columns.map((name) => `t."${name}"`).join(', ');
-  const [found] = await store.all<{ text: string | null }>(
-    `SELECT group_concat(json_array(${cells})) AS text FROM ${from}`,
-    parameters,
-  );
-  return (JSON.parse(`[${found?.text ?? ''}]`) as Cells[]).map(rowOf);
-};
-
-const readRows = async (store: Store, table: FileTable, paths: readonly string[]): Promise<FileRow[]> =>
-  paths.length === 0
-    ? []
-    : rowsIn(store, `json_each(?) AS wanted CROSS JOIN ${table} AS t ON t.path = wanted.value`, [
-        JSON.stringify(paths),
-      ]);
-
-/** Undefined where there are more than `most`. */
-const readBeneath = async (
-  store: Store,
-  table: FileTable,
-  folder: string,
-  most: number,
-): Promise<FileRow[] | undefined> => {
-  const range = `(SELECT * FROM ${table} WHERE path >= ? AND path < ? LIMIT ?) AS t`;
-  const rows = await rowsIn(store, range, [folder, endOfFolder(folder), most + 1]);
-  return rows.length > most ? undefined : rows;
-};
-
-const removePaths = async (store: Store, table: FileTable | 'dirty', paths: readonly string[]): Promise<void> => {
-  if (paths.length === 0) return;
-  await store.run(`DELETE FROM ${table} WHERE path IN (SELECT value FROM json_each(?))`, [JSON.stringify(paths)]);
-};
-
-/** Rows that are written together: their text is a copy of them. */
-const rowsAtOnce = 5_000;
-
-/**
- * Changes of a table that are written together, into an empty table (`isNew`) or not. `dirty` is exact before, so only paths
- * that change sides are written to it.
- */
-const createLot = async (store: Store, table: FileTable, paths: readonly string[], isNew: boolean) => {
-  const read = store.defersDirty ? [] : await readRows(store, otherTable[table], paths);
-  const others = new Map(read.map((row) => [row.path, row]));
-  const differs = (row: FileRow | undefined, other: FileRow | undefined): boolean =>
-    table === 'file' ? isDirty(row, other) : isDirty(other, row);
-  const rows: string[] = [];
-  const gone: string[] = [];
-  const soiled: string[] = [];
-  const clean: string[] = [];
-  return {
-    add: (path: string, before: FileRow | undefined, row: FileRow | undefined): void => {
-      if (row) rows.push(textOf(row));
-      else gone.push(path);
-      if (store.defersDirty) return;
-      const other = others.get(path);
-      const was = differs(before, other);
-      if (was === differs(row, other)) return;
-      if (was) clean.push(path);
-      else soiled.push(JSON.stringify(path));
-    },
-    write: async (): Promise<void> => {
-      if (rows.length > 0) await store.insert({ into: table, columns, rows, replacing: !isNew });
-      await removePaths(store, table, gone);
-      if (soiled.length > 0) await store.insert({ into: 'dirty', columns: ['path'], rows: soiled, replacing: true });
-      await removePaths(store, 'dirty', clean);
-    },
   };
 };

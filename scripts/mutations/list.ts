@@ -568,7 +568,7 @@ export const mutations: readonly Mutation[] = [
   },
   {
     name: 'leave a path dirty that has come to be equal',
-    file: 'projections/working-set.ts',
+    file: 'projections/changes.ts',
     find: 'if (was) clean.push(path);',
     replace: 'if (was) return;',
     tests: ['test/projections/replay.test.ts'],

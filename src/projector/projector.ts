@@ -182,11 +182,12 @@ const projecting = (
       const meta = structuredClone(committed);
       const end = bulk ? Number.POSITIVE_INFINITY : meta.checkpoint + groupEvents;
       const rows = rowsOf({ ...storeOf(queries), defersDirty: bulk }, { ...limits, empty: meta.checkpoint === 0 });
+      await rows.file.load(pathsUpToNextTree(first.facts));
       for (let now: Events | undefined = first, next: Events | undefined; now; now = next) {
         left = await reader.next();
         next = left && left.last <= end && !of.signal?.aborted ? left : undefined;
         // What the next window needs is read while this one is folded.
-        await rows.file.load(pathsUpToNextTree(now.facts));
+        await rows.file.arrival();
         if (next) rows.file.prefetch(pathsUpToNextTree(next.facts));
         await foldWindow(now, meta, rows);
         of.onProgress?.(meta.checkpoint);
