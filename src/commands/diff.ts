@@ -10,7 +10,7 @@ export const runDiff = async (
   newPath: string,
   flags: { summary?: boolean },
 ): Promise<number> => {
-  const { counts, unplaceable } = planDiff(
+  const { counts, unplaceable } = await planDiff(
     (onPair) => mergeSnapshots(oldPath, newPath, onPair),
     flags.summary ? undefined : context,
   );

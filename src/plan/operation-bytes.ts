@@ -72,8 +72,26 @@ export type Line = {
   readonly until: Digits;
 };
 
+/** Digits of an id, the first ones of its hash. */
+const idLength = 32;
+
 /** More than a line, or what is hashed for its id, takes beside the two records. */
 export const frameBytes = 256;
+
+/** What a cursor has written. Kept by length: to make one for each operation takes as long as half of its hash. */
+const views = {
+  bytes: Buffer.alloc(0) as Buffer,
+  byLength: [] as (Buffer | undefined)[],
+  of: ({ bytes, at }: Cursor): Buffer => {
+    if (views.bytes !== bytes) {
+      views.bytes = bytes;
+      views.byLength = [];
+    }
+    const view = views.byLength[at] ?? bytes.subarray(0, at);
+    views.byLength[at] = view;
+    return view;
+  },
+};
 
 /** The same hash as `withId`; the cursor's bytes are overwritten. */
 export const idOf = (cursor: Cursor, { kind, path, to, row, from, until }: Line): string => {
@@ -93,13 +111,13 @@ export const idOf = (cursor: Cursor, { kind, path, to, row, from, until }: Line)
   putAll(cursor, comma);
   putDigits(cursor, until);
   putAll(cursor, identity.end);
-  return hash('sha256', cursor.bytes.subarray(0, cursor.at));
+  return hash('sha256', views.of(cursor));
 };
 
 /** The same text as `JSON.stringify` makes of the operation, and a line end. */
 export const putLine = (cursor: Cursor, id: string, { kind, path, to, row, from, until }: Line): void => {
   putAll(cursor, frame.opId);
-  cursor.at += cursor.bytes.write(id, cursor.at, 32, 'latin1');
+  for (let at = 0; at < idLength; at++) cursor.bytes[cursor.at++] = id.charCodeAt(at);
   putAll(cursor, frame.kind);
   putAll(cursor, kindText[kind]);
   putAll(cursor, frame.path);

@@ -1,10 +1,9 @@
 import { changeOf, type OnPair } from '../diff/diff.ts';
 import { isFolderEntry, sameFile } from '../diff/entry.ts';
-import type { Change, Step, Unplaceable } from './operation.ts';
+import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { type Counts, createOperationLines, type OperationLines, type Printer } from './operation-lines.ts';
 import { createUnpacked } from './packed.ts';
 import { comparePaths } from './paths.ts';
-import { planChanges } from './plan.ts';
 import { createRest, type Rest } from './rest.ts';
 import { createSettled } from './settled.ts';
 
@@ -17,9 +16,9 @@ export type DiffPlan = { readonly counts: Counts; readonly unplaceable: readonly
  * The operations of `planChanges` for a diff of any size, as lines of JSON. Most changes have nothing to do with each other:
  * their records are kept as bytes, and become lines without the planner. It is given only those that could be in each
  * other's way, and where one of them touches a file that stays in place, everything. Memory grows by some 150 bytes for
- * a change. Without a printer operations are only counted.
+ * a change. Without a printer operations are only counted. The planner is loaded where it is needed.
  */
-export const planDiff = (walk: Walk, printer?: Printer): DiffPlan => {
+export const planDiff = async (walk: Walk, printer?: Printer): Promise<DiffPlan> => {
   const settled = createSettled();
   const rest = createRest();
   walk((have, want) => {
@@ -30,16 +29,22 @@ export const planDiff = (walk: Walk, printer?: Printer): DiffPlan => {
   if (rest.some(settled.isTouchedBy)) {
     const all: Change[] = [];
     walk((have, want) => all.push(changeOf(have, want)));
-    const { steps, unplaceable } = planChanges(all);
+    const { steps, unplaceable } = await plan(all);
     for (const { operation } of steps) lines.add(operation);
     return { counts: lines.finish(), unplaceable };
   }
   settled.writeTo(lines);
-  const unplaceable = writeRest(rest, lines);
+  const unplaceable = await writeRest(rest, lines);
   return { counts: lines.finish(), unplaceable };
 };
 
-const writeRest = (rest: Rest, lines: OperationLines): readonly Unplaceable[] => {
+const plan = async (changes: readonly Change[]): Promise<Pick<Plan, 'steps' | 'unplaceable'>> => {
+  if (changes.length === 0) return { steps: [], unplaceable: [] };
+  const { planChanges } = await import('./plan.ts');
+  return planChanges(changes);
+};
+
+const writeRest = async (rest: Rest, lines: OperationLines): Promise<readonly Unplaceable[]> => {
   const { created, gone, renamed, others } = rest.divide();
   const [first, second] = [createUnpacked(), createUnpacked()];
   const [have, want] = [first.entry, second.entry];
@@ -47,7 +52,7 @@ const writeRest = (rest: Rest, lines: OperationLines): readonly Unplaceable[] =>
     rest.read(position, second);
     lines.save(want);
   }
-  const { steps, unplaceable } = planChanges(others);
+  const { steps, unplaceable } = await plan(others);
   const isLast = lastOf(steps);
   let next = 0;
   /** Renames that the planner would put before a step that comes last, or has this path. */
