@@ -615,8 +615,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'let projections fall behind the intake without bound',
     file: 'src/projector/follow.ts',
-    find: 'if (failure || behind > behindMax)',
-    replace: 'if (failure)',
+    find: 'while (!failure && behind > behindMax) await part;',
+    replace: '',
     tests: ['test/projector/follow.test.ts'],
     match: 'the intake waits*',
   },

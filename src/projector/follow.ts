@@ -1,9 +1,9 @@
 import type { Recorded } from '../../events/event.ts';
 import { backoffMs } from '../sources/backoff.ts';
-import type { Projector } from './projector.ts';
+import { groupEvents, type Projector } from './projector.ts';
 
 /** Events by which the log may be ahead of the views before the intake waits: two transactions of a fold. */
-const behindMax = 100_000;
+const behindMax = 2 * groupEvents;
 const retryMsMax = 30_000;
 
 /**
@@ -32,6 +32,8 @@ export const createFollower = (
   let behind = 0;
   let handed: Recorded[] = [];
   let folding: Promise<void> | undefined;
+  /** The part of it that is under way; ends without an error either way. */
+  let part: Promise<unknown> | undefined;
   let failure: { readonly error: unknown } | undefined;
   let failures = 0;
   let retry: NodeJS.Timeout | undefined;
@@ -41,10 +43,13 @@ export const createFollower = (
     failure = undefined;
     try {
       while (behind > 0) {
-        const seen = behind;
-        const appended = handed.length === seen ? handed : [];
-        handed = [];
-        await projector.catchUp({ appended });
+        const areAllHanded = handed.length === behind;
+        const appended = areAllHanded ? handed.slice(0, groupEvents) : [];
+        handed = areAllHanded ? handed.slice(groupEvents) : [];
+        const seen = areAllHanded ? appended.length : behind;
+        const folded = projector.catchUp({ appended });
+        part = folded.catch(() => undefined);
+        await folded;
         behind -= seen;
       }
       failures = 0;
@@ -67,7 +72,8 @@ export const createFollower = (
 
   return {
     ready: async () => {
-      if (failure || behind > behindMax) await insist();
+      while (!failure && behind > behindMax) await part;
+      if (failure) await insist();
     },
     grown: (events, appended = []) => {
       behind += events;

@@ -29,7 +29,7 @@ const windowEventsDefault = 5_000;
 const bulkWindowEventsMax = 1_000;
 
 /** Events folded in one transaction, where so many wait. More of them write a page fewer times, and hold more rows in memory. */
-const groupEvents = 50_000;
+export const groupEvents = 50_000;
 
 /** Page cache: of paths that come in no order, and of rows that are written in theirs. */
 const cacheKib = 65_536;
