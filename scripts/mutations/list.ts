@@ -311,6 +311,14 @@ export const mutations: readonly Mutation[] = [
     match: 'what took the place*',
   },
   {
+    name: 'doubt all that is in a folder whose own row is in doubt',
+    file: 'src/cycle/under-way.ts',
+    find: " || kind === 'save' || isOfFolderAlone(operation)",
+    replace: '',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'a folder that is never*',
+  },
+  {
     name: 'a breaker that never opens',
     file: 'src/apply/breaker.ts',
     find: 'inARow >= limits.failuresMax',

@@ -152,8 +152,8 @@ const saveFile = async (
   }
 };
 
-/** Whether an operation on a folder leaves what is beneath as it is. */
-const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): boolean =>
+/** Whether an operation, other than a save, on a folder leaves what is beneath as it is. */
+export const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): boolean =>
   isFolder(path) && ((kind === 'delete' && !recursive) || (kind === 'update_permissions' && recursive === false));
 
 /** The fact that goes into the log once the file manager has confirmed a step: the row that the mirror now holds. */

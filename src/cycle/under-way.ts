@@ -2,6 +2,7 @@ import type { OutcomeEvent } from '../../events/event.ts';
 import { isFolder } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
+import { isOfFolderAlone } from '../apply/step.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Step } from '../plan/operation.ts';
@@ -92,10 +93,10 @@ export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions
   return { left: left?.steps ?? 0, result };
 };
 
-/** Where the step may have changed something. Of a whole folder, what the mirror has beneath, at both places. */
+/** Where the step may have changed something: of a whole folder, what the mirror has beneath, at both places. */
 const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Promise<string[]> => {
-  const { path, to } = operation;
-  if (!isFolder(path)) return to === undefined ? [path] : [path, to];
+  const { kind, path, to } = operation;
+  if (!isFolder(path) || kind === 'save' || isOfFolderAlone(operation)) return to === undefined ? [path] : [path, to];
   const rows = await database.all<Pick<FileRow, 'path'>>('SELECT path FROM mirror WHERE path >= ? AND path < ?', [
     path,
     `${path.slice(0, -1)}0`,

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { answer, startProxy } from '../apply/real.ts';
 import { createWorld } from '../support/world.ts';
@@ -164,6 +165,32 @@ for (const { title, spoil } of lastingFailures) {
     await world.close();
   });
 }
+
+test('a folder that is never confirmed leaves what is in it alone, and does not stay once it is gone from the bucket', async (t) => {
+  const world = await createWorld();
+  await world.put('d/a', 'content');
+  await world.cycle();
+  await world.writer.put('d/', Buffer.from(''));
+  await world.append({ type: 'create', path: 'd/', size: 0 });
+  const saved: string[] = [];
+  const losing: FileManager = {
+    ...world.client,
+    saveToDisk: async (path, content, options) => {
+      saved.push(path);
+      await world.client.saveToDisk(path, content, options);
+      throw new FailedAnswerError('answered 500');
+    },
+  };
+  for (let at = 0; at < 3; at++) await world.cycle({ fileManager: losing, ...onceOnly });
+  t.deepEqual([...new Set(saved)], ['d/']);
+  await world.writer.delete('d/');
+  await world.append({ type: 'delete', path: 'd/', scope: 'marker' });
+  await world.cycle();
+  await world.cycle();
+  t.deepEqual(await world.differences(), []);
+  t.is((await world.cycle()).report.status, 'idle');
+  await world.close();
+});
 
 test('deletes are carried out although a save before them finds the disk of the file manager full', async (t) => {
   const world = await createWorld();
