@@ -311,12 +311,28 @@ export const mutations: readonly Mutation[] = [
     match: 'what took the place*',
   },
   {
+    name: 'take permissions for no effect when their content did not follow',
+    file: 'src/apply/apply.ts',
+    find: 'const onPartial = (): void => {\n        uncertain = true;',
+    replace: 'const onPartial = (): void => {',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'permissions of a content*',
+  },
+  {
     name: 'doubt all that is in a folder whose own row is in doubt',
     file: 'src/cycle/under-way.ts',
     find: " || kind === 'save' || isOfFolderAlone(operation)",
     replace: '',
     tests: ['test/cycle/under-way.test.ts'],
     match: 'a folder that is never*',
+  },
+  {
+    name: 'ask in every cycle for what replaces something unknown',
+    file: 'src/cycle/unreadable.ts',
+    find: 'have.file_id === 0 || ',
+    replace: '',
+    tests: ['test/cycle/unreadable.test.ts'],
+    match: 'an object that changed after*',
   },
   {
     name: 'a breaker that never opens',

@@ -40,12 +40,12 @@ export type ApplyResult = {
   readonly durationMs?: number;
 };
 
-export type ApplyOptions = Omit<StepContext, 'signal'> & {
+export type ApplyOptions = Omit<StepContext, 'signal' | 'onPartial'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
   /** Called before a step's first request, and waited for: from then on its effect is not certain. */
   readonly onBegin?: (step: Step) => Promise<void>;
-  /** Called for a begun step that certainly has no effect, or (of one that was tried again) no other than before. */
+  /** Called for a begun step that certainly has no effect: nothing of it was done, and it was not tried again. */
   readonly onEnded?: (step: Step) => void;
   /** Called for a step that failed, of which nothing goes on at the file manager, and whose effect is not known. */
   readonly onUncertain?: (step: Step) => void;
@@ -217,7 +217,10 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
     let unanswered = false;
     const carried = step.operation.kind === 'save' ? size : 0;
     try {
-      const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal }), {
+      const onPartial = (): void => {
+        uncertain = true;
+      };
+      const result = await withRetries((signal) => carryOutStep(step, { ...options, fileManager, signal, onPartial }), {
         clock,
         limits,
         breaker,
@@ -242,16 +245,16 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
   };
 };
 
-/** Whether an attempt that ended so has left everything as it was: the file manager was not asked, or refused. */
+/** Whether the request that an attempt ended with has left everything as it was: none was sent whole, or it was refused. */
 const hadNoEffect = (error: unknown): boolean =>
   error instanceof SupersededError ||
   error instanceof UnreadableError ||
   error instanceof RefusedError ||
   error instanceof NotAttempted;
 
-/** Whether the file manager has answered, so that no attempt can have an effect later on. */
+/** Whether nothing goes on at the file manager after such an end, so that the attempt can have no effect later on. */
 const isOver = (error: unknown): boolean =>
-  error instanceof LieError || error instanceof FailedAnswerError || error instanceof RefusedError;
+  hadNoEffect(error) || error instanceof LieError || error instanceof FailedAnswerError;
 
 /** Tells the concurrency how an attempt ended; how long it took only where its bytes do not matter. */
 const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {

@@ -17,6 +17,8 @@ export type StepContext = {
   /** The file manager can set a folder's permissions without those of what is beneath. */
   readonly folderPermissions?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** Called once permissions are set that another request was to follow. */
+  readonly onPartial?: () => void;
 };
 
 /** What a step carried over. */
@@ -29,7 +31,8 @@ export type StepResult = {
 
 /**
  * Carries out one step, once. Repeating it is harmless: every key derives from the operation's id. Throws RetryableError,
- * SupersededError (the object has changed: nothing was touched), UnreadableError, FatalError or ConfigError.
+ * SupersededError (the object has changed), UnreadableError, FatalError or ConfigError; `onPartial` tells where something was
+ * touched nevertheless.
  */
 export const carryOutStep = async (step: Step, context: StepContext): Promise<StepResult> => {
   const { operation } = step;
@@ -104,30 +107,32 @@ const setPermissions = async (
   path: string,
   { operation, result }: Step,
   fromObject: string | undefined,
-  { fileManager, defaultPermissions }: StepContext,
+  { fileManager, defaultPermissions, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<{ permissions?: string }> => {
   const permissions = result?.permissions ?? fromObject ?? defaultPermissions;
   if (permissions === undefined) return {};
   const idempotencyKey = permissionsKey(operation.op_id, permissions);
   await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey });
+  onPartial?.();
   return { permissions };
 };
 
 /** Where they cannot be set alone they are not set: they would hold for all beneath the folder. */
 const setFolderPermissions = async (
   { operation, result }: Step,
-  { fileManager, folderPermissions }: StepContext,
+  { fileManager, folderPermissions, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<void> => {
   const permissions = result?.permissions ?? undefined;
   if (!folderPermissions || permissions === undefined) return;
   const idempotencyKey = permissionsKey(operation.op_id, permissions);
   await fileManager.updatePermissions(operation.path, permissions, { ...options, idempotencyKey, recursive: false });
+  onPartial?.();
 };
 
 /**
- * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read;
+ * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read by then;
  * permissions are set before the content becomes readable; then the bytes stream through.
  */
 const saveFile = async (

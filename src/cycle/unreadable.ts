@@ -54,7 +54,8 @@ export const withoutWaiting = async (
   if (rows.length === 0) return changes;
   const waiting = new Map(rows.map(({ path, offset }) => [path, offset]));
   return changes.filter(({ path, have, want }) => {
-    const inPlace = have === null || have.file_id === want?.file_id;
+    // Where it is not known what is there (0), only this object puts it right.
+    const inPlace = have === null || have.file_id === 0 || have.file_id === want?.file_id;
     return !(want && inPlace && waiting.get(path) === want.offset);
   });
 };

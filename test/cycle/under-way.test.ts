@@ -1,6 +1,8 @@
+import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
-import { FatalError, RetryableError } from '../../src/errors.ts';
+import type { Bucket } from '../../src/bucket/bucket.ts';
+import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
@@ -104,6 +106,32 @@ test('what took the place of a renamed file stays there, although the rename is 
   await world.cycle({ fileManager: forgetful });
   await world.cycle({ fileManager: forgetful });
   t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('permissions of a content that changed while it was read do not stay with the old content', async (t) => {
+  const world = await createWorld();
+  await world.put('a', 'first', { permissions: '0600' });
+  await world.cycle();
+  await world.put('a', 'other', { permissions: '0644' });
+  const changing: Bucket = {
+    ...world.bucket,
+    get: async (key, options) => ({
+      ...(await world.bucket.get(key, options)),
+      body: Readable.from(
+        (async function* () {
+          yield Buffer.from('o');
+          throw new SupersededError('a changed while it was read');
+        })(),
+        { objectMode: false },
+      ),
+    }),
+  };
+  t.is((await world.cycle({ bucket: changing })).report.states.superseded, 1);
+  await world.put('a', 'first', { permissions: '0600' });
+  await world.cycle();
+  t.deepEqual(await world.differences(), []);
+  t.is((await world.cycle()).report.status, 'idle');
   await world.close();
 });
 

@@ -3,6 +3,7 @@ import test from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
 import { readWaiting } from '../../src/cycle/unreadable.ts';
+import { SupersededError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { runCli } from '../support/cli.ts';
 import { createWorld, startRecorder } from '../support/world.ts';
@@ -119,6 +120,24 @@ test('an object whose event is late is told of once, asked for seldom, and carri
   t.true((await cycleAt(1_000, { reportEndpoints })).silent);
   t.deepEqual(await world.differences(), []);
   recorder.server.close();
+  await world.close();
+});
+
+test('an object that changed after its permissions had been set is asked for no oftener', async (t) => {
+  const { world, cycleAt } = await worldWith(new Set());
+  await world.put('late', 'first', { permissions: '0600' });
+  await cycleAt(0);
+  await world.put('late', 'announced', { permissions: '0640' });
+  const fileManager: FileManager = {
+    ...world.client,
+    saveToDisk: async (path) => {
+      await world.writer.put(path, Buffer.from('something else'));
+      throw new SupersededError(`${path} changed while it was read`);
+    },
+  };
+  t.is((await cycleAt(1, { fileManager })).report.states.superseded, 1);
+  t.deepEqual((await cycleAt(1.2)).asked, ['late'], 'what is under way is finished');
+  t.true((await cycleAt(1.4)).silent, 'until its time has come, neither side is asked');
   await world.close();
 });
 
