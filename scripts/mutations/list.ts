@@ -707,6 +707,13 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/commands/words.test.ts'],
   },
   {
+    name: 'forget a name before what lies beneath it',
+    file: 'src/plan/nesting.ts',
+    find: '?? 0) > shared',
+    replace: '?? 0) >= shared',
+    tests: ['test/plan/nesting.test.ts'],
+  },
+  {
     name: 'believe a path with dots in a snapshot',
     file: 'src/diff/entry.ts',
     find: '(byte === dot && isDotted(bytes, at, to))',

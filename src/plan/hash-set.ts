@@ -49,6 +49,32 @@ export const createHashSet = (): HashSet => {
   };
 };
 
+/** Hashes that are only ever asked for all at once: half the room of a set, and no search. */
+export type HashList = {
+  add(low: number, high: number): void;
+  some(test: (low: number, high: number) => boolean): boolean;
+};
+
+export const createHashList = (): HashList => {
+  let hashes = new Int32Array(2 * 1_024);
+  let length = 0;
+  return {
+    add: (low, high) => {
+      if (length === hashes.length) {
+        const before = hashes;
+        hashes = new Int32Array(length * 2);
+        hashes.set(before);
+      }
+      hashes[length++] = low;
+      hashes[length++] = high;
+    },
+    some: (test) => {
+      for (let at = 0; at < length; at += 2) if (test(hashes[at] as number, hashes[at + 1] as number)) return true;
+      return false;
+    },
+  };
+};
+
 /** Where the one row of each file is. */
 export type FilePlaces = {
   /** `position` is undefined where it does not count as the only one. */

@@ -47,10 +47,6 @@ const hashBytes = (hash: PathHash, bytes: Buffer, from: number, to: number): voi
   hash.high = high;
 };
 
-/** Hashes an entry's path as it is. */
-export const hashPath = (hash: PathHash, { path, pathFrom, pathTo }: Entry): void =>
-  hashBytes(hash, path, pathFrom, pathTo);
-
 let folded = Buffer.alloc(1_024);
 
 /** Hashes the disk name of an entry's path. */

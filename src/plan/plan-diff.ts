@@ -23,10 +23,13 @@ export const planDiff = async (walk: Walk, printer?: Printer): Promise<DiffPlan>
   const rest = createRest();
   walk((have, want) => {
     if (have && want && sameFile(have, want) && !isFolderEntry(want)) settled.add(have, want);
-    else rest.add(have, want);
+    else {
+      rest.add(have, want);
+      settled.passBy(have, want);
+    }
   });
   const lines = createOperationLines(printer);
-  if (rest.some(settled.isTouchedBy)) {
+  if (settled.isTouched() || rest.holdsAny(settled.contents)) {
     const all: Change[] = [];
     walk((have, want) => all.push(changeOf(have, want)));
     const { steps, unplaceable } = await plan(all);

@@ -1,6 +1,6 @@
 import { changeOf } from '../diff/diff.ts';
 import { type Entry, fileIdOf, isFolderEntry, sameContentOf, samePermissionsOf } from '../diff/entry.ts';
-import { createFilePlaces, createHashSet } from './hash-set.ts';
+import { createFilePlaces, createHashSet, type HashList } from './hash-set.ts';
 import type { Change } from './operation.ts';
 import { createUnpacked, type Unpacked } from './packed.ts';
 import { createPackedStore, twoRecords } from './packed-store.ts';
@@ -11,7 +11,8 @@ const [gone, came, taken] = [0, 1, 3] as const;
 /** What is left once `settled.ts` has its changes: files that came, went or were renamed, and folders. */
 export type Rest = {
   add(have: Entry | null, want: Entry | null): void;
-  some(test: (have: Entry | null, want: Entry | null) => boolean): boolean;
+  /** Whether one of these contents is on either side of these changes. */
+  holdsAny(contents: HashList): boolean;
   divide(): Divided;
   /** Reads the record at a position of `Divided`. */
   read(position: number, into: Unpacked): void;
@@ -36,25 +37,29 @@ export const createRest = (): Rest => {
       if (tag === twoRecords) onChange(position, entry, second.entry);
       else if (tag !== taken) onChange(position, tag === gone ? entry : null, tag === came ? entry : null);
     });
+  let bothSides: { readonly having: Side; readonly wanting: Side } | undefined;
+  /** Made once all changes have been added. */
+  const sides = () => {
+    if (bothSides) return bothSides;
+    const [having, wanting] = [createSide(), createSide()];
+    each((position, have, want) => {
+      if (have) having.add(have, want ? undefined : position);
+      if (want) wanting.add(want, have ? undefined : position);
+    });
+    bothSides = { having, wanting };
+    return bothSides;
+  };
   return {
     add: (have, want) => {
       if (have) store.append(want ? twoRecords : gone, have, want);
       else if (want) store.append(came, want);
     },
-    some: (test) => {
-      let found = false;
-      each((_, have, want) => {
-        found ||= test(have, want);
-      });
-      return found;
+    holdsAny: (contents) => {
+      const { having, wanting } = sides();
+      return contents.some((low, high) => having.holds(low, high) || wanting.holds(low, high));
     },
     divide: () => {
-      const having = createSide();
-      const wanting = createSide();
-      each((position, have, want) => {
-        if (have) having.add(have, want ? undefined : position);
-        if (want) wanting.add(want, have ? undefined : position);
-      });
+      const { having, wanting } = sides();
       const hash = createPathHash();
       /** Nothing wants to be where this file goes away. */
       const isFree = (have: Entry): boolean => {
@@ -94,6 +99,8 @@ export const createRest = (): Rest => {
   };
 };
 
+type Side = ReturnType<typeof createSide>;
+
 /** What lies on one side of these changes. */
 const createSide = () => {
   const files = createFilePlaces();
@@ -110,6 +117,7 @@ const createSide = () => {
       places.add(hash.low, hash.high);
       folders.add(hash.folders);
     },
+    holds: contents.has,
     /** Whether this row may be the other end of a rename. */
     matches: (entry: Entry): boolean =>
       files.has(fileIdOf(entry)) || (hashContent(hash, entry) && contents.has(hash.low, hash.high)),
