@@ -709,8 +709,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'forget a name before what lies beneath it',
     file: 'src/plan/nesting.ts',
-    find: '?? 0) > shared',
-    replace: '?? 0) >= shared',
+    find: '(lengths.at(-1) ?? 0) > shared',
+    replace: '(lengths.at(-1) ?? -1) >= shared',
     tests: ['test/plan/nesting.test.ts'],
   },
   {
