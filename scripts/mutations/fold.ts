@@ -116,8 +116,8 @@ export const foldMutations: readonly Mutation[] = [
   {
     name: 'hand over what follows events that were not given along',
     file: 'src/projector/follow.ts',
-    find: 'handed.length === seen ? handed : []',
-    replace: 'handed',
+    find: 'const areAllHanded = handed.length === behind;',
+    replace: 'const areAllHanded = handed.length > 0;',
     tests: ['test/projector/follow.test.ts'],
     match: 'events that were given along*',
   },
