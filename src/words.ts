@@ -23,7 +23,7 @@ export const readWords = (given: readonly string[], catalogue: readonly CommandE
   const flags: Record<string, string | boolean> = {};
   for (let at = entry.group ? 2 : 1; at < given.length; at++) {
     const word = given[at] as string;
-    if (!word.startsWith('-')) {
+    if (word === '-' || !word.startsWith('-')) {
       words.push(word);
       continue;
     }
