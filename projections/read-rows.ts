@@ -34,11 +34,11 @@ const arraysIn = async (
   from: string,
   parameters: readonly (string | number)[],
 ): Promise<Cells[]> => {
-  const [all] = await store.all<{ text: string | null }>(
-    `SELECT group_concat(json_array(${array})) AS text FROM ${from}`,
+  const [all] = await store.all<{ text: string }>(
+    `SELECT json_group_array(json_array(${array})) AS text FROM ${from}`,
     parameters,
   );
-  return JSON.parse(`[${all?.text ?? ''}]`) as Cells[];
+  return JSON.parse(all?.text ?? '[]') as Cells[];
 };
 
 /** A row, and the place of its path among those that were asked for. */

@@ -34,7 +34,7 @@ export type BulkLimits = {
   readonly chunkUnits?: number | undefined;
 };
 
-/** Rows in one statement: the fewer, the less text waits for the collector. */
+/** Rows that are made into text at once: the fewer, the less text waits for the collector. */
 const rowsAtOnce = 1_000;
 
 const [bracket, slash, nullBegins] = [0x5b, 0x2f, 0x6e] as const;

@@ -1,13 +1,8 @@
 import { wordBytes } from '../../projections/path-index.ts';
+import { backslashes, matchesIn } from '../log/cells.ts';
 
 const [backslash, colon, beyondAscii] = [0x5c, 0x3a, 0x80] as const;
-const [backslashes, colons, ones, highs] = [0x5c5c5c5c, 0x3a3a3a3a, 0x01010101, 0x80808080] as const;
-
-/** Whether one of a word's four bytes is the byte of which the pattern is made. */
-const holds = (word: number, pattern: number): boolean => {
-  const other = word ^ pattern;
-  return ((other - ones) & ~other & highs) !== 0;
-};
+const colons = 0x3a3a3a3a;
 
 /** Whether one cell's text comes after another's of the same length; undefined where their bytes alone do not tell. */
 export const comesAfter = (
@@ -22,8 +17,8 @@ export const comesAfter = (
   for (; at + wordBytes <= length; at += wordBytes) {
     const word = bytes.getInt32(from + at, true);
     if (word !== bytes.getInt32(other + at, true)) break;
-    if (holds(word, backslashes)) return undefined;
-    sawColon ||= holds(word, colons);
+    if (matchesIn(word, backslashes) !== 0) return undefined;
+    sawColon ||= matchesIn(word, colons) !== 0;
   }
   for (; at < length; at++) {
     const [one, two] = [bytes.getUint8(from + at), bytes.getUint8(other + at)];
