@@ -151,7 +151,6 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
       return beneath;
     },
     flush: async () => {
-      await arrival();
       const totals: Totals = { files: 0, bytes: 0 };
       const changed: Entry[] = [];
       for (const entry of entries.values()) if (entry.row !== entry.before) changed.push(entry);
@@ -173,6 +172,8 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
       await written;
       entries.clear();
       found = undefined;
+      // What is still being read belongs to entries that are forgotten.
+      coming = undefined;
       complete = false;
       looked = 0;
       return totals;

@@ -30,13 +30,24 @@ const digestOf = (id: string): number =>
   // As text, since a buffer for each takes twice as long.
   Number.parseInt(hash('sha256', id, 'hex').slice(0, 12), 16);
 
-/** Writes the digests of the ids that follow, in the log, those that were written before. */
+/** Parts of places whose offsets follow one another: all are one, unless an event is missing. */
+function* runsOf(places: readonly IdPlace[]): Generator<readonly IdPlace[]> {
+  for (let from = 0, to = 1; from < places.length; to += 1) {
+    if (places[to]?.offset === (places[to - 1]?.offset ?? 0) + 1) continue;
+    yield places.slice(from, to);
+    from = to;
+  }
+}
+
+/** Writes the digests of the ids that follow, in the log, those that were written before. SQLite sorts them, on its thread. */
 export const writeIds = async (queries: Queries, places: readonly IdPlace[]): Promise<void> => {
-  const rows = places
-    .map(({ id, offset, digest = digestOf(id) }) => [digest, offset] as const)
-    .sort(([a], [b]) => a - b)
-    .map((row) => row.join(','));
-  await queries.insert({ into: 'known_id', columns: ['digest', 'offset'], rows });
+  for (const run of runsOf(places)) {
+    const digests = run.map(({ id, digest = digestOf(id) }) => digest);
+    await queries.run('INSERT INTO known_id SELECT value, ? + key FROM json_each(?) ORDER BY value', [
+      run[0]?.offset ?? 0,
+      JSON.stringify(digests),
+    ]);
+  }
   await queries.run(`INSERT OR REPLACE INTO meta VALUES ('ids_through', ?)`, [places.at(-1)?.offset ?? 0]);
 };
 
@@ -51,23 +62,23 @@ export const unwrittenIds = (queries: Queries, limit: number): Promise<IdPlace[]
 
 export const openIds = async (queries: Queries): Promise<Ids> => {
   const held = new Map((await unwrittenIds(queries, -1)).map((place) => [place.id, place]));
-  /** Digests of the ids that were looked for last: those that turn out to be new are held next. */
-  let looked = new Map<string, number>();
+  /** The ids that were looked for last and are not held, in order: those that turn out to be new are held next. */
+  let looked: { readonly id: string; readonly digest: number }[] = [];
   return {
     find: async (queries, ids) => {
       if (ids.length === 0) return new Map();
       const offsets: number[] = [];
-      looked = new Map();
+      looked = [];
       for (const id of ids) {
         const place = held.get(id);
         if (place) offsets.push(place.offset);
-        else looked.set(id, digestOf(id));
+        else looked.push({ id, digest: digestOf(id) });
       }
       const rows = await queries.all<EventRow>(
         `SELECT ${eventColumnList} FROM event WHERE "offset" IN (
            SELECT value FROM json_each(?)
            UNION ALL SELECT "offset" FROM json_each(?) CROSS JOIN known_id ON digest = value)`,
-        [JSON.stringify(offsets), JSON.stringify([...looked.values()])],
+        [JSON.stringify(offsets), JSON.stringify(looked.map(({ digest }) => digest))],
       );
       return new Map(rows.map((row) => [row.id, row]));
     },
@@ -80,7 +91,13 @@ export const openIds = async (queries: Queries): Promise<Ids> => {
     },
     committed: (wrote, events) => {
       if (wrote) held.clear();
-      for (const { id, offset } of events) held.set(id, { id, offset, digest: looked.get(id) });
+      let at = 0;
+      for (const { id, offset } of events) {
+        // In the order in which they were looked for, as far as they are new: what is not found is hashed once more.
+        while (at < looked.length && looked[at]?.id !== id) at += 1;
+        held.set(id, { id, offset, digest: looked[at]?.digest });
+      }
+      looked = [];
     },
   };
 };

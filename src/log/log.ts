@@ -100,7 +100,7 @@ export const openLogForReading = async (path: string): Promise<Log> => {
 export const openLog = async (path: string, limits: QuarantineLimits = quarantineLimits): Promise<WritableLog> => {
   const database = await openDatabase({ path, mode: 'write', synchronous: 'FULL' });
   try {
-    await database.exec('PRAGMA wal_autocheckpoint = 8000; PRAGMA cache_size = -65536;');
+    await database.exec('PRAGMA wal_autocheckpoint = 8000;');
     const { logId } = await prepareLog(database);
     const ids = await openIds(database);
     return {

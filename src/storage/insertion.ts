@@ -19,14 +19,25 @@ const rowsInStatement = 100;
  * Rows of JSON as rows of SQL literals. Where no character is escaped, the two differ in the quotes around text, which SQL
  * doubles within it; so the only quotes are those that JSON wrote, and nothing can end a text early.
  */
-const literalsOf = (rows: readonly string[]): string =>
+const literalsOf = (rows: string): string =>
   // Patterns, since `replaceAll` with a text puts the result together from a piece for each quote.
-  `(${rows.join('),(')})`.replace(/'/g, "''").replace(/"/g, "'");
+  rows.replace(/'/g, "''").replace(/"/g, "'");
 
-const scriptOf = (head: string, rows: readonly string[]): string => {
+const isEscaped = (row: string): boolean => row.includes('\\');
+
+/** A script of statements for the rows without an escaped character; the others are added to `escaped`. */
+const scriptOf = (head: string, rows: readonly string[], escaped: string[]): string => {
   let script = '';
-  for (let at = 0; at < rows.length; at += rowsInStatement)
-    script += `${head} VALUES ${literalsOf(rows.slice(at, at + rowsInStatement))};`;
+  for (let at = 0; at < rows.length; at += rowsInStatement) {
+    let lot = rows.slice(at, at + rowsInStatement);
+    let text = lot.join('),(');
+    if (text.includes('\\')) {
+      escaped.push(...lot.filter(isEscaped));
+      lot = lot.filter((row) => !isEscaped(row));
+      text = lot.join('),(');
+    }
+    if (lot.length > 0) script += `${head} VALUES (${literalsOf(text)});`;
+  }
   return script;
 };
 
@@ -38,11 +49,12 @@ const scriptOf = (head: string, rows: readonly string[]): string => {
 export const statementsFor = ({ into, columns, rows, replacing = false }: Insertion): Statement[] => {
   const head = `INSERT ${replacing ? 'OR REPLACE ' : ''}INTO ${into} (${columns.map((name) => `"${name}"`).join(', ')})`;
   const cells = columns.map((_, place) => `json_extract(value, '$[${place}]')`).join(', ');
-  const plain = rows.filter((row) => !row.includes('\\'));
-  const escaped = plain.length === rows.length ? [] : rows.filter((row) => row.includes('\\'));
+  const escaped: string[] = [];
   const statements: Statement[] = [];
-  for (let at = 0; at < plain.length; at += rowsAtOnce)
-    statements.push({ sql: scriptOf(head, plain.slice(at, at + rowsAtOnce)), parameters: [] });
+  for (let at = 0; at < rows.length; at += rowsAtOnce) {
+    const sql = scriptOf(head, rows.slice(at, at + rowsAtOnce), escaped);
+    if (sql !== '') statements.push({ sql, parameters: [] });
+  }
   if (escaped.length > 0)
     statements.push({
       sql: `${head} SELECT ${cells} FROM json_each(?)`,

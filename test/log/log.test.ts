@@ -1,6 +1,8 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
 import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
+import { writeIds } from '../../src/log/ids.ts';
 import { openLog, openLogForReading } from '../../src/log/log.ts';
 import { listQuarantined, type Poison } from '../../src/log/quarantine.ts';
 import { findDamage } from '../../src/log/verify-log.ts';
@@ -257,4 +259,16 @@ test('an id is known however many came after it', async (t) => {
   for (let from = 0; from < ids.length; from += 20_000)
     t.is((await reopened.append(ids.slice(from, from + 20_000).map((id) => event(id)))).duplicates, 20_000);
   await reopened.close();
+});
+
+test('ids are known by 48 bits of their SHA-256 and the place of each, also behind a missing event', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const places = ['a', 'b', 'c', 'd', 'e'].map((id, at) => ({ id, offset: [1, 2, 7, 8, 12][at] as number }));
+  await writeIds(log.database, places);
+  const digestOf = (id: string): number => createHash('sha256').update(id).digest().readUIntBE(0, 6);
+  t.deepEqual(
+    await log.database.all('SELECT digest, "offset" FROM known_id ORDER BY "offset"'),
+    places.map(({ id, offset }) => ({ digest: digestOf(id), offset })),
+  );
+  await log.close();
 });
