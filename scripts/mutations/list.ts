@@ -629,6 +629,14 @@ export const mutations: readonly Mutation[] = [
     match: 'an id is known*',
   },
   {
+    name: "write an id with another one's digest",
+    file: 'src/log/ids.ts',
+    find: 'while (at < looked.length && looked[at]?.id !== id) at += 1;',
+    replace: '',
+    tests: logTests,
+    match: 'an id is known also*',
+  },
+  {
     name: 'take a hole among the ids that are written for none',
     file: 'src/log/ids.ts',
     find: 'if (places[to]?.offset === (places[to - 1]?.offset ?? 0) + 1) continue;',

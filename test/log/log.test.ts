@@ -261,6 +261,19 @@ test('an id is known however many came after it', async (t) => {
   await reopened.close();
 });
 
+test('an id is known also where others of its batch were not new', async (t) => {
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
+  const named = (...names: string[]): BucketEvent[] => names.map((name) => event(name));
+  await log.append(named('a', 'b'));
+  t.is((await log.append(named('b', 'c', 'a', 'c', 'd'))).events.length, 2);
+  await log.append(Array.from({ length: 50_000 }, (_, at) => event(`other ${at}`)));
+  await log.append(named('e'));
+  // One by one: ids that share a digest are found together.
+  for (const name of ['a', 'b', 'c', 'd', 'e']) t.is((await log.append(named(name))).duplicates, 1, name);
+  await log.close();
+});
+
 test('ids are known by 48 bits of their SHA-256 and the place of each, also behind a missing event', async (t) => {
   const log = await openLog(join(await freshFolder(), 'events.db'));
   const places = ['a', 'b', 'c', 'd', 'e'].map((id, at) => ({ id, offset: [1, 2, 7, 8, 12][at] as number }));
