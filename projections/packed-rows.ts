@@ -1,4 +1,5 @@
-import { createPathIndex, nowhere, wordBytes } from './path-index.ts';
+import { wordBytes } from './four-bytes.ts';
+import { createPathIndex, nowhere } from './path-index.ts';
 import { column, columns } from './rows.ts';
 import { lotsOf } from './sorted-lots.ts';
 import type { Totals } from './working-set.ts';

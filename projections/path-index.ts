@@ -1,7 +1,5 @@
 import { randomInt } from 'node:crypto';
-
-/** Bytes are read four at a time, as a number: a loop over each of them takes three times as long. */
-export const wordBytes = 4;
+import { wordBytes } from './four-bytes.ts';
 
 /** No row. */
 export const nowhere = 0;

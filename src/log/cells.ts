@@ -1,4 +1,4 @@
-import { wordBytes } from '../../projections/path-index.ts';
+import { firstIn, matchesIn, wordBytes } from '../../projections/four-bytes.ts';
 import { eventColumns } from './columns.ts';
 
 /** The place of each column among a row's cells. */
@@ -15,17 +15,8 @@ export const createCells = (): Cells => ({
 });
 
 const [quote, comma, backslash, bracket, nullBegins] = [0x22, 0x2c, 0x5c, 0x5d, 0x6e] as const;
-const [quotes, ones, highs] = [0x22222222, 0x01010101, 0x80808080] as const;
+const quotes = 0x22222222;
 export const backslashes = 0x5c5c5c5c;
-
-/**
- * Where a word's four bytes are the byte of which the pattern is made: the highest bit of each such byte. Above the first
- * one others may have theirs too; 0 is exact.
- */
-export const matchesIn = (word: number, pattern: number): number => {
-  const other = word ^ pattern;
-  return (other - ones) & ~other & highs;
-};
 
 /** Where a text goes on after bytes that neither end it nor escape anything; four are looked at in one go. */
 const skipPlain = (bytes: DataView, at: number): number => {
@@ -33,7 +24,7 @@ const skipPlain = (bytes: DataView, at: number): number => {
   for (const last = bytes.byteLength - wordBytes; next <= last; next += wordBytes) {
     const word = bytes.getInt32(next, true);
     const found = matchesIn(word, quotes) | matchesIn(word, backslashes);
-    if (found !== 0) return next + ((31 - Math.clz32(found & -found)) >> 3);
+    if (found !== 0) return next + firstIn(found);
   }
   while (bytes.getUint8(next) !== quote && bytes.getUint8(next) !== backslash) next += 1;
   return next;

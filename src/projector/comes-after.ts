@@ -1,5 +1,5 @@
-import { wordBytes } from '../../projections/path-index.ts';
-import { backslashes, matchesIn } from '../log/cells.ts';
+import { matchesIn, wordBytes } from '../../projections/four-bytes.ts';
+import { backslashes } from '../log/cells.ts';
 
 const [backslash, colon, beyondAscii] = [0x5c, 0x3a, 0x80] as const;
 const colons = 0x3a3a3a3a;
