@@ -125,9 +125,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'merge snapshots in the string order of JavaScript',
     file: 'src/diff/entry.ts',
-    find: 'const order = (a[from + at] as number) - (path[pathFrom + at] as number);',
-    replace:
-      "const order = a.toString('utf8', from, to) < path.toString('utf8', pathFrom, b.pathTo) ? -1 : a[from + at] === path[pathFrom + at] ? 0 : 1;",
+    find: 'a.getUint8(from + shared) - path.getUint8(pathFrom + shared)',
+    replace: '(bufferOf(a, from, to).toString() < bufferOf(path, pathFrom, pathTo).toString() ? -1 : 1)',
     tests: ['test/diff/diff.test.ts'],
     match: 'the byte-wise merge*',
   },
@@ -694,8 +693,8 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'print a rename behind the steps that come after it',
     file: 'src/plan/plan-diff.ts',
-    find: 'have.pathTo), until) > 0',
-    replace: 'have.pathTo), until) < 0',
+    find: 'textOfPath(have), until) > 0',
+    replace: 'textOfPath(have), until) < 0',
     tests: ['test/plan/plan-diff.test.ts'],
     match: 'a diff is planned*',
   },
@@ -728,6 +727,20 @@ export const mutations: readonly Mutation[] = [
     find: '(lengths.at(-1) ?? 0) > shared',
     replace: '(lengths.at(-1) ?? -1) >= shared',
     tests: ['test/plan/nesting.test.ts'],
+  },
+  {
+    name: 'take over where a field ends that goes on in the other record',
+    file: 'src/diff/entry.ts',
+    find: '(known[field] as number) < shared',
+    replace: '(known[field] as number) <= shared',
+    tests: ['test/diff/entry.test.ts'],
+  },
+  {
+    name: 'take bytes for ASCII that the other record does not vouch for',
+    file: 'src/diff/entry.ts',
+    find: 'shared === 0 || like.ascii',
+    replace: 'true',
+    tests: ['test/diff/entry.test.ts'],
   },
   {
     name: 'believe a path with dots in a snapshot',

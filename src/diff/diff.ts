@@ -1,3 +1,4 @@
+import { bufferOf, indexOfByte, viewOf } from '../../projections/four-bytes.ts';
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
 import { pathOf } from '../snapshot/csv.ts';
@@ -20,14 +21,14 @@ export type DiffSummary = { added: number; removed: number; changed: number };
 /** Takes both records of a path, or the one there is. They are valid for the time of the call. */
 export type OnPair = (have: Entry | null, want: Entry | null) => void;
 
-const [comma, quote] = [0x2c, 0x22] as const;
+const [commas, quote] = [0x2c2c2c2c, 0x22] as const;
 
 /** A side of the merge. `isRead`: the entry is the current record. `previous` holds the path before it: where from and to. */
 type Side = {
   readonly records: Records;
   readonly entry: Entry;
   isRead: boolean;
-  previous: Buffer | undefined;
+  previous: DataView | undefined;
   previousFrom: number;
   previousTo: number;
 };
@@ -72,8 +73,8 @@ export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair)
   try {
     for (;;) {
       if (!a.isRead && !b.isRead) skipShared(a, b);
-      const have = current(a);
-      const want = current(b);
+      const have = current(a, b.isRead ? b.entry : null);
+      const want = current(b, have);
       if (!have && !want) return;
       const order = !have ? 1 : !want ? -1 : compareToPath(have.path, have.pathFrom, have.pathTo, want);
       if (order < 0) onPair(have, null);
@@ -106,8 +107,8 @@ const skipShared = (a: Side, b: Side): void => {
 const fill = (side: Side): void => {
   const { records } = side;
   if (!records.isLow()) return;
-  if (side.previous === records.window) {
-    side.previous = Buffer.from(records.window.subarray(side.previousFrom, side.previousTo));
+  if (side.previous === records.view) {
+    side.previous = viewOf(Buffer.from(records.window.subarray(side.previousFrom, side.previousTo)));
     side.previousTo -= side.previousFrom;
     side.previousFrom = 0;
   }
@@ -116,28 +117,24 @@ const fill = (side: Side): void => {
 
 /** Notes the path of a record that both sides share, and that nobody parses. */
 const notePath = (side: Side, from: number, to: number): void => {
-  const { window } = side.records;
-  side.previous = window;
-  side.previousFrom = from;
-  side.previousTo = from;
-  if (window[from] === quote) {
-    side.previous = Buffer.from(pathOf(window.toString('utf8', from, to)));
-    side.previousFrom = 0;
-    side.previousTo = side.previous.length;
-  } else while (side.previousTo < to && window[side.previousTo] !== comma) side.previousTo += 1;
+  const { window, view } = side.records;
+  const isQuoted = window[from] === quote;
+  side.previous = isQuoted ? viewOf(Buffer.from(pathOf(window.toString('utf8', from, to)))) : view;
+  side.previousFrom = isQuoted ? 0 : from;
+  side.previousTo = isQuoted ? side.previous.byteLength : indexOfByte(view, commas, from, to);
 };
 
-/** The current record; null at the end of the file. */
-const current = (side: Side): Entry | null => {
+/** The current record; null at the end of the file. `other` is the other side's, where that is read. */
+const current = (side: Side, other: Entry | null): Entry | null => {
   const { records, entry } = side;
   if (side.isRead) return entry;
   fill(side);
   if (records.start === records.end) return null;
-  if (!readEntry(entry, records.window, records.start, records.end, records.place))
+  if (!readEntry(entry, records.view, records.start, records.end, records.place, other))
     throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
   const { previous, previousFrom, previousTo } = side;
   if (previous !== undefined && compareToPath(previous, previousFrom, previousTo, entry) >= 0) {
-    const [path, before] = [rowOfEntry(entry).path, previous.toString('utf8', previousFrom, previousTo)];
+    const [path, before] = [rowOfEntry(entry).path, bufferOf(previous, previousFrom, previousTo).toString('utf8')];
     throw new FatalError(
       `${records.place()}: ${JSON.stringify(path)} stands after ${JSON.stringify(before)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
     );

@@ -1,14 +1,10 @@
-/** Hashes of 64 bits: two numbers each, `low` and `high`. A list of them has both in turns. */
-export type Hashes = readonly number[];
-
 /**
- * A set of hashes: it takes a tenth of the room of a set of texts. Of two texts with one hash it says that both are in it:
+ * A set of hashes of 64 bits, two numbers each, `low` and `high`: it takes a tenth of the room of a set of texts. Of two texts with one hash it says that both are in it:
  * whoever asks must be right either way, and only lose time.
  */
 export type HashSet = {
   add(low: number, high: number): void;
   has(low: number, high: number): boolean;
-  hasAny(hashes: Hashes): boolean;
 };
 
 export const createHashSet = (): HashSet => {
@@ -34,18 +30,12 @@ export const createHashSet = (): HashSet => {
     for (let at = 0; at < before.length; at += 2)
       if (before[at + 1] !== 0) put(before[at] as number, before[at + 1] as number);
   };
-  const has = (low: number, high: number): boolean => slots[slotOf(low, high || 1) + 1] !== 0;
   return {
     add: (low, high) => {
       if (count * 3 > slots.length) grow();
       put(low, high || 1);
     },
-    has,
-    hasAny: (hashes) => {
-      for (let at = 0; at < hashes.length; at += 2)
-        if (has(hashes[at] as number, hashes[at + 1] as number)) return true;
-      return false;
-    },
+    has: (low, high) => slots[slotOf(low, high || 1) + 1] !== 0,
   };
 };
 

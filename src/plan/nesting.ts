@@ -1,3 +1,4 @@
+import { copyBytes, sharedLength } from '../../projections/four-bytes.ts';
 import type { Entry } from '../diff/entry.ts';
 
 const slash = 0x2f;
@@ -13,22 +14,26 @@ export type Nesting = {
  * at are those that the newest path begins with: their lengths, and that path's bytes.
  */
 export const createNesting = (): Nesting => {
-  let newest = Buffer.allocUnsafeSlow(1_024);
+  let newest = new DataView(new ArrayBuffer(1_024));
   const lengths: number[] = [];
   const kinds: number[] = [];
   return {
     add: ({ path, pathFrom, pathTo }, kind) => {
       const length = pathTo - pathFrom;
-      if (length > newest.length) newest = Buffer.concat([newest, Buffer.alloc(length)]);
-      const most = Math.min(length, lengths.at(-1) ?? 0);
-      let shared = 0;
-      while (shared < most && newest[shared] === path[pathFrom + shared]) shared += 1;
+      if (length > newest.byteLength) {
+        const before = newest;
+        newest = new DataView(new ArrayBuffer(length * 2));
+        copyBytes(newest, 0, before, 0, before.byteLength);
+      }
+      const shared = sharedLength(newest, 0, path, pathFrom, Math.min(length, lengths.at(-1) ?? 0));
       while ((lengths.at(-1) ?? 0) > shared) {
         lengths.pop();
         kinds.pop();
       }
-      for (let at = shared; at < length; at++) newest[at] = path[pathFrom + at] as number;
-      const isBeneath = lengths.some((name, at) => kinds[at] !== kind && name < length && newest[name] === slash);
+      copyBytes(newest, shared, path, pathFrom + shared, pathTo);
+      const isBeneath = lengths.some(
+        (name, at) => kinds[at] !== kind && name < length && newest.getUint8(name) === slash,
+      );
       lengths.push(length);
       kinds.push(kind);
       return isBeneath;

@@ -1,15 +1,22 @@
 import { hash } from 'node:crypto';
 import type { OperationKind } from '../../events/event.ts';
+import { bufferOf, viewOf } from '../../projections/four-bytes.ts';
 import { column } from '../../projections/rows.ts';
 import { type Entry, fromOf, toOf } from '../diff/entry.ts';
 import { type Cursor, put, putField } from './cursor.ts';
 
-const ascii = (text: string): Buffer => Buffer.from(text, 'latin1');
+const ascii = (text: string): DataView => viewOf(Buffer.from(text, 'latin1'));
+const ofKinds = (text: (kind: OperationKind) => string): Readonly<Record<OperationKind, DataView>> => ({
+  save: ascii(text('save')),
+  delete: ascii(text('delete')),
+  rename: ascii(text('rename')),
+  move: ascii(text('move')),
+  update_permissions: ascii(text('update_permissions')),
+});
 
 const frame = {
   opId: ascii('{"op_id":"'),
-  kind: ascii('","kind":"'),
-  path: ascii('","path":"'),
+  path: ofKinds((kind) => `","kind":"${kind}","path":"`),
   to: ascii('","to":"'),
   size: ascii(',"size":'),
   etag: ascii(',"etag":"'),
@@ -22,23 +29,16 @@ const frame = {
 };
 /** As `JSON.stringify` writes the array that `withId` hashes. */
 const identity = {
-  start: ascii('["'),
-  next: ascii('","'),
+  path: ofKinds((kind) => `["${kind}","`),
+  to: ascii('","'),
   noTarget: ascii('",null,'),
   quote: ascii('",'),
   end: ascii(']'),
 };
 const [comma, zero] = [ascii(','), ascii('0')];
-const kindText: Readonly<Record<OperationKind, Buffer>> = {
-  save: ascii('save'),
-  delete: ascii('delete'),
-  rename: ascii('rename'),
-  move: ascii('move'),
-  update_permissions: ascii('update_permissions'),
-};
 
 /** A number of a plain record, as its digits. */
-export type Digits = { readonly bytes: Buffer; readonly from: number; readonly to: number };
+export type Digits = { readonly bytes: DataView; readonly from: number; readonly to: number };
 
 export const offsetOf = (entry: Entry): Digits => ({
   bytes: entry.bytes,
@@ -46,16 +46,16 @@ export const offsetOf = (entry: Entry): Digits => ({
   to: toOf(entry, column.offset),
 });
 
-export const noOffset: Digits = { bytes: zero, from: 0, to: zero.length };
+export const noOffset: Digits = { bytes: zero, from: 0, to: zero.byteLength };
 
-const putAll = (cursor: Cursor, source: Buffer): void => put(cursor, source, 0, source.length);
+const putAll = (cursor: Cursor, source: DataView): void => put(cursor, source, 0, source.byteLength);
 
 const putDigits = (cursor: Cursor, { bytes, from, to }: Digits): void => put(cursor, bytes, from, to);
 
 const putPath = (cursor: Cursor, { path, pathFrom, pathTo }: Entry): void => put(cursor, path, pathFrom, pathTo);
 
 /** A field of the operation, where the record has it. */
-const putNamed = (cursor: Cursor, name: Buffer, entry: Entry, field: number, after?: Buffer): void => {
+const putNamed = (cursor: Cursor, name: DataView, entry: Entry, field: number, after?: DataView): void => {
   if (fromOf(entry, field) === toOf(entry, field)) return;
   putAll(cursor, name);
   putField(cursor, entry, field);
@@ -80,14 +80,14 @@ export const frameBytes = 256;
 
 /** What a cursor has written. Kept by length: to make one for each operation takes as long as half of its hash. */
 const views = {
-  bytes: Buffer.alloc(0) as Buffer,
+  bytes: zero,
   byLength: [] as (Buffer | undefined)[],
   of: ({ bytes, at }: Cursor): Buffer => {
     if (views.bytes !== bytes) {
       views.bytes = bytes;
       views.byLength = [];
     }
-    const view = views.byLength[at] ?? bytes.subarray(0, at);
+    const view = views.byLength[at] ?? bufferOf(bytes, 0, at);
     views.byLength[at] = view;
     return view;
   },
@@ -96,11 +96,9 @@ const views = {
 /** The same hash as `withId`; the cursor's bytes are overwritten. */
 export const idOf = (cursor: Cursor, { kind, path, to, row, from, until }: Line): string => {
   cursor.at = 0;
-  putAll(cursor, identity.start);
-  putAll(cursor, kindText[kind]);
-  putAll(cursor, identity.next);
+  putAll(cursor, identity.path[kind]);
   putPath(cursor, path);
-  putAll(cursor, to ? identity.next : identity.noTarget);
+  putAll(cursor, to ? identity.to : identity.noTarget);
   if (to) {
     putPath(cursor, to);
     putAll(cursor, identity.quote);
@@ -117,10 +115,8 @@ export const idOf = (cursor: Cursor, { kind, path, to, row, from, until }: Line)
 /** The same text as `JSON.stringify` makes of the operation, and a line end. */
 export const putLine = (cursor: Cursor, id: string, { kind, path, to, row, from, until }: Line): void => {
   putAll(cursor, frame.opId);
-  for (let at = 0; at < idLength; at++) cursor.bytes[cursor.at++] = id.charCodeAt(at);
-  putAll(cursor, frame.kind);
-  putAll(cursor, kindText[kind]);
-  putAll(cursor, frame.path);
+  for (let at = 0; at < idLength; at++) cursor.bytes.setUint8(cursor.at++, id.charCodeAt(at));
+  putAll(cursor, frame.path[kind]);
   putPath(cursor, path);
   if (to) {
     putAll(cursor, frame.to);

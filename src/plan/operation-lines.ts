@@ -1,6 +1,7 @@
 import type { OperationKind } from '../../events/event.ts';
+import { bufferOf, sharedLength } from '../../projections/four-bytes.ts';
 import { type Entry, parentLength, rowOfEntry } from '../diff/entry.ts';
-import type { Cursor } from './cursor.ts';
+import { createCursor } from './cursor.ts';
 import { deleteDraft, moveDraft, permissionsDraft, saveDraft } from './drafts.ts';
 import type { Operation } from './operation.ts';
 import { type Digits, frameBytes, idOf, type Line, noOffset, offsetOf, putLine } from './operation-bytes.ts';
@@ -29,12 +30,12 @@ export type Printer = { readonly print: (text: Uint8Array) => void; readonly isP
 /** Without a printer operations are only counted. */
 export const createOperationLines = (printer?: Printer): OperationLines => {
   const counts = { save: 0, delete: 0, rename: 0, move: 0, update_permissions: 0, operations: 0 };
-  const block: Cursor = { bytes: Buffer.allocUnsafeSlow(blockBytes), at: 0 };
-  const hashed: Cursor = { bytes: Buffer.allocUnsafeSlow(frameBytes), at: 0 };
+  const block = createCursor(blockBytes);
+  const hashed = createCursor(frameBytes);
   const flush = (): void => {
     if (block.at === 0) return;
-    printer?.print(block.bytes.subarray(0, block.at));
-    if (printer?.isPrinted?.() !== true) block.bytes = Buffer.allocUnsafeSlow(block.bytes.length);
+    printer?.print(bufferOf(block.bytes, 0, block.at));
+    if (printer?.isPrinted?.() !== true) block.bytes = createCursor(block.bytes.byteLength).bytes;
     block.at = 0;
   };
   const count = (kind: OperationKind): void => {
@@ -45,17 +46,18 @@ export const createOperationLines = (printer?: Printer): OperationLines => {
     count(operation.kind);
     if (!printer) return;
     const line = `${JSON.stringify(operation)}\n`;
-    if (block.bytes.length - block.at < line.length * 3) flush();
-    if (block.bytes.length < line.length * 3) printer.print(Buffer.from(line));
-    else block.at += block.bytes.write(line, block.at);
+    const room = line.length * 3;
+    if (block.bytes.byteLength - block.at < room) flush();
+    if (block.bytes.byteLength < room) printer.print(Buffer.from(line));
+    else block.at += bufferOf(block.bytes, block.at, block.at + room).write(line);
   };
   const write = (line: Line): void => {
     count(line.kind);
     if (!printer) return;
     const needed = frameBytes + room(line.path) + room(line.row);
-    if (hashed.bytes.length < needed) hashed.bytes = Buffer.allocUnsafeSlow(needed * 2);
-    if (block.bytes.length - block.at < needed) flush();
-    if (block.bytes.length < needed) block.bytes = Buffer.allocUnsafeSlow(needed);
+    if (hashed.bytes.byteLength < needed) hashed.bytes = createCursor(needed * 2).bytes;
+    if (block.bytes.byteLength - block.at < needed) flush();
+    if (block.bytes.byteLength < needed) block.bytes = createCursor(needed).bytes;
     putLine(block, idOf(hashed, line), line);
   };
   return {
@@ -90,13 +92,13 @@ export const createOperationLines = (printer?: Printer): OperationLines => {
 
 const room = ({ length, pathFrom, pathTo }: Entry): number => length + pathTo - pathFrom;
 
-const numberOf = ({ bytes, from, to }: Digits): number => Number(bytes.toString('latin1', from, to));
+const numberOf = ({ bytes, from, to }: Digits): number => Number(bufferOf(bytes, from, to).toString('latin1'));
 
 /** `rename` keeps the folder. */
 const kindOfMove = (have: Entry, want: Entry): 'rename' | 'move' => {
   const length = parentLength(have);
-  if (length !== parentLength(want)) return 'move';
-  for (let at = 0; at < length; at++)
-    if (have.path[have.pathFrom + at] !== want.path[want.pathFrom + at]) return 'move';
-  return 'rename';
+  return length === parentLength(want) &&
+    sharedLength(have.path, have.pathFrom, want.path, want.pathFrom, length) === length
+    ? 'rename'
+    : 'move';
 };

@@ -1,11 +1,15 @@
+import { copyBytes, sharedLength } from '../../projections/four-bytes.ts';
 import type { Entry } from '../diff/entry.ts';
-import type { Cursor } from './cursor.ts';
+import { type Cursor, createCursor } from './cursor.ts';
 import { type Digits, noOffset } from './operation-bytes.ts';
 import { canPack, createUnpacked, pack, packedMost, type Unpacked, unpack } from './packed.ts';
 
 const chunkBytes = 512 * 1024;
 /** More than any chunk takes: a position is the chunk's number times this, and where in the chunk. */
 const stride = 2 ** 23;
+/** `| 0`: positions may be kept as fractions are, and offsets that come of them must not be. */
+const offsetIn = (position: number): number => (position % stride) | 0;
+const chunkOf = (position: number): number => (position / stride) | 0;
 const none: Digits = { ...noOffset, to: 0 };
 const sharedMost = 255;
 
@@ -30,28 +34,26 @@ export type PackedStore = {
 
 export const createPackedStore = ({ sharesPaths }: { readonly sharesPaths: boolean }): PackedStore => {
   const chunks: Cursor[] = [];
-  let last: Cursor = { bytes: Buffer.alloc(0), at: 0 };
+  let last = createCursor(0);
   /** The path before, as the reader will have it. */
-  let path = Buffer.alloc(sharedMost);
+  const path = new DataView(new ArrayBuffer(sharedMost));
   let pathLength = 0;
   const sharedWith = (entry: Entry): number => {
     if (!sharesPaths || !canPack(entry)) return 0;
     const length = Math.min(entry.pathTo - entry.pathFrom, sharedMost);
-    let shared = 0;
-    while (shared < length && shared < pathLength && entry.bytes[entry.pathFrom + shared] === path[shared]) shared += 1;
-    for (let at = shared; at < length; at++) path[at] = entry.bytes[entry.pathFrom + at] as number;
-    pathLength = length;
+    const shared = sharedLength(path, 0, entry.bytes, entry.pathFrom, Math.min(length, pathLength));
+    pathLength = copyBytes(path, shared, entry.bytes, entry.pathFrom + shared, entry.pathFrom + length);
     return shared;
   };
   const cursor: Cursor = { bytes: path, at: 0 };
   return {
     append: (tag, first, second = null, extra = none) => {
       const needed = 1 + packedMost(first, extra) + (second ? packedMost(second, none) : 0);
-      if (last.at + needed > last.bytes.length) {
-        last = { bytes: Buffer.allocUnsafeSlow(Math.max(chunkBytes, needed)), at: 0 };
+      if (last.at + needed > last.bytes.byteLength) {
+        last = createCursor(Math.max(chunkBytes, needed));
         chunks.push(last);
       }
-      last.bytes[last.at++] = tag;
+      last.bytes.setUint8(last.at++, tag);
       pack(last, first, sharedWith(first), extra);
       if (second) pack(last, second, 0, none);
     },
@@ -62,7 +64,7 @@ export const createPackedStore = ({ sharesPaths }: { readonly sharesPaths: boole
         const reader: Cursor = { bytes: chunk.bytes, at: 0 };
         while (reader.at < end) {
           const position = index * stride + reader.at;
-          const tag = chunk.bytes[reader.at++] as number;
+          const tag = chunk.bytes.getUint8(reader.at++);
           unpack(reader, first);
           if (tag === twoRecords) unpack(reader, second);
           onItem(tag, position, first, second);
@@ -71,12 +73,12 @@ export const createPackedStore = ({ sharesPaths }: { readonly sharesPaths: boole
       }
     },
     read: (position, into) => {
-      cursor.bytes = (chunks[Math.floor(position / stride)] as Cursor).bytes;
-      cursor.at = (position % stride) + 1;
+      cursor.bytes = (chunks[chunkOf(position)] as Cursor).bytes;
+      cursor.at = offsetIn(position) + 1;
       unpack(cursor, into);
     },
     retag: (position, tag) => {
-      (chunks[Math.floor(position / stride)] as Cursor).bytes[position % stride] = tag;
+      (chunks[chunkOf(position)] as Cursor).bytes.setUint8(offsetIn(position), tag);
     },
   };
 };

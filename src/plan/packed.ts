@@ -1,3 +1,4 @@
+import { copyBytes } from '../../projections/four-bytes.ts';
 import { column, columns } from '../../projections/rows.ts';
 import { createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
 import { type Cursor, put } from './cursor.ts';
@@ -13,16 +14,15 @@ const [asItIs, packed] = [0, 1] as const;
 /** Takes packed records out again. `extra` is the digits that were put beside the record. */
 export type Unpacked = {
   readonly entry: Entry;
-  readonly extra: { bytes: Buffer; from: number; to: number };
+  readonly extra: { bytes: DataView; from: number; to: number };
   /** A path that shares its beginning with the one before, written out. */
-  path: Buffer;
+  path: DataView;
 };
 
-export const createUnpacked = (): Unpacked => ({
-  entry: createEntry(),
-  extra: { bytes: Buffer.alloc(0), from: 0, to: 0 },
-  path: Buffer.allocUnsafeSlow(1_024),
-});
+export const createUnpacked = (): Unpacked => {
+  const entry = createEntry();
+  return { entry, extra: { bytes: entry.bytes, from: 0, to: 0 }, path: new DataView(new ArrayBuffer(1_024)) };
+};
 
 /** The most bytes that a record takes when it is packed. */
 export const packedMost = (entry: Entry, extra: Digits): number => headBytes + entry.length + extra.to - extra.from;
@@ -36,8 +36,8 @@ export const pack = (cursor: Cursor, entry: Entry, shared: number, extra: Digits
   const { bytes } = cursor;
   const start = cursor.at;
   cursor.at += headBytes;
-  bytes[start] = isPacked ? packed : asItIs;
-  bytes[start + extraAt] = extra.to - extra.from;
+  bytes.setUint8(start, isPacked ? packed : asItIs);
+  bytes.setUint8(start + extraAt, extra.to - extra.from);
   if (isPacked) packFields(cursor, start, entry, shared);
   else put(cursor, entry.bytes, entry.start, entry.start + entry.length);
   put(cursor, extra.bytes, extra.from, extra.to);
@@ -46,25 +46,25 @@ export const pack = (cursor: Cursor, entry: Entry, shared: number, extra: Digits
 const packFields = (cursor: Cursor, start: number, entry: Entry, shared: number): void => {
   const { bytes } = cursor;
   const pathLength = entry.pathTo - entry.pathFrom - shared;
-  bytes[start + sharedAt] = shared;
-  bytes[start + pathAt] = pathLength & 0xff;
-  bytes[start + fieldsAt] = pathLength >> 8;
+  bytes.setUint8(start + sharedAt, shared);
+  bytes.setUint16(start + pathAt, pathLength, true);
   for (let field = 1; field < columns.length; field++)
-    bytes[start + fieldsAt + field] = toOf(entry, field) - fromOf(entry, field);
+    bytes.setUint8(start + fieldsAt + field, toOf(entry, field) - fromOf(entry, field));
   put(cursor, entry.bytes, entry.pathFrom + shared, toOf(entry, column.permissions));
-  bytes[cursor.at++] = comma;
+  bytes.setUint8(cursor.at++, comma);
   // Where there is an etag, nobody asks for the time.
   if (fromOf(entry, column.etag) === toOf(entry, column.etag))
     put(cursor, entry.bytes, fromOf(entry, column.modified_at), toOf(entry, column.modified_at));
-  else bytes[start + fieldsAt + column.modified_at] = 0;
-  bytes[cursor.at++] = comma;
+  else bytes.setUint8(start + fieldsAt + column.modified_at, 0);
+  bytes.setUint8(cursor.at++, comma);
   put(cursor, entry.bytes, fromOf(entry, column.offset), toOf(entry, column.offset));
-  bytes[cursor.at++] = newline;
+  bytes.setUint8(cursor.at++, newline);
 };
 
 /** Whether a record can be packed. */
 export const canPack = (entry: Entry): boolean => {
   if (!entry.plain || entry.pathTo - entry.pathFrom > pathMost) return false;
+  if (entry.length <= fieldMost) return true;
   for (let field: number = column.file_id; field <= column.offset; field++)
     if (toOf(entry, field) - fromOf(entry, field) > fieldMost) return false;
   return true;
@@ -79,29 +79,28 @@ export const unpack = (cursor: Cursor, into: Unpacked): void => {
   const start = cursor.at;
   const { entry, extra } = into;
   cursor.at += headBytes;
-  if (bytes[start] === asItIs) {
-    readEntry(entry, bytes, cursor.at, bytes.length);
+  if (bytes.getUint8(start) === asItIs) {
+    readEntry(entry, bytes, cursor.at, bytes.byteLength);
     cursor.at += entry.length;
   } else unpackFields(cursor, start, into);
   extra.bytes = bytes;
   extra.from = cursor.at;
-  cursor.at += bytes[start + extraAt] as number;
+  cursor.at += bytes.getUint8(start + extraAt);
   extra.to = cursor.at;
 };
 
 const unpackFields = (cursor: Cursor, start: number, into: Unpacked): void => {
   const { bytes } = cursor;
   const { entry } = into;
-  const shared = bytes[start + sharedAt] as number;
-  let end: number = (bytes[start + pathAt] as number) | ((bytes[start + fieldsAt] as number) << 8);
+  let end = bytes.getUint16(start + pathAt, true);
   entry.bytes = bytes;
   entry.start = cursor.at;
   entry.plain = true;
   entry.row = undefined;
   entry.ends[column.path] = end;
-  unpackPath(into, shared, end);
+  unpackPath(into, bytes.getUint8(start + sharedAt), end);
   for (let field = 1; field < columns.length; field++) {
-    end += 1 + (bytes[start + fieldsAt + field] as number);
+    end += 1 + bytes.getUint8(start + fieldsAt + field);
     entry.ends[field] = end;
   }
   entry.length = end + 1;
@@ -110,14 +109,12 @@ const unpackFields = (cursor: Cursor, start: number, into: Unpacked): void => {
 
 const unpackPath = (into: Unpacked, shared: number, length: number): void => {
   const { entry } = into;
-  if (shared + length > into.path.length) {
+  if (shared + length > into.path.byteLength) {
     const before = into.path;
-    into.path = Buffer.allocUnsafeSlow((shared + length) * 2);
-    before.copy(into.path);
+    into.path = new DataView(new ArrayBuffer((shared + length) * 2));
+    copyBytes(into.path, 0, before, 0, shared);
   }
-  const path = into.path;
-  for (let at = 0; at < length; at++) path[shared + at] = entry.bytes[entry.start + at] as number;
-  entry.path = path;
+  entry.path = into.path;
   entry.pathFrom = 0;
-  entry.pathTo = shared + length;
+  entry.pathTo = copyBytes(into.path, shared, entry.bytes, entry.start, entry.start + length);
 };

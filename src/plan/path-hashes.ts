@@ -1,11 +1,12 @@
 import { randomInt } from 'node:crypto';
+import { bufferOf, indexOfByte, isAscii, lowerCase, viewOf, wordBytes } from '../../projections/four-bytes.ts';
 import { column } from '../../projections/rows.ts';
 import { type Entry, fromOf, isFolderEntry, rowOfEntry, toOf } from '../diff/entry.ts';
-import { createHashSet, type Hashes } from './hash-set.ts';
+import { createHashSet, type HashSet } from './hash-set.ts';
 import { contentKey } from './lives.ts';
 import { diskName } from './paths.ts';
 
-const [slash, zero, upperA, upperZ, beyondAscii] = [0x2f, 0x30, 0x41, 0x5a, 0x80] as const;
+const [slashes, zero] = [0x2f2f2f2f, 0x30] as const;
 
 /** The folders around paths that come in path order: most share theirs with the path before. */
 export const createFolders = () => {
@@ -13,8 +14,8 @@ export const createFolders = () => {
   let low = 0;
   let high = 0;
   return {
-    add: (folders: Hashes): void => {
-      const last = folders.length - 2;
+    add: ({ folders, depth }: PathHash): void => {
+      const last = 2 * depth - 2;
       if (last < 0 || (folders[last] === low && folders[last + 1] === high)) return;
       low = folders[last] as number;
       high = folders[last + 1] as number;
@@ -25,43 +26,79 @@ export const createFolders = () => {
   };
 };
 
-/** The hash of a text, and those of the folders around it, without their slashes. Each call overwrites what was there. */
-export type PathHash = { low: number; high: number; readonly folders: number[] };
+/**
+ * The hash of a text, and those of the `depth` folders around it, without their slashes: two numbers each. Each call
+ * overwrites what was there.
+ */
+export type PathHash = { low: number; high: number; readonly folders: number[]; depth: number };
 
-export const createPathHash = (): PathHash => ({ low: 0, high: 0, folders: [] });
+export const createPathHash = (): PathHash => ({ low: 0, high: 0, folders: [], depth: 0 });
 
-/** Names made to collide would have to know it. */
-const seed = randomInt(2 ** 31);
-
-const hashBytes = (hash: PathHash, bytes: Buffer, from: number, to: number): void => {
-  let low = seed;
-  let high = 0;
-  hash.folders.length = 0;
-  for (let at = from; at < to; at++) {
-    const byte = bytes[at] as number;
-    if (byte === slash) hash.folders.push(low, high);
-    low = Math.imul(low ^ byte, 0x01000193);
-    high = Math.imul(((high << 5) | (high >>> 27)) ^ byte, 0x9e3779b1);
-  }
-  hash.low = low;
-  hash.high = high;
+/** Whether one of the folders around a path is in a set. */
+export const hasFolder = (set: HashSet, { folders, depth }: PathHash): boolean => {
+  for (let at = 0; at < 2 * depth; at += 2) if (set.has(folders[at] as number, folders[at + 1] as number)) return true;
+  return false;
 };
 
-let folded = Buffer.alloc(1_024);
+/** Names made to collide would have to know them. */
+const [lowSeed, highSeed] = [randomInt(2 ** 31), randomInt(2 ** 31)];
+
+const begin = (hash: PathHash): void => {
+  hash.low = lowSeed;
+  hash.high = highSeed;
+  hash.depth = 0;
+};
+
+const mix = (hash: PathHash, word: number): void => {
+  hash.low = Math.imul(((hash.low << 13) | (hash.low >>> 19)) ^ word, 0x85ebca6b);
+  hash.high = Math.imul(((hash.high << 5) | (hash.high >>> 27)) ^ word, 0x9e3779b1);
+};
+
+/** Mixes in a run of bytes, in words and what is left of one. Letters are `folded`, where case is not to count. */
+const mixBytes = (hash: PathHash, bytes: DataView, from: number, to: number, folded: boolean): void => {
+  let at = from;
+  for (; at + wordBytes <= to; at += wordBytes) {
+    const word = bytes.getInt32(at, true);
+    mix(hash, folded ? lowerCase(word) : word);
+  }
+  let rest = 0;
+  for (; at < to; at++) rest = (rest << 8) | bytes.getUint8(at);
+  mix(hash, folded ? lowerCase(rest) : rest);
+};
+
+/** Folder by folder, so that a folder has one hash, whatever lies in it. */
+const hashPath = (hash: PathHash, path: DataView, from: number, to: number): void => {
+  begin(hash);
+  for (let at = from; ; at += 1) {
+    const end = indexOfByte(path, slashes, at, to);
+    mixBytes(hash, path, at, end, true);
+    if (end === to) return;
+    hash.folders[2 * hash.depth] = hash.low;
+    hash.folders[2 * hash.depth + 1] = hash.high;
+    hash.depth += 1;
+    at = end;
+  }
+};
+
+const isAsciiPath = ({ path, pathFrom, pathTo }: Entry): boolean => {
+  let bits = 0;
+  let at = pathFrom;
+  for (; at + wordBytes <= pathTo; at += wordBytes) bits |= path.getInt32(at, true);
+  for (; at < pathTo; at++) bits |= path.getUint8(at);
+  return isAscii(bits);
+};
 
 /** Hashes the disk name of an entry's path. */
-export const hashDiskName = (hash: PathHash, { path, pathFrom, pathTo }: Entry): void => {
-  const length = pathTo - pathFrom;
-  if (length > folded.length) folded = Buffer.alloc(length);
-  for (let at = 0; at < length; at++) {
-    const byte = path[pathFrom + at] as number;
-    if (byte >= beyondAscii) {
-      const name = Buffer.from(diskName(path.toString('utf8', pathFrom, pathTo)));
-      return hashBytes(hash, name, 0, name.length);
-    }
-    folded[at] = byte >= upperA && byte <= upperZ ? byte + 0x20 : byte;
-  }
-  hashBytes(hash, folded, 0, length);
+export const hashDiskName = (hash: PathHash, entry: Entry): void => {
+  const { path, pathFrom, pathTo } = entry;
+  if (isAsciiPath(entry)) return hashPath(hash, path, pathFrom, pathTo);
+  const name = Buffer.from(diskName(bufferOf(path, pathFrom, pathTo).toString('utf8')));
+  hashPath(hash, viewOf(name), 0, name.length);
+};
+
+const hashContentBytes = (hash: PathHash, bytes: DataView, from: number, to: number): void => {
+  begin(hash);
+  mixBytes(hash, bytes, from, to, false);
 };
 
 /** Hashes an entry's `contentKey`; false where there is none. */
@@ -70,14 +107,14 @@ export const hashContent = (hash: PathHash, entry: Entry): boolean => {
     const key = contentKey(rowOfEntry(entry));
     if (key === undefined) return false;
     const bytes = Buffer.from(key.replace(':', ','));
-    hashBytes(hash, bytes, 0, bytes.length);
+    hashContentBytes(hash, viewOf(bytes), 0, bytes.length);
     return true;
   }
   // Size and etag stand side by side.
   const from = fromOf(entry, column.size);
   const to = toOf(entry, column.etag);
-  const isNothing = toOf(entry, column.size) === from || entry.bytes[from] === zero;
+  const isNothing = toOf(entry, column.size) === from || entry.bytes.getUint8(from) === zero;
   if (isNothing || fromOf(entry, column.etag) === to || isFolderEntry(entry)) return false;
-  hashBytes(hash, entry.bytes, from, to);
+  hashContentBytes(hash, entry.bytes, from, to);
   return true;
 };

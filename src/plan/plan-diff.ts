@@ -1,5 +1,6 @@
+import { bufferOf } from '../../projections/four-bytes.ts';
 import { changeOf, type OnPair } from '../diff/diff.ts';
-import { isFolderEntry, sameFile } from '../diff/entry.ts';
+import { type Entry, isFolderEntry, sameFile } from '../diff/entry.ts';
 import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { type Counts, createOperationLines, type OperationLines, type Printer } from './operation-lines.ts';
 import { createUnpacked } from './packed.ts';
@@ -62,8 +63,7 @@ const writeRest = async (rest: Rest, lines: OperationLines): Promise<readonly Un
   const writeRenamed = (until?: string): void => {
     for (; next < renamed.from.length; next += 1) {
       rest.read(renamed.from[next] as number, first);
-      if (until !== undefined && comparePaths(have.path.toString('utf8', have.pathFrom, have.pathTo), until) > 0)
-        return;
+      if (until !== undefined && comparePaths(textOfPath(have), until) > 0) return;
       rest.read(renamed.to[next] as number, second);
       lines.move(have, want);
     }
@@ -79,6 +79,8 @@ const writeRest = async (rest: Rest, lines: OperationLines): Promise<readonly Un
   }
   return unplaceable;
 };
+
+const textOfPath = ({ path, pathFrom, pathTo }: Entry): string => bufferOf(path, pathFrom, pathTo).toString('utf8');
 
 /** Which steps come after all others: deletes that nothing waits for. */
 const lastOf = (steps: readonly Step[]): ((index: number) => boolean) => {

@@ -4,7 +4,7 @@ import { createFilePlaces, createHashSet, type HashList } from './hash-set.ts';
 import type { Change } from './operation.ts';
 import { createUnpacked, type Unpacked } from './packed.ts';
 import { createPackedStore, twoRecords } from './packed-store.ts';
-import { createFolders, createPathHash, hashContent, hashDiskName, type PathHash } from './path-hashes.ts';
+import { createFolders, createPathHash, hasFolder, hashContent, hashDiskName, type PathHash } from './path-hashes.ts';
 
 const [gone, came, taken] = [0, 1, 3] as const;
 
@@ -115,7 +115,7 @@ const createSide = () => {
       if (hashContent(hash, entry)) contents.add(hash.low, hash.high);
       hashDiskName(hash, entry);
       places.add(hash.low, hash.high);
-      folders.add(hash.folders);
+      folders.add(hash);
     },
     holds: contents.has,
     /** Whether this row may be the other end of a rename. */
@@ -125,6 +125,6 @@ const createSide = () => {
     onlyOf: (entry: Entry): number | undefined => files.onlyOf(fileIdOf(entry)),
     isAt: ({ low, high }: PathHash): boolean => places.has(low, high),
     /** Whether something here is a file where the row needs a folder, or lies beneath where it needs a file. */
-    isNear: ({ low, high, folders: around }: PathHash): boolean => folders.has(low, high) || places.hasAny(around),
+    isNear: (path: PathHash): boolean => folders.has(path.low, path.high) || hasFolder(places, path),
   };
 };

@@ -1,3 +1,4 @@
+import { viewOf } from '../../projections/four-bytes.ts';
 import { type Entry, isFolderEntry, rowOfEntry, sameContentOf, samePermissionsOf } from '../diff/entry.ts';
 import { createHashList, type HashList } from './hash-set.ts';
 import { createNesting } from './nesting.ts';
@@ -55,6 +56,6 @@ export const createSettled = (): Settled => {
 /** An entry's offset. */
 const digitsOf = (entry: Entry): Digits => {
   if (entry.plain) return offsetOf(entry);
-  const bytes = Buffer.from(String(rowOfEntry(entry).offset));
-  return { bytes, from: 0, to: bytes.length };
+  const bytes = viewOf(Buffer.from(String(rowOfEntry(entry).offset)));
+  return { bytes, from: 0, to: bytes.byteLength };
 };

@@ -1,12 +1,13 @@
 import test from 'ava';
+import { viewOf } from '../../projections/four-bytes.ts';
 import { createEntry, type Entry } from '../../src/diff/entry.ts';
 import { createNesting } from '../../src/plan/nesting.ts';
 import { comparePaths } from '../../src/plan/paths.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 
 const entryOf = (text: string): Entry => {
-  const path = Buffer.from(`#${text}`);
-  return { ...createEntry(), path, pathFrom: 1, pathTo: path.length };
+  const path = viewOf(Buffer.from(`#${text}`));
+  return { ...createEntry(), path, pathFrom: 1, pathTo: path.byteLength };
 };
 
 test('a path beneath a name of the other kind is found, whatever comes between them', (t) => {
