@@ -100,6 +100,7 @@ const skipShared = (a: Side, b: Side): void => {
     notePath(b, b.records.start + shared.last, b.records.start + shared.length - 1);
     a.records.skip(shared.length);
     b.records.skip(shared.length);
+    if (shared.differs) return;
   }
 };
 

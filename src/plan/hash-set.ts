@@ -7,8 +7,9 @@ export type HashSet = {
   has(low: number, high: number): boolean;
 };
 
-export const createHashSet = (): HashSet => {
-  let slots = new Int32Array(2 * 1_024);
+/** Of a set that is not to grow while it is filled with `expected` hashes: what it grew out of waits to be collected. */
+export const createHashSet = (expected = 0): HashSet => {
+  let slots = new Int32Array(powerOfTwo(Math.max(2 * 1_024, expected * 3)));
   let count = 0;
   /** Where a hash is, or could be. An empty slot is two zeros; `high` is never zero. */
   const slotOf = (low: number, high: number): number => {
@@ -46,23 +47,29 @@ export type HashList = {
 };
 
 export const createHashList = (): HashList => {
-  let hashes = new Int32Array(2 * 1_024);
+  const full: Int32Array[] = [];
+  let last = new Int32Array(2 * 1_024);
   let length = 0;
   return {
     add: (low, high) => {
-      if (length === hashes.length) {
-        const before = hashes;
-        hashes = new Int32Array(length * 2);
-        hashes.set(before);
+      if (length === last.length) {
+        full.push(last);
+        last = new Int32Array(Math.min(last.length * 2, hashesAtOnce));
+        length = 0;
       }
-      hashes[length++] = low;
-      hashes[length++] = high;
+      last[length++] = low;
+      last[length++] = high;
     },
-    some: (test) => {
-      for (let at = 0; at < length; at += 2) if (test(hashes[at] as number, hashes[at + 1] as number)) return true;
-      return false;
-    },
+    some: (test) => full.some((hashes) => someOf(hashes, hashes.length, test)) || someOf(last, length, test),
   };
+};
+
+/** Numbers of a list are kept in pieces of this many, of which none is ever copied. */
+const hashesAtOnce = 2 * 16_384;
+
+const someOf = (hashes: Int32Array, length: number, test: (low: number, high: number) => boolean): boolean => {
+  for (let at = 0; at < length; at += 2) if (test(hashes[at] as number, hashes[at + 1] as number)) return true;
+  return false;
 };
 
 /** Where the one row of each file is. */
@@ -76,10 +83,13 @@ export type FilePlaces = {
 
 const notOnly = -1;
 
+/** The first power of two that is no less. */
+const powerOfTwo = (least: number): number => 2 ** Math.ceil(Math.log2(least));
+
 /** A map of numbers, whose tables take a fifth of the room of a `Map`. */
-export const createFilePlaces = (): FilePlaces => {
-  let ids = new Float64Array(1_024);
-  let positions = new Float64Array(1_024);
+export const createFilePlaces = (expected = 0): FilePlaces => {
+  let ids = new Float64Array(powerOfTwo(Math.max(1_024, expected * 1.5)));
+  let positions = new Float64Array(ids.length);
   let count = 0;
   /** Where a file is, or could be. Ids are kept with one added, so that 0 is an empty slot. */
   const slotOf = (id: number): number => {

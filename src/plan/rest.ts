@@ -32,6 +32,7 @@ export type Divided = {
 
 export const createRest = (): Rest => {
   const store = createPackedStore({ sharesPaths: false });
+  const count = { having: 0, wanting: 0 };
   const each = (onChange: (position: number, have: Entry | null, want: Entry | null) => void): void =>
     store.each((tag, position, { entry }, second) => {
       if (tag === twoRecords) onChange(position, entry, second.entry);
@@ -41,7 +42,7 @@ export const createRest = (): Rest => {
   /** Made once all changes have been added. */
   const sides = () => {
     if (bothSides) return bothSides;
-    const [having, wanting] = [createSide(), createSide()];
+    const [having, wanting] = [createSide(count.having), createSide(count.wanting)];
     each((position, have, want) => {
       if (have) having.add(have, want ? undefined : position);
       if (want) wanting.add(want, have ? undefined : position);
@@ -51,6 +52,8 @@ export const createRest = (): Rest => {
   };
   return {
     add: (have, want) => {
+      if (have) count.having += 1;
+      if (want) count.wanting += 1;
       if (have) store.append(want ? twoRecords : gone, have, want);
       else if (want) store.append(came, want);
     },
@@ -101,11 +104,11 @@ export const createRest = (): Rest => {
 
 type Side = ReturnType<typeof createSide>;
 
-/** What lies on one side of these changes. */
-const createSide = () => {
-  const files = createFilePlaces();
-  const contents = createHashSet();
-  const places = createHashSet();
+/** What lies on one side of these changes: so many rows. */
+const createSide = (count: number) => {
+  const files = createFilePlaces(count);
+  const contents = createHashSet(count);
+  const places = createHashSet(count);
   const folders = createFolders();
   const hash = createPathHash();
   return {
