@@ -684,6 +684,14 @@ export const mutations: readonly Mutation[] = [
     match: 'a diff is planned*',
   },
   {
+    name: 'take two names for two places that a disk takes for one',
+    file: 'src/plan/path-hashes.ts',
+    find: 'mixBytes(hash, path, at, end, true);',
+    replace: 'mixBytes(hash, path, at, end, false);',
+    tests: ['test/plan/plan-diff.test.ts'],
+    match: 'a diff is planned*',
+  },
+  {
     name: 'take a file id that stands twice for a rename',
     file: 'src/plan/hash-set.ts',
     find: 'positions[slot] = isNew ? position : notOnly;',
