@@ -1,6 +1,6 @@
 /**
- * A set of hashes of 64 bits, two numbers each, `low` and `high`: it takes a tenth of the room of a set of texts. Of two texts with one hash it says that both are in it:
- * whoever asks must be right either way, and only lose time.
+ * A set of hashes of 64 bits, two numbers each, `low` and `high`: it takes a tenth of the room of a set of texts. Of two
+ * texts with one hash it says that both are in it: whoever asks must be right either way, and only lose time.
  */
 export type HashSet = {
   add(low: number, high: number): void;
