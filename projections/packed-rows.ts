@@ -1,21 +1,33 @@
 import { wordBytes } from './four-bytes.ts';
+import {
+  type Block,
+  isText,
+  pageOf,
+  permissionsAt,
+  setPermissions,
+  sizeAt,
+  wordsOf,
+  writeBytes,
+  writeCells,
+  writeNumber,
+} from './packed-cells.ts';
 import { createPathIndex, nowhere } from './path-index.ts';
-import { column, columns } from './rows.ts';
+import { createRowSpace } from './row-space.ts';
 import { lotsOf } from './sorted-lots.ts';
 import type { Totals } from './working-set.ts';
 
 /**
- * A table of rows as bytes, outside the collected heap, for a fold that holds every row at once. A row is the JSON of its
- * cells with commas between them, as `Store.insert` takes it; a path is its cell, quotes included. Whoever writes it writes
- * one text in one way: equal cells are equal bytes. A row is known by its address, until `tidy`.
+ * A table of rows as bytes, for a fold that holds every row at once. A row is its path (the cell as JSON, quotes included),
+ * `file_id`, `offset`, and a block of packed cells. Whoever writes a path writes one text in one way: equal paths are equal
+ * bytes. A row is known by its address, until `tidy`.
  */
 export type PackedRows = {
-  /** The hash of a path, for `find`, `take` and `lookAhead`. */
+  /** The hash of a path, for `find` and `lookAhead`. */
   hashOf(bytes: DataView, from: number, to: number): number;
   /** The row at a path, or `nowhere`. */
   find(bytes: DataView, from: number, to: number, hash?: number): number;
-  /** Removes the row, and returns it: what it held can still be read. */
-  take(bytes: DataView, from: number, to: number, hash?: number): number;
+  /** Finds a row by its own path. */
+  findAgain(row: number): void;
   /**
    * Looks at what `find` will look at for the first `count` hashes, `aheadMax` at most. Memory that no cache holds takes long
    * to come, and comes for all of them at the same time.
@@ -23,20 +35,36 @@ export type PackedRows = {
   lookAhead(hashes: Uint32Array, count: number): void;
   /** The rows whose paths begin with these bytes: a cell without its last quote. Looks at every row. */
   beneath(bytes: DataView, from: number, to: number): number[];
+  /** In what the row's path lies, and where. */
   bytesOf(row: number): DataView;
-  /** Where a cell of the row begins in these bytes. */
-  fromOf(row: number, cell: number): number;
-  /** Where it ends. */
-  toOf(row: number, cell: number): number;
-  /** Begins a row: its cells follow, in the order of the columns. */
-  begin(): void;
-  add(bytes: DataView, from: number, to: number): void;
-  /** Adds to the cell that was added last. */
-  extend(bytes: DataView, from: number, to: number): void;
-  /** Puts the row at its path, in the place of another one. */
-  end(): void;
-  /** The same where that path is the one of the last `find`, and nothing has been put or taken since. */
-  endThere(): void;
+  pathFrom(row: number): number;
+  pathTo(row: number): number;
+  /** Bytes that the row takes. */
+  lengthOf(row: number): number;
+  fileIdOf(row: number): number;
+  /** Words of its block, and what packed-cells.ts tells of that. */
+  blockWords(row: number): number;
+  isText(row: number): boolean;
+  permissionsOf(row: number): number;
+  setPermissions(row: number, permissions: number): void;
+  setOffset(row: number, offset: number): void;
+  /** The row as JSON: its cells in the order of the columns, with commas between them. */
+  textOf(row: number): string;
+  /** Begins a row with a path of so many bytes, which are added next, and room for a block of so many words. */
+  begin(pathBytes: number, words: number): number;
+  addPath(bytes: DataView, from: number, to: number): void;
+  setCells(row: number, fileId: number, block: Block, words: number): void;
+  /** Says of a row what another says, beside path and offset. */
+  copyCells(row: number, from: number): void;
+  /** Puts the row that was begun at its path, in the place of another one. */
+  end(row: number): void;
+  /** The same where that path is the one of the last `find`, and nothing has been put or removed since. */
+  endThere(row: number): void;
+  /** Gives the row that the last `find` has found another block, elsewhere if need be; returns where it is. */
+  replaceBlock(row: number, block: Block, words: number): number;
+  /** Takes the row that the last `find` has found away from its path; it can be read until `free`. */
+  remove(): void;
+  free(row: number): void;
   /** Gives back the room of rows that are gone, once it is a quarter of all. */
   tidy(): void;
   count(): number;
@@ -46,57 +74,38 @@ export type PackedRows = {
   lots(size: number): Generator<{ readonly texts: readonly string[]; readonly totals: Totals }>;
 };
 
-/** The most that a row's JSON may take: where a cell ends is written in 16 bits. */
-export const rowBytesMax = 0xffff;
+/** The most that a row may take, and the event that changes it with it: lengths are written in 16 bits. */
+export const rowBytesMax = 0xff00;
 
 export const aheadMax = 32;
 
 /** What memory sends at once. */
-const lineBytes = 64;
+const lineWords = 16;
 
-/** A row begins at a multiple of so many bytes; its address is how many of them lie before it. */
-const unit = 4;
+// Where a row has what: see `RowSpace` for its first word.
+const [fileIdWord, offsetWord, pathWord] = [1, 2, 3] as const;
 
-// Before a row's text, in 16 bits each: the units that the row takes, and where each cell ends.
-const endsAt = 1;
-const headerBytes = Math.ceil((2 * (endsAt + columns.length)) / unit) * unit;
+const wordsFor = (bytes: number): number => (bytes + wordBytes - 1) >>> 2;
+const comma = 0x2c;
 
-/** `used`: bytes. The first unit stays empty, so that no row has the address 0. */
-type Chunk = { readonly bytes: Buffer; readonly view: DataView; readonly words: Uint16Array; used: number };
-
-const createChunk = (size: number): Chunk => {
-  const memory = new ArrayBuffer(size);
-  return { bytes: Buffer.from(memory), view: new DataView(memory), words: new Uint16Array(memory), used: unit };
-};
-
-const [comma, zero] = [0x2c, 0x30] as const;
-
-/** `chunkUnits` is a power of two; a chunk must hold the longest row. */
-export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
-  const shift = Math.log2(chunkUnits);
-  const chunks: (Chunk | undefined)[] = [];
-  const spare: Chunk[] = [];
-  /** Units of rows that are gone, and of all. */
-  let wasted = 0;
-  let taken = 0;
-  const chunkOf = (row: number): Chunk => chunks[row >>> shift] as Chunk;
-  const startOf = (row: number): number => (row & (chunkUnits - 1)) * unit;
-  const unitsOf = (row: number): number => chunkOf(row).words[startOf(row) / 2] as number;
-  const toOf = (row: number, cell: number): number => {
-    const start = startOf(row);
-    return start + headerBytes + (chunkOf(row).words[start / 2 + endsAt + cell] as number);
+export const createPackedRows = (chunkWords = 2 ** 20): PackedRows => {
+  const space = createRowSpace(chunkWords);
+  const { chunkOf, wordOf, pathBytesOf, free } = space;
+  const blockAt = (row: number): number => wordOf(row) + pathWord + wordsFor(pathBytesOf(row));
+  const pathFrom = (row: number): number => (wordOf(row) + pathWord) * wordBytes;
+  const pathTo = (row: number): number => pathFrom(row) + pathBytesOf(row);
+  const numberAt = (row: number, word: number): number => (chunkOf(row).words[wordOf(row) + word] as number) >>> 0;
+  const setNumber = (row: number, word: number, value: number): void => {
+    chunkOf(row).words[wordOf(row) + word] = value;
   };
-  const fromOf = (row: number, cell: number): number =>
-    cell === 0 ? startOf(row) + headerBytes : toOf(row, cell - 1) + 1;
 
   const isAt = (row: number, bytes: DataView, from: number, to: number): boolean => {
-    const own = chunkOf(row).view;
-    let other = fromOf(row, 0);
-    if (toOf(row, 0) - other !== to - from) return false;
+    if (pathBytesOf(row) !== to - from) return false;
+    const { words, view } = chunkOf(row);
+    let word = wordOf(row) + pathWord;
     let at = from;
-    for (; at + wordBytes <= to; at += wordBytes, other += wordBytes)
-      if (bytes.getInt32(at, true) !== own.getInt32(other, true)) return false;
-    for (; at < to; at++) if (bytes.getUint8(at) !== own.getUint8(other++)) return false;
+    for (; at + wordBytes <= to; at += wordBytes) if (bytes.getInt32(at, true) !== words[word++]) return false;
+    for (let own = word * wordBytes; at < to; at++) if (bytes.getUint8(at) !== view.getUint8(own++)) return false;
     return true;
   };
 
@@ -104,155 +113,136 @@ export const createPackedRows = (chunkUnits = 2 ** 20): PackedRows => {
   const ahead = new Uint32Array(aheadMax);
   /** What looking ahead has seen. Nobody asks: what is looked at for nothing, a compiler leaves out. */
   let seen = 0;
-  /** Whether a row is in the table still; if it is, the index has just looked there. */
-  const stands = (row: number): boolean => index.find(chunkOf(row).view, fromOf(row, 0), toOf(row, 0)) === row;
 
-  /** The chunk that rows are added to, and its number. */
-  let chunk = createChunk(chunkUnits * unit);
-  let number = chunks.push(chunk) - 1;
-  /** Of the row in hand: where it begins, how far its text is, and how many cells it has. */
-  let start = 0;
-  let text = 0;
-  let cells = 0;
+  /** Of the row in hand: where the next bytes of its path go. */
+  let into: DataView = new DataView(new ArrayBuffer(0));
+  let pathEnd = 0;
 
-  /** Makes sure that there is room for any row. */
-  const makeRoom = (): void => {
-    if (chunk.used + headerBytes + rowBytesMax + unit <= chunk.bytes.length) return;
-    chunk = spare.pop() ?? createChunk(chunkUnits * unit);
-    chunk.used = unit;
-    const free = chunks.indexOf(undefined);
-    number = free === -1 ? chunks.length : free;
-    chunks[number] = chunk;
-  };
-
-  /** The address of what has been written at the end of the chunk. */
-  const settle = (units: number): number => {
-    const row = number * chunkUnits + chunk.used / unit;
-    chunk.used += units * unit;
-    taken += units;
+  const begin = (pathBytes: number, words: number): number => {
+    const row = space.begin(pathWord + wordsFor(pathBytes) + words, pathBytes);
+    into = chunkOf(row).view;
+    pathEnd = pathFrom(row);
     return row;
   };
 
-  const extend = (bytes: DataView, from: number, to: number): void => {
-    const into = chunk.view;
+  const addPath = (bytes: DataView, from: number, to: number): void => {
     let at = from;
-    for (; at + wordBytes <= to; at += wordBytes, text += wordBytes)
-      into.setInt32(text, bytes.getInt32(at, true), true);
-    for (; at < to; at++) into.setUint8(text++, bytes.getUint8(at));
-    chunk.words[start / 2 + endsAt + cells - 1] = text - start - headerBytes;
+    for (; at + wordBytes <= to; at += wordBytes, pathEnd += wordBytes)
+      into.setInt32(pathEnd, bytes.getInt32(at, true), true);
+    for (; at < to; at++) into.setUint8(pathEnd++, bytes.getUint8(at));
   };
 
-  /** Moves the rows of a chunk that still stand to the chunk that is open. */
-  const empty = (old: Chunk, of: number): void => {
-    for (let at = unit; at < old.used; ) {
-      const row = of * chunkUnits + at / unit;
-      const units = unitsOf(row);
-      if (stands(row)) {
-        makeRoom();
-        old.bytes.copy(chunk.bytes, chunk.used, at, at + units * unit);
-        index.put(settle(units));
-      }
-      at += units * unit;
-      taken -= units;
+  const setBlock = (row: number, words: Int32Array, from: number, count: number): void => {
+    const own = chunkOf(row).words;
+    for (let word = 0, at = blockAt(row); word < count; word++) own[at++] = words[from + word] as number;
+  };
+
+  const setCells = (row: number, fileId: number, block: Block, words: number): void => {
+    setNumber(row, fileIdWord, fileId);
+    setBlock(row, block.words, 0, words);
+  };
+
+  const findAgain = (row: number): number => index.find(chunkOf(row).view, pathFrom(row), pathTo(row));
+
+  const endThere = (row: number): void => {
+    const before = index.put(row);
+    if (before !== nowhere) free(before);
+  };
+
+  const replaceBlock = (row: number, block: Block, words: number): number => {
+    if (blockAt(row) + words <= wordOf(row) + space.wordsOf(row)) {
+      setBlock(row, block.words, 0, words);
+      return row;
     }
+    const moved = begin(pathBytesOf(row), words);
+    addPath(chunkOf(row).view, pathFrom(row), pathTo(row));
+    setCells(moved, numberAt(row, fileIdWord), block, words);
+    endThere(moved);
+    return moved;
   };
 
-  /** The cell's number; 0 for null. */
-  const numberOf = (row: number, cell: number): number => {
-    const { bytes } = chunkOf(row);
-    const to = toOf(row, cell);
-    let number = 0;
-    for (let at = fromOf(row, cell); at < to; at++) {
-      const digit = (bytes[at] as number) - zero;
-      if (digit < 0 || digit > 9) return Number(textOf(row, cell, cell)) || 0;
-      number = number * 10 + digit;
-    }
-    return number;
+  const page = pageOf(4 * rowBytesMax);
+  const textOf = (row: number): string => {
+    const of = chunkOf(row);
+    let end = writeBytes(page, 0, of.words, wordOf(row) + pathWord, pathBytesOf(row));
+    page.bytes[end++] = comma;
+    end = writeNumber(page, end, numberAt(row, fileIdWord));
+    page.bytes[end++] = comma;
+    end = writeCells(page, end, of, blockAt(row));
+    page.bytes[end++] = comma;
+    return page.bytes.toString('utf8', 0, writeNumber(page, end, numberAt(row, offsetWord)));
   };
-
-  const endThere = (): void => {
-    const units = Math.ceil((text - start) / unit);
-    chunk.words[start / 2] = units;
-    const before = index.put(settle(units));
-    if (before !== nowhere) wasted += unitsOf(before);
-  };
-
-  const textOf = (row: number, cellFrom: number, cellTo: number): string =>
-    chunkOf(row).bytes.toString('utf8', fromOf(row, cellFrom), toOf(row, cellTo));
 
   return {
     hashOf: index.hashOf,
     find: index.find,
+    findAgain,
     lookAhead: (hashes, count) => {
       index.lookAhead(hashes, count, ahead);
       for (let at = 0; at < count; at++) {
         const row = ahead[at] as number;
         // A path begins in the first line of the cache, and mostly ends in the second.
-        if (row !== nowhere) seen ^= unitsOf(row) ^ (chunkOf(row).bytes[startOf(row) + lineBytes] ?? 0);
+        if (row !== nowhere) seen ^= numberAt(row, 0) ^ numberAt(row, lineWords);
       }
-    },
-    take: (bytes, from, to, hash) => {
-      const row = index.find(bytes, from, to, hash);
-      if (row === nowhere) return row;
-      index.remove();
-      wasted += unitsOf(row);
-      return row;
     },
     beneath: (bytes, from, to) => {
       const found: number[] = [];
-      const length = to - from;
-      chunks.forEach((of, number) => {
-        if (!of) return;
-        for (let at = unit; at < of.used; at += (of.words[at / 2] as number) * unit) {
-          const path = at + headerBytes;
-          let same = 0;
-          while (same < length && of.bytes[path + same] === bytes.getUint8(from + same)) same++;
-          const row = number * chunkUnits + at / unit;
-          if (same === length && stands(row)) found.push(row);
-        }
+      space.forEach((row) => {
+        const own = chunkOf(row).bytes;
+        const path = pathFrom(row) - from;
+        let at = from;
+        while (at < to && own[path + at] === bytes.getUint8(at)) at++;
+        if (at === to) found.push(row);
       });
       return found;
     },
     bytesOf: (row) => chunkOf(row).view,
-    fromOf,
-    toOf,
-    begin: () => {
-      makeRoom();
-      start = chunk.used;
-      text = start + headerBytes;
-      cells = 0;
+    pathFrom,
+    pathTo,
+    lengthOf: (row) => space.wordsOf(row) * wordBytes,
+    fileIdOf: (row) => numberAt(row, fileIdWord),
+    blockWords: (row) => wordsOf(chunkOf(row), blockAt(row)),
+    isText: (row) => isText(chunkOf(row), blockAt(row)),
+    permissionsOf: (row) => permissionsAt(chunkOf(row), blockAt(row)),
+    setPermissions: (row, permissions) => setPermissions(chunkOf(row), blockAt(row), permissions),
+    setOffset: (row, offset) => setNumber(row, offsetWord, offset),
+    textOf,
+    begin,
+    addPath,
+    setCells,
+    copyCells: (row, from) => {
+      const of = chunkOf(from);
+      setNumber(row, fileIdWord, numberAt(from, fileIdWord));
+      setBlock(row, of.words, blockAt(from), wordsOf(of, blockAt(from)));
     },
-    add: (bytes, from, to) => {
-      if (cells++ > 0) chunk.bytes[text++] = comma;
-      extend(bytes, from, to);
-    },
-    extend,
-    end: () => {
-      const from = start + headerBytes;
-      index.find(chunk.view, from, from + (chunk.words[start / 2 + endsAt] as number));
-      endThere();
+    end: (row) => {
+      findAgain(row);
+      endThere(row);
     },
     endThere,
+    replaceBlock,
+    remove: index.remove,
+    free,
     tidy: () => {
-      if (wasted * 4 < taken || taken < chunkUnits) return;
-      const before = chunks.flatMap((of, at) => (of ? [{ of, at }] : []));
-      chunk = createChunk(chunkUnits * unit);
-      number = chunks.push(chunk) - 1;
-      for (const { of, at } of before) {
-        empty(of, at);
-        chunks[at] = undefined;
-        spare.push(of);
-      }
-      wasted = 0;
+      if (!space.isWasteful()) return;
+      space.tidy((before, after) => {
+        findAgain(before);
+        index.put(after);
+      });
     },
     count: index.count,
-    room: () => taken * unit + index.room(),
+    room: () => space.room() + index.room(),
     *lots(size) {
-      for (const lot of lotsOf(index.rows(), size, (row) => textOf(row, 0, 0))) {
+      const rows = new Uint32Array(index.count());
+      let count = 0;
+      space.forEach((row) => {
+        rows[count++] = row;
+      });
+      for (const lot of lotsOf(rows, size, (row) => chunkOf(row).bytes.toString('utf8', pathFrom(row), pathTo(row)))) {
         let bytes = 0;
         const texts = lot.map((row) => {
-          bytes += numberOf(row, column.size);
-          return textOf(row, 0, columns.length - 1);
+          bytes += sizeAt(chunkOf(row), blockAt(row));
+          return textOf(row);
         });
         yield { texts: texts.sort(), totals: { files: lot.length, bytes } };
       }

@@ -6,12 +6,14 @@ const rowsTests = ['test/projections/packed-rows.test.ts'];
 const handedTests = ['test/projections/replay.test.ts'];
 const handedTitle = 'events that are handed over*';
 const file = 'src/projector/bulk-fold.ts';
+const apply = 'src/projector/apply-cells.ts';
+const cellsTests = ['test/projections/packed-cells.test.ts'];
 
 /** Breaks of the fold on bytes, and of the door to SQLite that it reads and writes through. */
 export const foldMutations: readonly Mutation[] = [
   {
     name: 'fold in bulk: a create takes permissions away',
-    file,
+    file: apply,
     find: 'before !== nowhere && isNull(place.permissions)',
     replace: 'false',
     tests: bulkTests,
@@ -19,7 +21,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: a marker event holds for all beneath the folder',
-    file,
+    file: apply,
     find: ' && isNull(place.scope)',
     replace: '',
     tests: bulkTests,
@@ -75,7 +77,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'fold in bulk: rows of any length',
-    file,
+    file: apply,
     find: '<= rowBytesMax;',
     replace: '<= Infinity;',
     tests: bulkTests,
@@ -127,18 +129,40 @@ export const foldMutations: readonly Mutation[] = [
     find: 'slots[gap] = slots[at] as number;',
     replace: '',
     tests: rowsTests,
+    match: 'it holds*',
   },
   {
     name: 'packed rows: tidying brings back what is gone',
-    file: 'projections/packed-rows.ts',
-    find: ' === row;',
-    replace: ' !== nowhere;',
+    file: 'projections/row-space.ts',
+    find: 'if ((words[at] as number) >>> 16 !== 0) visit',
+    replace: 'visit',
     tests: rowsTests,
+  },
+  {
+    name: 'packed rows: a longer block is written over the row behind',
+    file: 'projections/packed-rows.ts',
+    find: 'if (blockAt(row) + words <= wordOf(row) + space.wordsOf(row)) {',
+    replace: 'if (words > 0) {',
+    tests: rowsTests,
+  },
+  {
+    name: 'packed cells: upper-case digits come back in lower case',
+    file: 'projections/packed-cells.ts',
+    find: ' && digitsOf(values) === digits',
+    replace: '',
+    tests: cellsTests,
+  },
+  {
+    name: 'packed cells: a size loses what is above 32 bits',
+    file: 'projections/packed-cells.ts',
+    find: ' | (Math.floor(size / 2 ** 32) << 16)',
+    replace: '',
+    tests: cellsTests,
   },
   {
     name: 'packed rows: nothing is tidied',
     file: 'projections/packed-rows.ts',
-    find: 'if (wasted * 4 < taken || taken < chunkUnits) return;',
+    find: 'if (!space.isWasteful()) return;',
     replace: 'return;',
     tests: rowsTests,
   },

@@ -14,7 +14,10 @@ export const createCells = (): Cells => ({
   to: new Int32Array(eventColumns.length),
 });
 
-const [quote, comma, backslash, bracket, nullBegins] = [0x22, 0x2c, 0x5c, 0x5d, 0x6e] as const;
+/** What `null` begins with, and no other value. */
+export const nullBegins = 0x6e;
+
+const [quote, comma, backslash, bracket] = [0x22, 0x2c, 0x5c, 0x5d] as const;
 const quotes = 0x22222222;
 export const backslashes = 0x5c5c5c5c;
 

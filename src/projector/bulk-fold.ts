@@ -1,12 +1,12 @@
 import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
-import { aheadMax, createPackedRows, rowBytesMax } from '../../projections/packed-rows.ts';
-import { nowhere } from '../../projections/path-index.ts';
-import { column as cell, columns } from '../../projections/rows.ts';
+import { aheadMax, createPackedRows } from '../../projections/packed-rows.ts';
+import { columns } from '../../projections/rows.ts';
 import type { Store } from '../../projections/store.ts';
 import type { Totals } from '../../projections/working-set.ts';
-import { type Cells, createCells, place, readCells } from '../log/cells.ts';
+import { type Cells, createCells, nullBegins, place, readCells } from '../log/cells.ts';
 import { type EventCells, eventOfCells } from '../log/rows.ts';
+import { createApply, type EventAt, letters } from './apply-cells.ts';
 import { comesAfter } from './comes-after.ts';
 import { countOutcomes, type ProjectionMeta } from './meta.ts';
 
@@ -31,17 +31,14 @@ export type BulkLimits = {
   /** Rows that may be looked at for events about folders before the rest is left. */
   readonly rowsLookedAtMax?: number | undefined;
   /** See `createPackedRows`. */
-  readonly chunkUnits?: number | undefined;
+  readonly chunkWords?: number | undefined;
 };
 
 /** Rows that are made into text at once: the fewer, the less text waits for the collector. */
 const rowsAtOnce = 1_000;
 
-const [bracket, slash, nullBegins] = [0x5b, 0x2f, 0x6e] as const;
+const bracket = 0x5b;
 
-/** The first two letters of a type, which no other type has. */
-const letters = (type: LogEvent['type']): number => (type.charCodeAt(0) << 8) | type.charCodeAt(1);
-const [creates, deletes, changesPermission] = [letters('create'), letters('delete'), letters('change_permission')];
 const outcome = letters('outcome');
 const types = ['create', 'delete', 'change_permission', 'rename', 'move', 'outcome'] as const;
 const names: ReadonlyMap<number, LogEvent['type']> = new Map(types.map((name) => [letters(name), name]));
@@ -50,119 +47,20 @@ const text = (bytes: Buffer, from: number, to: number): string =>
   JSON.parse(bytes.toString('utf8', from, to)) as string;
 
 export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
-  const { roomMax = 512 * 1024 * 1024, rowsLookedAtMax = 500_000_000, chunkUnits } = limits;
-  const rows = createPackedRows(chunkUnits);
+  const { roomMax = 512 * 1024 * 1024, rowsLookedAtMax = 500_000_000, chunkWords } = limits;
+  const rows = createPackedRows(chunkWords);
+  const apply = createApply(rows, rowsLookedAtMax);
   /** The cells of some events, and of each where it ends and its path's hash. */
   const batch = Array.from({ length: aheadMax }, createCells);
   const ends = new Int32Array(aheadMax);
   const hashes = new Uint32Array(aheadMax);
   /** Of the event in hand. */
-  let { from, to } = createCells();
-  let hash = 0;
+  const event: EventAt = { bytes: new DataView(new ArrayBuffer(0)), cells: createCells(), hash: 0, type: 0, length: 0 };
+  let { from, to } = event.cells;
   let window: Buffer = Buffer.alloc(0);
-  let bytes: DataView = new DataView(new ArrayBuffer(0));
-  let looked = 0;
+  let { bytes } = event;
 
   const isNull = (column: number): boolean => bytes.getUint8(from[column] as number) === nullBegins;
-  const find = (): number => rows.find(bytes, from[place.path] as number, to[place.path] as number, hash);
-  const take = (): number => rows.take(bytes, from[place.path] as number, to[place.path] as number, hash);
-  const add = (column: number): void => rows.add(bytes, from[column] as number, to[column] as number);
-  const keep = (row: number, column: number): void =>
-    rows.add(rows.bytesOf(row), rows.fromOf(row, column), rows.toOf(row, column));
-  const keepAll = (row: number, first: number, last: number): void => {
-    for (let column = first; column <= last; column++) keep(row, column);
-  };
-  const rowLength = (row: number): number =>
-    row === nowhere ? 0 : rows.toOf(row, cell.offset) - rows.fromOf(row, cell.path);
-  const fits = (row: number, eventLength: number): boolean => rowLength(row) + eventLength <= rowBytesMax;
-
-  const create = (eventLength: number): boolean => {
-    const before = find();
-    if (!fits(before, eventLength)) return false;
-    rows.begin();
-    add(place.path);
-    if (before === nowhere) add(place.offset);
-    else keep(before, cell.file_id);
-    add(place.key);
-    add(place.size);
-    add(place.etag);
-    if (before !== nowhere && isNull(place.permissions)) keep(before, cell.permissions);
-    else add(place.permissions);
-    add(isNull(place.modified_at) ? place.time : place.modified_at);
-    add(place.offset);
-    rows.endThere();
-    return true;
-  };
-
-  /** Begins the row anew; whoever knows where it stands ends it. */
-  const changePermissions = (row: number): void => {
-    rows.begin();
-    keepAll(row, cell.path, cell.etag);
-    add(place.permissions);
-    keep(row, cell.modified_at);
-    add(place.offset);
-  };
-
-  const carry = (eventLength: number): boolean => {
-    const row = find();
-    if (!fits(row, eventLength)) return false;
-    if (row === nowhere || isNull(place.to)) return true;
-    take();
-    rows.begin();
-    add(place.to);
-    keep(row, cell.file_id);
-    if (isNull(place.key)) keep(row, cell.key);
-    else add(place.key);
-    keepAll(row, cell.size, cell.modified_at);
-    add(place.offset);
-    rows.end();
-    return true;
-  };
-
-  /** An event for all beneath a folder. */
-  const applyToTree = (type: number, eventLength: number): boolean => {
-    looked += rows.count();
-    if (looked > rowsLookedAtMax) return false;
-    // The path's cell without its last quote.
-    const [pathFrom, pathTo] = [from[place.path] as number, (to[place.path] as number) - 1];
-    const found = rows.beneath(bytes, pathFrom, pathTo);
-    if (found.some((row) => !fits(row, eventLength))) return false;
-    if (type === changesPermission) {
-      if (isNull(place.permissions)) return true;
-      for (const row of found) {
-        changePermissions(row);
-        rows.end();
-      }
-      return true;
-    }
-    for (const row of found) rows.take(rows.bytesOf(row), rows.fromOf(row, cell.path), rows.toOf(row, cell.path));
-    if (type === deletes) return true;
-    for (const row of found) {
-      rows.begin();
-      rows.add(bytes, from[place.to] as number, (to[place.to] as number) - 1);
-      rows.extend(rows.bytesOf(row), rows.fromOf(row, cell.path) + pathTo - pathFrom, rows.toOf(row, cell.path));
-      keepAll(row, cell.file_id, cell.modified_at);
-      add(place.offset);
-      rows.end();
-    }
-    return true;
-  };
-
-  /** Applies the bucket event in the cells. Returns false, and has changed nothing, where it is not for this fold. */
-  const apply = (type: number, eventLength: number): boolean => {
-    const isTree = bytes.getUint8((to[place.path] as number) - 2) === slash && type !== creates && isNull(place.scope);
-    if (isTree) return applyToTree(type, eventLength);
-    if (type === creates) return create(eventLength);
-    if (type === deletes) take();
-    else if (type === changesPermission) {
-      const row = find();
-      if (!fits(row, eventLength)) return false;
-      if (row === nowhere || isNull(place.permissions)) return true;
-      changePermissions(row);
-      rows.endThere();
-    } else return carry(eventLength);
-    return true;
-  };
 
   /** Where the order token and the time of the last event lie in the window. `isThere`: the frontier has yet to be told. */
   const last = { isThere: false, versionFrom: 0, versionTo: 0, timeFrom: 0, timeTo: 0 };
@@ -227,6 +125,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
     fold: (json, meta) => {
       window = json;
       bytes = new DataView(json.buffer, json.byteOffset, json.length);
+      event.bytes = bytes;
       rows.tidy();
       const outcomes: Recorded<OutcomeEvent>[] = [];
       const counts = new Map<number, number>();
@@ -239,16 +138,18 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
           count = readBatch(at);
           if (count === 0) break;
         }
-        ({ from, to } = batch[next] as Cells);
+        event.cells = batch[next] as Cells;
+        ({ from, to } = event.cells);
         end = ends[next] as number;
-        hash = hashes[next] as number;
-        const typeAt = (from[place.type] as number) + 1;
-        const type = bytes.getUint16(typeAt);
+        event.hash = hashes[next] as number;
+        event.length = end - at;
+        const type = bytes.getUint16((from[place.type] as number) + 1);
+        event.type = type;
         if (type === outcome)
           outcomes.push(
             eventOfCells(JSON.parse(window.toString('utf8', at, end)) as EventCells) as Recorded<OutcomeEvent>,
           );
-        else if (isNext(meta) && apply(type, end - at)) {
+        else if (isNext(meta) && apply(event)) {
           remember();
           isSeen = true;
         } else {

@@ -236,12 +236,14 @@ const projecting = (
     const bulk = rebuilding && end - committed.checkpoint > windowEvents;
     let error: unknown;
     if (bulk && committed.checkpoint === 0) {
-      const reader = await readOn(log, 0, end, Math.min(windowEvents, bulkWindowEventsMax));
+      const other = await openDatabase({ path: log.path, mode: 'read', cacheKib: logCacheKib });
+      const reader = await readOn([log, other], 0, end, Math.min(windowEvents, bulkWindowEventsMax));
       await foldBeginning(reader, of);
+      await other.close();
       error = reader.error;
     }
     if (error === undefined) {
-      const reader = await readEventsOn(log, committed.checkpoint, end, windowEvents);
+      const reader = await readEventsOn([log], committed.checkpoint, end, windowEvents);
       await foldGroups(reader, bulk, of);
       error = reader.error;
     }

@@ -1,5 +1,5 @@
 import { insist } from '../log/check-log.ts';
-import { type Place, readWindow, type Window } from '../log/window.ts';
+import { type Place, type Rows, readRows, type Window, windowOf } from '../log/window.ts';
 import type { Database } from '../storage/database.ts';
 
 /** The log from a place on, window by window. */
@@ -9,29 +9,46 @@ export type Reader<T = Window> = {
   readonly error?: unknown;
 };
 
-/** The log after the offset `after`, up to `end`. Each window is read while the one before is folded. */
-export const readOn = async (log: Database, after: number, end: number, windowEvents: number): Promise<Reader> => {
-  const read = async (place: Place): Promise<Window | undefined> => {
-    if (place.offset >= end) return undefined;
-    const through = Math.min(end, place.offset + windowEvents);
-    const window = await readWindow(log, place, through);
-    // A damaged event is never folded.
-    if (window.computed !== window.stored || window.last !== through) await insist(log, place.offset + 1, through);
-    return window;
-  };
-  const readAhead = (place: Place): Promise<Window | undefined> => {
-    const window = read(place);
+/**
+ * The log after the offset `after`, up to `end`. While a window is folded the next ones are read, one by each connection:
+ * two of them keep a core busy that one leaves idle whenever this thread is too late to ask for more.
+ */
+export const readOn = async (
+  logs: readonly [Database, ...Database[]],
+  after: number,
+  end: number,
+  windowEvents: number,
+): Promise<Reader> => {
+  let place = await placeAt(logs[0], after);
+  let asked = after;
+  let turn = 0;
+  const coming: { readonly through: number; readonly rows: Promise<Rows | undefined> }[] = [];
+  const ask = (): void => {
+    if (asked >= end) return;
+    const through = Math.min(end, asked + windowEvents);
+    const rows = readRows(logs[turn++ % logs.length] as Database, asked, through);
     // What it throws is thrown where it is awaited.
-    window.catch(() => undefined);
+    rows.catch(() => undefined);
+    coming.push({ through, rows });
+    asked = through;
+  };
+  const take = async (): Promise<Window | undefined> => {
+    const next = coming.shift();
+    if (!next) return undefined;
+    const rows = await next.rows;
+    ask();
+    const window = windowOf(rows, place);
+    // A damaged event is never folded.
+    if (window.computed !== window.stored || window.last !== next.through)
+      await insist(logs[0], place.offset + 1, next.through);
+    place = { offset: window.last, checksum: window.stored };
     return window;
   };
-  let coming = readAhead(await placeAt(log, after));
+  for (const _ of logs) ask();
   const reader: { -readonly [K in keyof Reader]: Reader[K] } = {
     next: async () => {
       try {
-        const window = await coming;
-        if (window) coming = readAhead({ offset: window.last, checksum: window.stored });
-        return window;
+        return await take();
       } catch (error) {
         reader.error = error;
         return undefined;

@@ -36,6 +36,9 @@ const pieces = [
   '\uffff',
 ];
 
+/** As most etags are, and what comes close. */
+const hashes = ['0123456789abcdef', 'f9'.repeat(8), '0123456789ABCDEF'].map((half) => half.repeat(2));
+
 /** A history in order: of all types, on few paths with all that JSON and SQL write in ways of their own. */
 const history = (random: () => number, count: number): LogEvent[] => {
   const below = (limit: number): number => Math.floor(random() * limit);
@@ -68,10 +71,10 @@ const history = (random: () => number, count: number): LogEvent[] => {
         time: timeOf(second, kind === 'none' ? `.${String(n).padStart(6, '0')}` : pick(['', '.500', '.500000'])),
         version: kind === 'n' ? versionToken(n) : kind === 'v' ? `v:${pick(pieces)}${n}` : undefined,
         size: some(pick([0, 7, 12_345, 2 ** 40])),
-        etag: some(pick(pieces)),
+        etag: some(pick([...pieces, ...hashes, ...hashes, ...hashes])),
         permissions: some(pick(['0644', '0600', 'o\'n"e'])),
-        key: some(pick(pieces)),
-        modifiedAt: some(timeOf(below(1_000))),
+        key: random() < 0.2 ? pick(pieces) : undefined,
+        modifiedAt: some(timeOf(below(1_000), pick(['', '.500']))),
         ...drafts(),
       }).filter(([, value]) => value !== undefined),
     );
