@@ -238,8 +238,7 @@ const projecting = (
     if (bulk && committed.checkpoint === 0) {
       const other = await openDatabase({ path: log.path, mode: 'read', cacheKib: logCacheKib });
       const reader = await readOn([log, other], 0, end, Math.min(windowEvents, bulkWindowEventsMax));
-      await foldBeginning(reader, of);
-      await other.close();
+      await foldBeginning(reader, of).finally(() => other.close());
       error = reader.error;
     }
     if (error === undefined) {
