@@ -16,7 +16,7 @@ if ($running) {
 } else {
   $env:PATH = (Join-Path $here 'node_modules/.bin') + [IO.Path]::PathSeparator + $env:PATH
   $command = 'node'
-  $first = @((Join-Path $here 'src/cli.ts'))
+  $first = @('--max-semi-space-size=16', (Join-Path $here 'src/cli.ts'))
 }
 
 if ($MyInvocation.ExpectingInput) { $input | & $command @first @args } else { & $command @first @args }

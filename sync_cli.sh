@@ -15,4 +15,4 @@ if stack_is_up; then
   exec docker compose --project-directory "$here" exec $terminal sync-service s3-sync "$@"
 fi
 # The packages bring the Node that the service needs, whatever this machine has.
-PATH="$here/node_modules/.bin:$PATH" exec node "$here/src/cli.ts" "$@"
+PATH="$here/node_modules/.bin:$PATH" exec node --max-semi-space-size=16 "$here/src/cli.ts" "$@"

@@ -28,12 +28,23 @@ export type Benchmark = {
 };
 
 const root = join(import.meta.dirname, '..');
-/** The product as it is installed: built, run by the pinned Node. */
+/** The product as it is installed: built, run by the pinned Node with the settings that it is always started with. */
 const cli = join(dataFolder, 'dist', 'src', 'cli.js');
+const runtimeSettings =
+  readFileSync(join(root, 'src', 'cli.ts'), 'utf8')
+    .split('\n')[0]
+    ?.match(/--\S+/g) ?? [];
 const tools = join(root, '.tools', 'bench');
 const node = process.execPath;
 const scratch = (name: string): string => join(dataFolder, 'scratch', name);
-const ours = (...args: string[]): readonly [string, ...string[]] => [node, cli, ...args, '--log-level', 'warn'];
+const ours = (...args: string[]): readonly [string, ...string[]] => [
+  node,
+  ...runtimeSettings,
+  cli,
+  ...args,
+  '--log-level',
+  'warn',
+];
 
 export const buildProduct = (): void => {
   execFileSync(
@@ -172,7 +183,7 @@ const append = (events: number): Benchmark => ({
       contenders: [
         {
           name: 'ours',
-          command: [node, join(root, 'bench', 'workers', 'append.ts'), lines, data(), '5000'],
+          command: [node, ...runtimeSettings, join(root, 'bench', 'workers', 'append.ts'), lines, data(), '5000'],
           before: () => void freshFolder('append/data'),
         },
         {
@@ -195,7 +206,12 @@ const append = (events: number): Benchmark => ({
   },
 });
 
-const consumption = (name: 'pubsub' | 'sqs', count: number, bar: number, start: () => Promise<Broker>): Benchmark => ({
+/** `backlog` messages wait for each contender when a round begins, and it takes `count` of them. */
+const consumption = (
+  name: 'pubsub' | 'sqs',
+  { count, backlog, bar }: { count: number; backlog: number; bar: number },
+  start: () => Promise<Broker>,
+): Benchmark => ({
   name,
   items: count,
   bars: { 'the same client, which only acks': bar },
@@ -205,6 +221,7 @@ const consumption = (name: 'pubsub' | 'sqs', count: number, bar: number, start: 
     const worker = join(root, 'bench', 'workers', 'consume.ts');
     const command = (who: 'ours' | 'peer', ...rest: string[]): readonly [string, ...string[]] => [
       node,
+      ...runtimeSettings,
       worker,
       name,
       who,
@@ -214,8 +231,8 @@ const consumption = (name: 'pubsub' | 'sqs', count: number, bar: number, start: 
       ...rest,
     ];
     return {
-      input: `${count} native events waiting in the broker`,
-      round: (round) => broker.fill(count, round),
+      input: `${count} native events of ${backlog} that wait in the broker`,
+      round: (round) => broker.fill(round === 0 ? backlog : count, round),
       end: () => broker.stop(),
       contenders: [
         {
@@ -260,7 +277,7 @@ export const benchmarks: readonly Benchmark[] = [
   replay(1_000_000),
   replay(5_000_000),
   append(1_000_000),
-  consumption('pubsub', 200_000, 1 / 0.6, startPubSub),
-  consumption('sqs', 50_000, 1 / 0.8, startSqs),
+  consumption('pubsub', { count: 200_000, backlog: 1_000_000, bar: 1 / 0.6 }, startPubSub),
+  consumption('sqs', { count: 50_000, backlog: 50_000, bar: 1 / 0.8 }, startSqs),
   startUp(1_000_000),
 ];

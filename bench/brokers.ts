@@ -23,7 +23,7 @@ const bodiesOf = (count: number, round: number): Iterable<Buffer[]> => {
 };
 
 export const startPubSub = async (): Promise<Broker> => {
-  const emulator = await startPubsubEmulator();
+  const emulator = await startPubsubEmulator({ heapGb: 4 });
   const client = new PubSub({
     projectId: emulator.projectId,
     apiEndpoint: emulator.host,

@@ -3,29 +3,33 @@
  * client with the same settings, and only acks. BROKER (pubsub, sqs) WHO ADDRESS NAME COUNT [DATA_DIR].
  */
 import { join } from 'node:path';
-import { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
-import { PubSub } from '@google-cloud/pubsub';
 import { takeIn } from '../../src/intake/intake.ts';
 import { openLog } from '../../src/log/log.ts';
 import { createFollower } from '../../src/projector/follow.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import { consume } from '../../src/sources/consume.ts';
-import { createPubSubSource } from '../../src/sources/pubsub.ts';
-import { createSqsSource } from '../../src/sources/sqs.ts';
+import type { Source } from '../../src/sources/source.ts';
 
 const [broker = '', who = '', address = '', name = '', text = '0', folder = ''] = process.argv.slice(2);
 const count = Number(text);
 const access = { region: 'us-east-1', credentials: { accessKeyId: 'test', secretAccessKey: 'test' } };
 const pollers = 4;
 
+/** As in the product, each broker's client is loaded only where it is used. */
+const openSource = async (): Promise<Source> => {
+  if (broker === 'pubsub') {
+    const { createPubSubSource } = await import('../../src/sources/pubsub.ts');
+    return createPubSubSource({ project: 'demo', emulatorHost: address, subscription: name });
+  }
+  const { createSqsSource } = await import('../../src/sources/sqs.ts');
+  return createSqsSource({ ...access, endpoint: address, queueUrl: name, pollers });
+};
+
 const ours = async (): Promise<void> => {
   const logPath = join(folder, 'events.db');
   const log = await openLog(logPath);
   const projector = await openProjector({ path: join(folder, 'projections.db'), logPath, logId: log.logId });
-  const source =
-    broker === 'pubsub'
-      ? createPubSubSource({ project: 'demo', emulatorHost: address, subscription: name })
-      : createSqsSource({ ...access, endpoint: address, queueUrl: name, pollers });
+  const source = await openSource();
   const stop = new AbortController();
   const limits = { messagesMax: 5_000, bytesMax: 64 * 1024 * 1024, lingerMs: 50 };
   const step = async (deliveries: Parameters<typeof takeIn>[0]) => {
@@ -55,6 +59,7 @@ const ours = async (): Promise<void> => {
 };
 
 const peerOfPubSub = async (): Promise<void> => {
+  const { PubSub } = await import('@google-cloud/pubsub');
   const client = new PubSub({ projectId: 'demo', apiEndpoint: address, emulatorMode: true });
   const subscription = client.subscription(name, {
     flowControl: { allowExcessMessages: false, maxMessages: 10_000 },
@@ -74,6 +79,7 @@ const peerOfPubSub = async (): Promise<void> => {
 };
 
 const peerOfSqs = async (): Promise<void> => {
+  const { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } = await import('@aws-sdk/client-sqs');
   const client = new SQSClient({ ...access, endpoint: address });
   let taken = 0;
   const poll = async (): Promise<void> => {

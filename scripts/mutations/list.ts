@@ -628,6 +628,13 @@ export const mutations: readonly Mutation[] = [
     match: 'an id is known*',
   },
   {
+    name: 'leave it to the runtime when the heap is collected',
+    file: 'src/sources/early-collection.ts',
+    find: '--heap-growing-percent=50',
+    replace: '--heap-growing-percent=0',
+    tests: ['test/sources/early-collection.test.ts'],
+  },
+  {
     name: "write an id with another one's digest",
     file: 'src/log/ids.ts',
     find: 'while (at < looked.length && looked[at]?.id !== id) at += 1;',

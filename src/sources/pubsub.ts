@@ -1,5 +1,6 @@
 import { Duration, type Message as PubSubMessage } from '@google-cloud/pubsub';
 import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
+import { collectEarly } from './early-collection.ts';
 import { createInbox } from './inbox.ts';
 import { codeOf, connectPubSub, type PubSubConnection } from './pubsub-client.ts';
 import type { Delivery, Source } from './source.ts';
@@ -87,6 +88,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
   const listen = () => {
     if (listening || closing) return;
     listening = true;
+    collectEarly();
     subscription.on('error', (error: Error) => inbox.fail(explain(error, options.subscription)));
     subscription.on('message', onMessage);
   };

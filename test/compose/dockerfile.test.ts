@@ -46,7 +46,7 @@ test('the container runs as an ordinary user and checks its own health', (t) => 
 });
 
 test('live reload watches the source, which the stack mounts', (t) => {
-  t.regex(readText('scripts/container-entry'), /LIVE_RELOAD.*exec node --watch \/app\/src\/cli\.ts "\$@"/);
+  t.regex(readText('scripts/container-entry'), /LIVE_RELOAD.*exec node \S+ --watch \/app\/src\/cli\.ts "\$@"/);
   for (const name of ['sync-service', 'mock-api']) {
     t.true(serviceOf(readStack(), name).volumes?.includes('./src:/app/src:ro'), name);
   }

@@ -11,7 +11,7 @@ export type PubsubEmulator = {
 };
 
 /** Google's Pub/Sub emulator on a free port. It keeps everything in memory. */
-export const startPubsubEmulator = async (): Promise<PubsubEmulator> => {
+export const startPubsubEmulator = async ({ heapGb = 1 } = {}): Promise<PubsubEmulator> => {
   const emulator = pubsubCommand();
   if (emulator === undefined) {
     throw new Error('The Pub/Sub emulator is not installed: install the Google Cloud SDK with it, and Java');
@@ -19,7 +19,7 @@ export const startPubsubEmulator = async (): Promise<PubsubEmulator> => {
   const { pid, port, stop } = await startServer(({ port }) => ({
     name: 'Pub/Sub emulator',
     command: emulator.java,
-    args: ['-XX:+UseSerialGC', '-Xmx1g', '-jar', emulator.jar, '--host=127.0.0.1', `--port=${port}`],
+    args: ['-XX:+UseSerialGC', `-Xmx${heapGb}g`, '-jar', emulator.jar, '--host=127.0.0.1', `--port=${port}`],
     readyUrl: `http://127.0.0.1:${port}/`,
   }));
   return { url: `http://127.0.0.1:${port}`, host: `127.0.0.1:${port}`, projectId: 'demo', pid, stop };
