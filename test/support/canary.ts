@@ -1,4 +1,4 @@
-import { createReadStream, statSync } from 'node:fs';
+import { createReadStream, type Dirent, statSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canary } from '../../scripts/canary.ts';
@@ -20,14 +20,21 @@ const holdsCanary = async (path: string): Promise<boolean> => {
   return false;
 };
 
+/** What vanishes in the meantime is nothing: another process may still be at work there, or was killed at it. */
+const entriesOf = (folder: string): Promise<Dirent[]> =>
+  readdir(folder, { withFileTypes: true }).catch((error: NodeJS.ErrnoException) => {
+    if (error.code === 'ENOENT') return [];
+    throw error;
+  });
+
 /** The files beneath a folder in whose names or bytes a secret stands. */
 export const filesWithSecrets = async (folder: string): Promise<string[]> => {
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory()) return [];
   const found: string[] = [];
-  for (const entry of await readdir(folder, { recursive: true, withFileTypes: true })) {
-    const path = join(entry.parentPath, entry.name);
-    // A file may go while a daemon that was killed is still looked at.
+  for (const entry of await entriesOf(folder)) {
+    const path = join(folder, entry.name);
     if (path.includes(canary) || (entry.isFile() && (await holdsCanary(path).catch(() => false)))) found.push(path);
+    if (entry.isDirectory()) found.push(...(await filesWithSecrets(path)));
   }
   return found;
 };
