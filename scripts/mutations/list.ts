@@ -737,6 +737,14 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/commands/words.test.ts'],
   },
   {
+    name: 'overlook a file that changes beside another one beneath its name',
+    file: 'src/plan/nesting.ts',
+    find: '(isWatched || watched[at])',
+    replace: 'isWatched !== watched[at]',
+    tests: ['test/plan/plan-diff.test.ts'],
+    match: 'a file that changes in place*',
+  },
+  {
     name: 'forget a name before what lies beneath it',
     file: 'src/plan/nesting.ts',
     find: '(lengths.at(-1) ?? 0) > shared',

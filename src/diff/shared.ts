@@ -25,9 +25,9 @@ export const sharedRecords = (a: Records, b: Records): Shared | undefined => {
 };
 
 /**
- * How many bytes both windows share, of `most`. Where changes lie close to each other this is a few records, four bytes at a time; the
- * blocks of a long run double in size, so that it costs what `cmp` costs, and where one differs the difference is in a half
- * of it, a quarter, and so on.
+ * How many bytes both windows share, of `most`. Where changes lie close to each other this is a few records, four bytes at
+ * a time; the blocks of a long run double in size, so that it costs what `cmp` costs, and where one differs the difference
+ * is in a half of it, a quarter, and so on.
  */
 const equalBytes = (a: Records, b: Records, most: number): number => {
   const near = Math.min(most, nearBytes);

@@ -3,10 +3,10 @@ import type { Entry } from '../diff/entry.ts';
 
 const slash = 0x2f;
 
-/** Watches paths of two kinds for one that lies beneath a name of the other kind. */
+/** Looks for paths of which one lies beneath the other's name, where one of the two is watched. */
 export type Nesting = {
-  /** Paths are added in path order. True where this one lies beneath a name of the other kind that was added before. */
-  add(entry: Entry, kind: number): boolean;
+  /** Paths are added in path order. True where this one lies beneath a name that was added before. */
+  add(entry: Entry, isWatched: boolean): boolean;
 };
 
 /**
@@ -16,9 +16,9 @@ export type Nesting = {
 export const createNesting = (): Nesting => {
   let newest = new DataView(new ArrayBuffer(1_024));
   const lengths: number[] = [];
-  const kinds: number[] = [];
+  const watched: boolean[] = [];
   return {
-    add: ({ path, pathFrom, pathTo }, kind) => {
+    add: ({ path, pathFrom, pathTo }, isWatched) => {
       const length = pathTo - pathFrom;
       if (length > newest.byteLength) {
         const before = newest;
@@ -28,14 +28,14 @@ export const createNesting = (): Nesting => {
       const shared = sharedLength(newest, 0, path, pathFrom, Math.min(length, lengths.at(-1) ?? 0));
       while ((lengths.at(-1) ?? 0) > shared) {
         lengths.pop();
-        kinds.pop();
+        watched.pop();
       }
       copyBytes(newest, shared, path, pathFrom + shared, pathTo);
       const isBeneath = lengths.some(
-        (name, at) => kinds[at] !== kind && name < length && newest.getUint8(name) === slash,
+        (name, at) => (isWatched || watched[at]) && name < length && newest.getUint8(name) === slash,
       );
       lengths.push(length);
-      kinds.push(kind);
+      watched.push(isWatched);
       return isBeneath;
     },
   };

@@ -8,14 +8,13 @@ import { createPackedStore } from './packed-store.ts';
 import { createPathHash, hashContent } from './path-hashes.ts';
 
 const [saved, permitted] = [0, 1] as const;
-const [inPlace, other] = [0, 1] as const;
 
 /** Changes that leave a file where it is: no other operation waits for theirs, and they wait for none. */
 export type Settled = {
   add(have: Entry, want: Entry): void;
   /** Takes note of another change, when its turn comes in path order. */
   passBy(have: Entry | null, want: Entry | null): void;
-  /** Whether a change that passed by has to do with one of these after all: a file beside a folder of its name, a whole folder's permissions. */
+  /** Whether other changes have to do with one of these after all: a file beside a folder of its name, a whole folder's permissions. */
   isTouched(): boolean;
   /**
    * The content that is saved in place. It may also be what a rename brings, or make one rename of several possible ones a
@@ -37,11 +36,12 @@ export const createSettled = (): Settled => {
       const isSaved = !sameContentOf(have, want);
       store.append(isSaved ? saved : permitted, want, null, digitsOf(have));
       if (isSaved && hashContent(hash, want)) contents.add(hash.low, hash.high);
-      if (nesting.add(want, inPlace)) isTouched = true;
+      if (nesting.add(want, true)) isTouched = true;
     },
     passBy: (have, want) => {
       if (!want) return;
-      if (isFolderEntry(want) ? have && !samePermissionsOf(have, want) : nesting.add(want, other)) isTouched = true;
+      if (nesting.add(want, false)) isTouched = true;
+      if (have && isFolderEntry(want) && !samePermissionsOf(have, want)) isTouched = true;
     },
     isTouched: () => isTouched,
     contents,

@@ -84,11 +84,28 @@ test.serial('a diff is planned from its records with the same operations as all 
   const odd = ['"', 'a\\b', 'a,b', 'a/.b', 'a/..c', 'a\nb', 'É', '\u{1f600}', 'ﾮ', 'a b'];
   for (let run = 0; run < 4_000; run += 1) {
     const known = run % 3 === 0 ? [...paths, ...odd] : run % 3 === 1 ? paths : [...odd, 'b', 'c', 'd'];
-    const [old, now] = [drawTable(random, known, 0), drawTable(random, known, 200)];
+    // A bucket holds a file beside a folder of its name, and so may a snapshot.
+    const nested = run % 4 === 0;
+    const [old, now] = [drawTable(random, known, 0, { nested }), drawTable(random, known, 200, { nested })];
     const found = mistake(await planned(withTwins(old, random), withTwins(now, random)));
     if (found) t.deepEqual(found, {}, `SEED=${seed}`);
   }
   t.pass();
+});
+
+test.serial('a file that changes in place gives way to a folder of its name', async (t) => {
+  const old = [row('k', 1), row('k/b', 2)];
+  for (const now of [
+    [row('k', 1, 'new', 3), row('k/', 4)],
+    [row('k', 1, 'new', 3), row('k/b', 2, 'new', 4)],
+  ]) {
+    const made = await planned(old.slice(0, now[1]?.path === 'k/' ? 1 : 2), now);
+    t.is(mistake(made), undefined);
+    t.deepEqual(
+      made.diff.unplaceable.map(({ path }) => path),
+      ['k'],
+    );
+  }
 });
 
 test.serial('content that stays in place is not overlooked where a rename could bring it', async (t) => {

@@ -46,21 +46,22 @@ export const tables = (paths: readonly string[], identities: number): FileRow[][
   return all;
 };
 
-type Chances = { readonly caseless?: boolean };
+/** `nested`: a file may stand beside a folder of its name, as in a bucket. */
+type Chances = { readonly caseless?: boolean; readonly nested?: boolean };
 
 /** A table over some of the paths: file identities and folder identities are drawn apart, contents from a few. */
 export const drawTable = (
   random: () => number,
   paths: readonly string[],
   offset: number,
-  { caseless = false }: Chances = {},
+  { caseless = false, nested = false }: Chances = {},
 ): FileRow[] => {
   const pick = <T>(from: readonly T[]): T => from[Math.floor(random() * from.length)] as T;
   const rows: FileRow[] = [];
   const ids = new Set<number>();
   const share = random();
   for (const path of [...paths].sort(() => random() - 0.5)) {
-    if (random() > share || rows.some((other) => inTheWay(other.path, path))) continue;
+    if (random() > share || (!nested && rows.some((other) => inTheWay(other.path, path)))) continue;
     const name = path.toLowerCase();
     if (caseless && rows.some((other) => other.path.toLowerCase() === name || inTheWay(other.path.toLowerCase(), name)))
       continue;
