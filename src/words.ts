@@ -1,4 +1,4 @@
-import { type CommandEntry, type Flags, nameOf } from './commands/catalogue.ts';
+import { type CommandEntry, type Flags } from './commands/catalogue.ts';
 
 /** What the command line says: a command, its arguments, and its flags as commander names them. */
 export type Given = { readonly entry: CommandEntry; readonly words: readonly string[]; readonly flags: Flags };
@@ -14,7 +14,9 @@ export const everywhere = [
  * begin with a dash) is undefined, and left to commander: to load it takes as long as the start of the runtime.
  */
 export const readWords = (given: readonly string[], catalogue: readonly CommandEntry[]): Given | undefined => {
-  const entry = catalogue.find((one) => nameOf(one) === given.slice(0, one.group ? 2 : 1).join(' '));
+  const entry = catalogue.find(({ name, group }) =>
+    group === undefined ? name === given[0] : group === given[0] && name === given[1],
+  );
   if (!entry) return undefined;
   const options = [...(entry.options ?? []), ...everywhere].map(([option]) => option.split(' '));
   // A flag that says no to something has a default.

@@ -54,6 +54,7 @@ test('help, mistakes and what is said in another way are left to commander', (t)
   const lines = ['', 'help', 'diff', 'diff a', 'diff a b c', 'diff a b --help', 'diff a b --data-dir', 'diff a b --x'];
   for (const line of [...lines, 'quarantine', 'quarantine none', 'status x', 'status -h', 'diff --data-dir=x a b'])
     t.is(readWords(line.split(' '), catalogue), undefined, line);
+  t.is(readWords(['quarantine list'], catalogue), undefined, 'two words in one');
   t.deepEqual(readWords(['diff', 'a', '--data-dir', 'x', 'b', '--summary'], catalogue)?.flags, {
     dataDir: 'x',
     summary: true,
