@@ -18,7 +18,6 @@ export type PathIndex = {
   put(row: number): number;
   /** Removes the row that `find` has just found. */
   remove(): void;
-  rows(): Uint32Array;
   count(): number;
   /** Bytes that the index takes. */
   room(): number;
@@ -107,7 +106,6 @@ export const createPathIndex = (isAt: IsAt): PathIndex => {
       slots[gap] = nowhere;
       count -= 1;
     },
-    rows: () => slots.filter((row, at) => at % 2 === 0 && row !== nowhere),
     count: () => count,
     room: () => slots.byteLength,
   };

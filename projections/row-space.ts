@@ -18,7 +18,7 @@ export type RowSpace = {
   free(row: number): void;
   /** Visits the rows that stand, as they lie in memory. A generator would take four times as long. */
   forEach(visit: (row: number) => void): void;
-  /** Whether a quarter of all, and a chunk at least, is taken by rows that are gone. */
+  /** Whether rows that are gone take a quarter of all, once that is a chunk at least. */
   isWasteful(): boolean;
   /** Moves all rows together; each is told of before and after, while both can be read. */
   tidy(moved: (before: number, after: number) => void): void;

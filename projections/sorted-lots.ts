@@ -31,8 +31,3 @@ export function* lotsOf<T>(
   }
   for (const part of parts) if (part.length > 0) yield part;
 }
-
-/** The texts in their order, in lots. */
-export function* sortedLots(texts: readonly string[], size: number): Generator<string[]> {
-  for (const lot of lotsOf(texts, size, (text) => text)) yield lot.sort();
-}

@@ -1,4 +1,5 @@
 import type { LogEvent } from '../../events/event.ts';
+import { bufferOf, viewOf } from '../../projections/four-bytes.ts';
 import {
   createBlock,
   etagCell,
@@ -56,14 +57,13 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
       offset = offset * 10 + bytes.getUint8(at) - zero;
     return offset;
   };
-  const textOf = ({ buffer, byteOffset }: DataView, at: number, end: number): string =>
-    Buffer.from(buffer as ArrayBuffer, byteOffset).toString('utf8', at, end);
+  const textOf = (bytes: DataView, at: number, end: number): string => bufferOf(bytes, at, end).toString('utf8');
 
   /** The JSON of each cell that a row keeps packed. */
   const textsOf = (row: number): string[] => {
     const text = Buffer.from(`[${rows.textOf(row)}]`);
     const { from, to } = createCells();
-    readCells(new DataView(text.buffer, text.byteOffset, text.length), 0, { from, to });
+    readCells(viewOf(text), 0, { from, to });
     return packedColumns.map((_, cell) => text.toString('utf8', from[2 + cell], to[2 + cell]));
   };
   const saidTexts = (): string[] =>
@@ -146,6 +146,7 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
   const applyToTree = (type: number, offset: number): boolean => {
     looked += rows.count();
     if (looked > rowsLookedAtMax) return false;
+    if (type !== deletes && type !== changesPermission && isNull(place.to)) return false;
     // The path's cell without its last quote.
     const [pathFrom, pathTo] = [from[place.path] as number, (to[place.path] as number) - 1];
     const found = rows.beneath(bytes, pathFrom, pathTo);

@@ -1,5 +1,6 @@
 import type { LogEvent, OutcomeEvent, Recorded } from '../../events/event.ts';
 import { extend, isBeyond, type Placed } from '../../projections/file/frontier.ts';
+import { viewOf } from '../../projections/four-bytes.ts';
 import { aheadMax, createPackedRows } from '../../projections/packed-rows.ts';
 import { columns } from '../../projections/rows.ts';
 import type { Store } from '../../projections/store.ts';
@@ -124,7 +125,7 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
   return {
     fold: (json, meta) => {
       window = json;
-      bytes = new DataView(json.buffer, json.byteOffset, json.length);
+      bytes = viewOf(json);
       event.bytes = bytes;
       rows.tidy();
       const outcomes: Recorded<OutcomeEvent>[] = [];

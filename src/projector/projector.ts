@@ -207,21 +207,28 @@ const projecting = (
     while (next && !of.signal?.aborted) next = await foldGroup(next, reader, bulk, of);
   };
 
-  /** Folds the beginning of the log, for as long as its events come in order, into empty tables: see bulk-fold.ts. */
-  const foldBeginning = async (reader: Reader, of: Progress): Promise<void> => {
+  /** Folds the log's beginning, for as long as its events come in order, into empty tables. Resolves with the reader's error. */
+  const foldBeginning = async (end: number, of: Progress): Promise<unknown> => {
     const meta = structuredClone(committed);
     const store = { ...storeOf(database), defersDirty: true };
     const bulk = createBulkFold(limits);
     const mirror = createWorkingSet(store, 'mirror', { ...limits, empty: true });
-    for (let window = await reader.next(); window; ) {
-      const { outcomes, isWhole } = bulk.fold(window.json, meta);
-      addTotals(meta, noTotals, await foldOutcomes(store, outcomes, mirror));
-      of.onProgress?.(meta.checkpoint);
-      window = isWhole && !of.signal?.aborted ? await reader.next() : undefined;
+    const other = await openDatabase({ path: log.path, mode: 'read', cacheKib: logCacheKib });
+    try {
+      const reader = await readOn([log, other], 0, end, Math.min(windowEvents, bulkWindowEventsMax));
+      for (let window = await reader.next(); window; ) {
+        const { outcomes, isWhole } = bulk.fold(window.json, meta);
+        addTotals(meta, noTotals, await foldOutcomes(store, outcomes, mirror));
+        of.onProgress?.(meta.checkpoint);
+        window = isWhole && !of.signal?.aborted ? await reader.next() : undefined;
+      }
+      const files = await database.transaction((queries) => bulk.write({ ...storeOf(queries), defersDirty: true }));
+      addTotals(meta, files, await mirror.flush());
+      committed = meta;
+      return reader.error;
+    } finally {
+      await other.close();
     }
-    const files = await database.transaction((queries) => bulk.write({ ...storeOf(queries), defersDirty: true }));
-    addTotals(meta, files, await mirror.flush());
-    committed = meta;
   };
 
   /** Where the log cannot be read on, throws after the commit of what stands before. */
@@ -234,13 +241,7 @@ const projecting = (
     const end = Math.min(to ?? Number.MAX_SAFE_INTEGER, await lastOffset(log));
     if (committed.checkpoint >= end) return committed.checkpoint;
     const bulk = rebuilding && end - committed.checkpoint > windowEvents;
-    let error: unknown;
-    if (bulk && committed.checkpoint === 0) {
-      const other = await openDatabase({ path: log.path, mode: 'read', cacheKib: logCacheKib });
-      const reader = await readOn([log, other], 0, end, Math.min(windowEvents, bulkWindowEventsMax));
-      await foldBeginning(reader, of).finally(() => other.close());
-      error = reader.error;
-    }
+    let error = bulk && committed.checkpoint === 0 ? await foldBeginning(end, of) : undefined;
     if (error === undefined) {
       const reader = await readEventsOn([log], committed.checkpoint, end, windowEvents);
       await foldGroups(reader, bulk, of);

@@ -192,6 +192,12 @@ test('it gives up at the first event that comes late by its token or its time, a
   }
 });
 
+test('a folder that is to move nowhere is left to the ordinary fold', async (t) => {
+  const world = await worldOf(creates(60, (n) => (n === 30 ? { type: 'rename', path: 'a/' } : {})));
+  t.is(await takenOf(world), 30);
+  await world.end();
+});
+
 test('rows that are too long for it are left to the ordinary fold', async (t) => {
   const long = 'x'.repeat(900);
   const moves = Array.from({ length: 90 }, (_, n) => ({
