@@ -22,7 +22,7 @@ bench: $(INSTALLED) ## Measure us beside our peers (BENCH=diff for one of them)
 	@node bench/run.ts $(BENCH)
 
 demo: $(INSTALLED) ## Run the main job on an embedded S3 and queue (ARGS="--keep" leaves it running)
-	node src/cli.ts demo $(ARGS)
+	node --max-semi-space-size=16 src/cli.ts demo $(ARGS)
 
 test: $(INSTALLED) install-tools ## Install what is missing and run every test
 	@node scripts/run-tests.ts

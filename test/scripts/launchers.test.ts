@@ -8,7 +8,8 @@ const setting = '--max-semi-space-size=16';
 test('every way to start the service gives the runtime the same bound for its young generation', (t) => {
   const startsIn: Readonly<Record<string, RegExp>> = {
     'src/cli.ts': /^#!.*\bnode\b.*/,
-    'package.json': /"start": ".*"/g,
+    'package.json': /"node .*cli\.ts.*"/g,
+    Makefile: /node .*cli\.ts.*/g,
     'sync_cli.sh': /\bnode .*cli\.ts.*/g,
     'sync_cli.ps1': /^.*cli\.ts.*/gm,
     'scripts/s3-sync': /exec node .*/g,
