@@ -75,6 +75,14 @@ export const copyBytes = (into: DataView, to: number, source: DataView, from: nu
   return at;
 };
 
+/** The same bytes, or a copy with room for twice as many where `needed` do not fit. */
+export const enlarged = (bytes: DataView, needed: number): DataView => {
+  if (needed <= bytes.byteLength) return bytes;
+  const larger = new DataView(new ArrayBuffer(needed * 2));
+  copyBytes(larger, 0, bytes, 0, bytes.byteLength);
+  return larger;
+};
+
 /** The same bytes, for reading several at once. */
 export const viewOf = ({ buffer, byteOffset, byteLength }: Uint8Array): DataView =>
   new DataView(buffer, byteOffset, byteLength);

@@ -5,11 +5,11 @@ import { wordBytes } from './four-bytes.ts';
  * have them (no key, a size, an MD5 as hexadecimal digits, `0644`, a time to the millisecond) they take 32 bytes, a third of
  * their JSON. Where a cell has another form, the row keeps the JSON of all. Either way the same bytes come back.
  */
-export type Block = { readonly words: Int32Array; readonly bytes: Buffer };
+export type Block = { readonly words: Int32Array; readonly bytes: Buffer; readonly view: DataView };
 
 export const createBlock = (words: number): Block => {
   const memory = new ArrayBuffer(words * wordBytes);
-  return { words: new Int32Array(memory), bytes: Buffer.from(memory) };
+  return { words: new Int32Array(memory), bytes: Buffer.from(memory), view: new DataView(memory) };
 };
 
 /** Where cells lie in some bytes, each JSON as SQLite writes it, in the order of `packedColumns`. */
@@ -157,28 +157,20 @@ export const sizeAt = (block: Block, at: number): number => {
   return Number((JSON.parse(`[${text}]`) as unknown[])[sizeCell]) || 0;
 };
 
-/** Bytes that are written to, by the byte and by the word. */
-export type Page = { readonly bytes: Buffer; readonly view: DataView };
-
-export const pageOf = (size: number): Page => {
-  const memory = new ArrayBuffer(size);
-  return { bytes: Buffer.from(memory), view: new DataView(memory) };
-};
-
 /** Each of these writes from `to` on, and returns where it ends. */
-export const writeNumber = ({ bytes }: Page, to: number, number: number): number => {
+export const writeNumber = ({ bytes }: Block, to: number, number: number): number => {
   let end = to + 1;
   for (let rest = number; rest >= 10; rest = Math.floor(rest / 10)) end += 1;
   for (let at = end - 1, rest = number; at >= to; at--, rest = Math.floor(rest / 10)) bytes[at] = zero + (rest % 10);
   return end;
 };
 
-const writeNull = ({ view }: Page, to: number): number => {
+const writeNull = ({ view }: Block, to: number): number => {
   view.setInt32(to, 0x6c6c756e, true);
   return to + 4;
 };
 
-const writeEtag = ({ bytes, view }: Page, to: number, words: Int32Array, first: number): number => {
+const writeEtag = ({ bytes, view }: Block, to: number, words: Int32Array, first: number): number => {
   bytes[to] = quote;
   for (let word = first, at = to + 1; word < first + 4; word++, at += 2 * wordBytes) {
     const bits = words[word] as number;
@@ -189,7 +181,7 @@ const writeEtag = ({ bytes, view }: Page, to: number, words: Int32Array, first: 
   return to + etagBytes;
 };
 
-const writePermissions = (page: Page, to: number, permissions: number): number => {
+const writePermissions = (page: Block, to: number, permissions: number): number => {
   if (permissions === 0) return writeNull(page, to);
   const { bytes } = page;
   const mode = permissions - 1;
@@ -202,7 +194,7 @@ const writePermissions = (page: Page, to: number, permissions: number): number =
   return to + 6;
 };
 
-const writeTime = ({ bytes }: Page, to: number, date: number, clock: number): number => {
+const writeTime = ({ bytes }: Block, to: number, date: number, clock: number): number => {
   let rest = clock;
   for (let at = timeForm.length - 1; at >= 0; at--) {
     if (at === dateEnd) rest = date;
@@ -216,14 +208,14 @@ const writeTime = ({ bytes }: Page, to: number, date: number, clock: number): nu
 };
 
 /** Copies whole words: up to three bytes behind the end may be written too. */
-export const writeBytes = ({ view }: Page, to: number, words: Int32Array, at: number, bytes: number): number => {
+export const writeBytes = ({ view }: Block, to: number, words: Int32Array, at: number, bytes: number): number => {
   for (let word = at, next = to; next < to + bytes; word++, next += wordBytes)
     view.setInt32(next, words[word] as number, true);
   return to + bytes;
 };
 
 /** Writes the JSON of the cells, with commas between them. */
-export const writeCells = (page: Page, to: number, block: Block, at: number): number => {
+export const writeCells = (page: Block, to: number, block: Block, at: number): number => {
   const { words } = block;
   const traits = words[at] as number;
   if (isText(block, at)) return writeBytes(page, to, words, at + 1, textBytes(block, at));

@@ -1,8 +1,8 @@
-import { wordBytes } from './four-bytes.ts';
+import { copyBytes, wordBytes } from './four-bytes.ts';
 import {
   type Block,
+  createBlock,
   isText,
-  pageOf,
   permissionsAt,
   setPermissions,
   sizeAt,
@@ -126,10 +126,7 @@ export const createPackedRows = (chunkWords = 2 ** 20): PackedRows => {
   };
 
   const addPath = (bytes: DataView, from: number, to: number): void => {
-    let at = from;
-    for (; at + wordBytes <= to; at += wordBytes, pathEnd += wordBytes)
-      into.setInt32(pathEnd, bytes.getInt32(at, true), true);
-    for (; at < to; at++) into.setUint8(pathEnd++, bytes.getUint8(at));
+    pathEnd = copyBytes(into, pathEnd, bytes, from, to);
   };
 
   const setBlock = (row: number, words: Int32Array, from: number, count: number): void => {
@@ -161,7 +158,7 @@ export const createPackedRows = (chunkWords = 2 ** 20): PackedRows => {
     return moved;
   };
 
-  const page = pageOf(4 * rowBytesMax);
+  const page = createBlock(rowBytesMax);
   const textOf = (row: number): string => {
     const of = chunkOf(row);
     let end = writeBytes(page, 0, of.words, wordOf(row) + pathWord, pathBytesOf(row));

@@ -27,12 +27,9 @@ export type RowSpace = {
 };
 
 /** Address 0 is no row: the first word stays empty. `used`: words. */
-export type Chunk = Block & { readonly view: DataView; used: number };
+export type Chunk = Block & { used: number };
 
-const createChunk = (words: number): Chunk => {
-  const block = createBlock(words);
-  return { ...block, view: new DataView(block.words.buffer), used: 1 };
-};
+const createChunk = (words: number): Chunk => ({ ...createBlock(words), used: 1 });
 
 /** Rows of up to so many words leave their place to others. */
 const reusedMax = 256;

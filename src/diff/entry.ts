@@ -229,6 +229,9 @@ export const samePermissionsOf = (have: Entry, want: Entry): boolean =>
     ? isEmpty(want, column.permissions) || sameField(have, want, column.permissions)
     : samePermissions(rowOfEntry(have), rowOfEntry(want));
 
+export const textOfPath = ({ path, pathFrom, pathTo }: Entry): string =>
+  bufferOf(path, pathFrom, pathTo).toString('utf8');
+
 /** Whether the path names a folder. */
 export const isFolderEntry = ({ path, pathTo }: Entry): boolean => path.getUint8(pathTo - 1) === slash;
 

@@ -1,4 +1,4 @@
-import { copyBytes, sharedLength } from '../../projections/four-bytes.ts';
+import { copyBytes, enlarged, sharedLength } from '../../projections/four-bytes.ts';
 import type { Entry } from '../diff/entry.ts';
 
 const slash = 0x2f;
@@ -14,17 +14,13 @@ export type Nesting = {
  * at are those that the newest path begins with: their lengths, and that path's bytes.
  */
 export const createNesting = (): Nesting => {
-  let newest = new DataView(new ArrayBuffer(1_024));
+  let newest: DataView = new DataView(new ArrayBuffer(1_024));
   const lengths: number[] = [];
   const watched: boolean[] = [];
   return {
     add: ({ path, pathFrom, pathTo }, isWatched) => {
       const length = pathTo - pathFrom;
-      if (length > newest.byteLength) {
-        const before = newest;
-        newest = new DataView(new ArrayBuffer(length * 2));
-        copyBytes(newest, 0, before, 0, before.byteLength);
-      }
+      newest = enlarged(newest, length);
       const shared = sharedLength(newest, 0, path, pathFrom, Math.min(length, lengths.at(-1) ?? 0));
       while ((lengths.at(-1) ?? 0) > shared) {
         lengths.pop();

@@ -1,4 +1,4 @@
-import { copyBytes } from '../../projections/four-bytes.ts';
+import { copyBytes, enlarged } from '../../projections/four-bytes.ts';
 import { column, columns } from '../../projections/rows.ts';
 import { createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
 import { type Cursor, put } from './cursor.ts';
@@ -96,6 +96,7 @@ const unpackFields = (cursor: Cursor, start: number, into: Unpacked): void => {
   entry.bytes = bytes;
   entry.start = cursor.at;
   entry.plain = true;
+  entry.ascii = false;
   entry.row = undefined;
   entry.ends[column.path] = end;
   unpackPath(into, bytes.getUint8(start + sharedAt), end);
@@ -109,11 +110,7 @@ const unpackFields = (cursor: Cursor, start: number, into: Unpacked): void => {
 
 const unpackPath = (into: Unpacked, shared: number, length: number): void => {
   const { entry } = into;
-  if (shared + length > into.path.byteLength) {
-    const before = into.path;
-    into.path = new DataView(new ArrayBuffer((shared + length) * 2));
-    copyBytes(into.path, 0, before, 0, shared);
-  }
+  into.path = enlarged(into.path, shared + length);
   entry.path = into.path;
   entry.pathFrom = 0;
   entry.pathTo = copyBytes(into.path, shared, entry.bytes, entry.start, entry.start + length);

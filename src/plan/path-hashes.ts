@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
-import { bufferOf, indexOfByte, isAscii, lowerCase, viewOf, wordBytes } from '../../projections/four-bytes.ts';
+import { indexOfByte, isAscii, lowerCase, viewOf, wordBytes } from '../../projections/four-bytes.ts';
 import { column } from '../../projections/rows.ts';
-import { type Entry, fromOf, isFolderEntry, rowOfEntry, toOf } from '../diff/entry.ts';
+import { type Entry, fromOf, isFolderEntry, rowOfEntry, textOfPath, toOf } from '../diff/entry.ts';
 import { createHashSet, type HashSet } from './hash-set.ts';
 import { contentKey } from './lives.ts';
 import { diskName } from './paths.ts';
@@ -92,7 +92,7 @@ const isAsciiPath = ({ path, pathFrom, pathTo }: Entry): boolean => {
 export const hashDiskName = (hash: PathHash, entry: Entry): void => {
   const { path, pathFrom, pathTo } = entry;
   if (isAsciiPath(entry)) return hashPath(hash, path, pathFrom, pathTo);
-  const name = Buffer.from(diskName(bufferOf(path, pathFrom, pathTo).toString('utf8')));
+  const name = Buffer.from(diskName(textOfPath(entry)));
   hashPath(hash, viewOf(name), 0, name.length);
 };
 

@@ -1,6 +1,5 @@
-import { bufferOf } from '../../projections/four-bytes.ts';
 import { changeOf, type OnPair } from '../diff/diff.ts';
-import { type Entry, isFolderEntry, sameFile } from '../diff/entry.ts';
+import { isFolderEntry, sameFile, textOfPath } from '../diff/entry.ts';
 import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { type Counts, createOperationLines, type OperationLines, type Printer } from './operation-lines.ts';
 import { createUnpacked } from './packed.ts';
@@ -79,8 +78,6 @@ const writeRest = async (rest: Rest, lines: OperationLines): Promise<readonly Un
   }
   return unplaceable;
 };
-
-const textOfPath = ({ path, pathFrom, pathTo }: Entry): string => bufferOf(path, pathFrom, pathTo).toString('utf8');
 
 /** Which steps come after all others: deletes that nothing waits for. */
 const lastOf = (steps: readonly Step[]): ((index: number) => boolean) => {

@@ -1,30 +1,14 @@
 import test from 'ava';
-import {
-  createBlock,
-  packCells,
-  packedColumns,
-  packedWords,
-  packText,
-  pageOf,
-  sizeAt,
-  wordsOf,
-  writeCells,
-} from '../../projections/packed-cells.ts';
+import { createBlock, packedColumns, sizeAt, wordsOf, writeCells } from '../../projections/packed-cells.ts';
+import { packInto } from '../support/packing.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 
 const block = createBlock(1_000);
-const page = pageOf(4_000);
+const page = createBlock(1_000);
 
 /** Packs the cells, each a value in JSON; returns whether they were packed, what they take, and what comes back. */
 const carry = (cells: readonly string[]) => {
-  const [from, to] = [new Int32Array(cells.length), new Int32Array(cells.length)];
-  cells.forEach((cell, at) => {
-    from[at] = at === 0 ? 0 : (to[at - 1] as number) + 1;
-    to[at] = (from[at] as number) + Buffer.byteLength(cell);
-  });
-  const text = Buffer.from(cells.join(','));
-  const isPacked = packCells(block, new DataView(text.buffer, text.byteOffset, text.length), { from, to });
-  const words = isPacked ? packedWords : packText(block, cells.join(','));
+  const { isPacked, words } = packInto(block, cells);
   return { isPacked, words, back: page.bytes.toString('utf8', 0, writeCells(page, 0, block, 0)) };
 };
 

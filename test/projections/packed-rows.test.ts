@@ -1,25 +1,21 @@
 import test from 'ava';
-import { createBlock, packCells, packedWords, packText } from '../../projections/packed-cells.ts';
+import { viewOf } from '../../projections/four-bytes.ts';
+import { createBlock } from '../../projections/packed-cells.ts';
 import { createPackedRows } from '../../projections/packed-rows.ts';
 import { nowhere } from '../../projections/path-index.ts';
+import { packInto } from '../support/packing.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 
-const viewOf = ({ buffer, byteOffset, length }: Buffer): DataView => new DataView(buffer, byteOffset, length);
 const bytesOf = (value: string | number | null): DataView => viewOf(Buffer.from(JSON.stringify(value)));
 
 const block = createBlock(1_000);
 
 /** Puts cells into the block, packed where that is possible; returns the words that they take. */
-const pack = (cells: readonly (string | number | null)[]): number => {
-  const texts = cells.map((cell) => JSON.stringify(cell));
-  const [from, to] = [new Int32Array(texts.length), new Int32Array(texts.length)];
-  texts.forEach((text, at) => {
-    from[at] = at === 0 ? 0 : (to[at - 1] as number) + 1;
-    to[at] = (from[at] as number) + Buffer.byteLength(text);
-  });
-  const isPacked = packCells(block, viewOf(Buffer.from(texts.join(','))), { from, to });
-  return isPacked ? packedWords : packText(block, texts.join(','));
-};
+const pack = (cells: readonly (string | number | null)[]): number =>
+  packInto(
+    block,
+    cells.map((cell) => JSON.stringify(cell)),
+  ).words;
 
 test('it holds what a Map would, through growth, removals and tidying', (t) => {
   const seed = seedOf(t);
