@@ -70,7 +70,10 @@ export type PackedRows = {
   count(): number;
   /** Bytes that the rows and their index take. */
   room(): number;
-  /** All rows as texts, in lots of about `size` rows that follow each other in the order of their paths, with their totals. */
+  /**
+   * All rows as texts, in lots of about `size` rows that follow each other in the order of their paths, with their totals.
+   * The index makes room for that: no row is found any more.
+   */
   lots(size: number): Generator<{ readonly texts: readonly string[]; readonly totals: Totals }>;
 };
 
@@ -230,14 +233,16 @@ export const createPackedRows = (chunkWords = 2 ** 20): PackedRows => {
     count: index.count,
     room: () => space.room() + index.room(),
     *lots(size) {
-      const rows = new Uint32Array(index.count());
-      let count = 0;
-      space.forEach((row) => {
-        rows[count++] = row;
-      });
-      for (const lot of lotsOf(rows, size, (row) => chunkOf(row).bytes.toString('utf8', pathFrom(row), pathTo(row)))) {
+      const count = index.count();
+      index.end();
+      const items = {
+        count,
+        forEach: space.forEach,
+        textOf: (row: number) => chunkOf(row).bytes.toString('utf8', pathFrom(row), pathTo(row)),
+      };
+      for (const lot of lotsOf(items, size)) {
         let bytes = 0;
-        const texts = lot.map((row) => {
+        const texts = Array.from(lot, (row) => {
           bytes += sizeAt(chunkOf(row), blockAt(row));
           return textOf(row);
         });

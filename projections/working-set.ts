@@ -1,7 +1,7 @@
 import { changesOf, readerOfOthers, writeChanges } from './changes.ts';
 import { type Found, readBeneath, readRows } from './read-rows.ts';
 import type { FileRow } from './rows.ts';
-import { lotsOf } from './sorted-lots.ts';
+import { type Items, lotsOf } from './sorted-lots.ts';
 import type { FileTable, Store } from './store.ts';
 
 /**
@@ -45,6 +45,15 @@ const rowsLookedAtMax = 50_000_000;
 const rowsAtOnce = 5_000;
 
 const byPath = (a: Entry, b: Entry): number => (a.path < b.path ? -1 : 1);
+
+/** The entries by their places. */
+const pathsOf = (entries: readonly Entry[]): Items => ({
+  count: entries.length,
+  forEach: (visit) => {
+    for (let place = 0; place < entries.length; place++) visit(place);
+  },
+  textOf: (place) => (entries[place] as Entry).path,
+});
 
 export type WorkingSetOptions = {
   /** The table is known to hold nothing, so that nothing need be looked up for as long as all rows fit in here. */
@@ -157,8 +166,8 @@ export const createWorkingSet = (store: Store, table: FileTable, options: Workin
       const others = changed.length > 0 ? await readerOfOthers(store, table) : undefined;
       let written: Promise<void> = Promise.resolve();
       // In the order of the table, so that neighbouring rows are written together.
-      for (const lot of lotsOf(changed, rowsAtOnce, ({ path }) => path)) {
-        lot.sort(byPath);
+      for (const places of lotsOf(pathsOf(changed), rowsAtOnce)) {
+        const lot = Array.from(places, (place) => changed[place] as Entry).sort(byPath);
         const changes = changesOf(table, lot, await others?.(lot));
         for (const { before, row } of lot) {
           totals.files += (row ? 1 : 0) - (before ? 1 : 0);

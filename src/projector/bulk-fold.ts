@@ -35,8 +35,8 @@ export type BulkLimits = {
   readonly chunkWords?: number | undefined;
 };
 
-/** Rows that are made into text at once: the fewer, the less text waits for the collector. */
-const rowsAtOnce = 1_000;
+/** Rows that are made into text at once. A text of more than 128 kB would wait for a collection of everything. */
+const rowsAtOnce = 500;
 
 const bracket = 0x5b;
 

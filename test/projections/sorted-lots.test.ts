@@ -1,10 +1,16 @@
 import test from 'ava';
-import { lotsOf } from '../../projections/sorted-lots.ts';
+import { type Items, lotsOf } from '../../projections/sorted-lots.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
+
+const itemsOf = (texts: readonly string[]): Items => ({
+  count: texts.length,
+  forEach: (visit) => texts.forEach((_, place) => visit(place)),
+  textOf: (place) => texts[place] as string,
+});
 
 /** The lots, each sorted. */
 const sortedLots = (texts: readonly string[], size: number): string[][] =>
-  [...lotsOf(texts, size, (text) => text)].map((lot) => lot.sort());
+  [...lotsOf(itemsOf(texts), size)].map((lot) => Array.from(lot, (place) => texts[place] as string).sort());
 
 test('lots one after the other are what sorting all at once gives', (t) => {
   const seed = seedOf(t);
