@@ -124,6 +124,22 @@ export const foldMutations: readonly Mutation[] = [
     match: 'events that were given along*',
   },
   {
+    name: 'fold whatever came while the last fold ran',
+    file: 'src/projector/follow.ts',
+    find: 'events >= fewEvents && events < manyEvents',
+    replace: 'false',
+    tests: ['test/projector/follow.test.ts'],
+    match: 'some thousand events*',
+  },
+  {
+    name: 'leave what waits for more to whoever asks for it',
+    file: 'src/projector/follow.ts',
+    find: 'wait ??= setTimeout(() => void joinFold(), waitMsMax);',
+    replace: 'wait = undefined;',
+    tests: ['test/projector/follow.test.ts'],
+    match: 'some thousand events*',
+  },
+  {
     name: 'packed rows: a gap in the index hides what stands behind it',
     file: 'projections/path-index.ts',
     find: 'slots[gap] = slots[at] as number;',

@@ -358,7 +358,7 @@ export const mutations: readonly Mutation[] = [
   {
     name: 'leave a failed fold until the next message comes',
     file: 'src/projector/follow.ts',
-    find: 'retry = setTimeout(() => void toTheEnd(), retryMs);',
+    find: 'retry = setTimeout(() => void joinFold(), retryMs);',
     replace: '',
     tests: ['test/projector/follow.test.ts'],
     match: 'a fold that failed*',

@@ -7,6 +7,16 @@ const behindMax = 2 * groupEvents;
 const retryMsMax = 30_000;
 
 /**
+ * What a fold writes are the pages that its rows lie on, and paths come in no order: so few events cost nearly as much as
+ * many. Fewer than these are folded at once, since that costs little however often it happens; as many as half a
+ * transaction are, too. What is between waits for more to come, but not for long.
+ */
+const fewEvents = 1_000;
+const manyEvents = groupEvents / 2;
+const waitMsMax = 1_000;
+const isWorthWaiting = (events: number): boolean => events >= fewEvents && events < manyEvents;
+
+/**
  * Folds beside the intake: while one batch is folded, the next is received and appended. A fold takes together whatever
  * has come in the meantime, which costs less than batch by batch. One that fails is tried again, ever more seldom, also
  * when nothing more comes.
@@ -37,12 +47,18 @@ export const createFollower = (
   let failure: { readonly error: unknown } | undefined;
   let failures = 0;
   let retry: NodeJS.Timeout | undefined;
+  /** Runs while what is behind waits for more. */
+  let wait: NodeJS.Timeout | undefined;
+  /** Callers who wait for all of it. */
+  let insisting = 0;
 
   const fold = async (): Promise<void> => {
     clearTimeout(retry);
+    clearTimeout(wait);
+    wait = undefined;
     failure = undefined;
     try {
-      while (behind > 0) {
+      do {
         const areAllHanded = handed.length === behind;
         const appended = areAllHanded ? handed.slice(0, groupEvents) : [];
         handed = areAllHanded ? handed.slice(groupEvents) : [];
@@ -51,22 +67,31 @@ export const createFollower = (
         part = folded.catch(() => undefined);
         await folded;
         behind -= seen;
-      }
+      } while (behind > 0 && (insisting > 0 || !isWorthWaiting(behind)));
       failures = 0;
     } catch (error) {
       failure = { error };
       const retryMs = backoffMs(failures++, retryMsMax);
-      retry = setTimeout(() => void toTheEnd(), retryMs);
+      retry = setTimeout(() => void joinFold(), retryMs);
       onFailure(error, retryMs);
     }
     // At once, while nothing else can run: what comes from now on begins a fold of its own.
     folding = undefined;
+    if (!failure) foldInTime();
   };
-  const toTheEnd = async (): Promise<void> => {
+  const joinFold = async (): Promise<void> => {
     if (behind > 0) await (folding ??= fold());
   };
+  /** Begins a fold, or sees to it that one begins once enough has come, or time has passed. */
+  const foldInTime = (): void => {
+    if (folding) return;
+    if (!isWorthWaiting(behind)) void joinFold();
+    else wait ??= setTimeout(() => void joinFold(), waitMsMax);
+  };
   const insist = async (): Promise<void> => {
-    await toTheEnd();
+    insisting += 1;
+    await joinFold();
+    insisting -= 1;
     if (failure) throw failure.error;
   };
 
@@ -78,7 +103,7 @@ export const createFollower = (
     grown: (events, appended = []) => {
       behind += events;
       for (const event of appended) handed.push(event);
-      if (!failure) void toTheEnd();
+      if (!failure) foldInTime();
     },
     settled: insist,
     end: async () => {

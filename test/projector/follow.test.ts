@@ -94,6 +94,36 @@ test('the intake waits once projections are far behind', async (t) => {
   await waiting;
 });
 
+test('some thousand events wait for more, until these are many, somebody wants them, or a second has passed', async (t) => {
+  const projector = slowProjector();
+  const follower = createFollower(projector);
+  follower.grown(999);
+  t.is(projector.waiting.length, 1, 'a few do not wait');
+  follower.grown(1_000);
+  projector.waiting[0]?.resolve(999);
+  await turn();
+  t.is(projector.waiting.length, 1);
+  follower.grown(24_000);
+  t.is(projector.waiting.length, 2, 'many do not wait');
+  projector.waiting[1]?.resolve(25_999);
+  await turn();
+  follower.grown(1_000);
+  const settled = follower.settled();
+  t.is(projector.waiting.length, 3);
+  follower.grown(1_000);
+  projector.waiting[2]?.resolve(26_999);
+  await turn();
+  t.is(projector.waiting.length, 4, 'what comes meanwhile is wanted, too');
+  projector.waiting[3]?.resolve(27_999);
+  await settled;
+  follower.grown(1_000);
+  t.is(projector.waiting.length, 4);
+  for (let look = 0; look < 200 && projector.waiting.length < 5; look += 1) await sleep(50);
+  t.is(projector.waiting.length, 5);
+  projector.waiting[4]?.resolve(28_999);
+  await follower.end();
+});
+
 test('a fold that failed is tried again by itself, and an innocent batch is not told of it', async (t) => {
   const projector = slowProjector();
   const told: unknown[] = [];
