@@ -13,7 +13,7 @@ const retryMsMax = 30_000;
  */
 const fewEvents = 1_000;
 const manyEvents = groupEvents / 2;
-const waitMsMax = 1_000;
+const waitMsMax = 2_000;
 const isWorthWaiting = (events: number): boolean => events >= fewEvents && events < manyEvents;
 
 /**

@@ -94,7 +94,7 @@ test('the intake waits once projections are far behind', async (t) => {
   await waiting;
 });
 
-test('some thousand events wait for more, until these are many, somebody wants them, or a second has passed', async (t) => {
+test('some thousand events wait for more, until these are many, somebody wants them, or seconds have passed', async (t) => {
   const projector = slowProjector();
   const follower = createFollower(projector);
   follower.grown(999);
