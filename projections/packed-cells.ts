@@ -1,4 +1,5 @@
 import { wordBytes } from './four-bytes.ts';
+import { hexIn, writeHex } from './hex-digits.ts';
 
 /**
  * What a row says beside its path and its offsets: the columns from `key` to `modified_at`, packed into words. As most rows
@@ -56,27 +57,6 @@ export const permissionsIn = (bytes: DataView, from: number, to: number): number
     mode = mode * 8 + digit;
   }
   return mode + 1;
-};
-
-/** The values of four hexadecimal digits, a byte each. */
-const valuesOf = (digits: number): number => (digits & 0x0f0f0f0f) + ((digits >>> 6) & 0x01010101) * 9;
-/** The digits of four values below 16. */
-const digitsOf = (values: number): number => values + 0x30303030 + (((values + 0x06060606) >>> 4) & 0x01010101) * 0x27;
-/** Four values below 16 in 16 bits, and back. */
-const squeeze = (values: number): number => {
-  const pairs = values | (values >>> 4);
-  return (pairs & 0xff) | ((pairs >>> 8) & 0xff00);
-};
-const spread = (bits: number): number => {
-  const pairs = (bits & 0xff) | ((bits & 0xff00) << 8);
-  return (pairs | (pairs << 4)) & 0x0f0f0f0f;
-};
-
-/** Four lower-case hexadecimal digits as 16 bits; -1 where any is something else. */
-const hexIn = (bytes: DataView, at: number): number => {
-  const digits = bytes.getInt32(at, true);
-  const values = valuesOf(digits);
-  return (values & 0xf0f0f0f0) === 0 && digitsOf(values) === digits ? squeeze(values) : -1;
 };
 
 const packEtag = (words: Int32Array, bytes: DataView, from: number, to: number): boolean => {
@@ -174,8 +154,8 @@ const writeEtag = ({ bytes, view }: Block, to: number, words: Int32Array, first:
   bytes[to] = quote;
   for (let word = first, at = to + 1; word < first + 4; word++, at += 2 * wordBytes) {
     const bits = words[word] as number;
-    view.setInt32(at, digitsOf(spread(bits & 0xffff)), true);
-    view.setInt32(at + wordBytes, digitsOf(spread(bits >>> 16)), true);
+    writeHex(view, at, bits & 0xffff);
+    writeHex(view, at + wordBytes, bits >>> 16);
   }
   bytes[to + etagBytes - 1] = quote;
   return to + etagBytes;

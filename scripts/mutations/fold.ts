@@ -163,7 +163,7 @@ export const foldMutations: readonly Mutation[] = [
   },
   {
     name: 'packed cells: upper-case digits come back in lower case',
-    file: 'projections/packed-cells.ts',
+    file: 'projections/hex-digits.ts',
     find: ' && digitsOf(values) === digits',
     replace: '',
     tests: cellsTests,

@@ -19,7 +19,7 @@ export const twoRecords = 2;
 type OnItem = (tag: number, position: number, first: Unpacked, second: Unpacked) => void;
 
 /**
- * Records of changes, packed one after the other: a quarter of the room that rows take, and none in the collected heap. An
+ * Records of changes, packed one after the other: a fifth of the room that rows take, and none in the collected heap. An
  * item is a tag (0 to 255) with one record or two. With `sharesPaths` a path's beginning is kept once for a run of items,
  * which can then only be read in turn.
  */

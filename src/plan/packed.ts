@@ -1,4 +1,5 @@
-import { copyBytes, enlarged } from '../../projections/four-bytes.ts';
+import { copyBytes, enlarged, wordBytes } from '../../projections/four-bytes.ts';
+import { hexIn, writeHex } from '../../projections/hex-digits.ts';
 import { column, columns } from '../../projections/rows.ts';
 import { createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
 import { type Cursor, put } from './cursor.ts';
@@ -7,22 +8,24 @@ import type { Digits } from './operation-bytes.ts';
 const [comma, newline] = [0x2c, 0x0a] as const;
 /** Lengths of one byte are kept for the fields, and one of two for the path. */
 const [fieldMost, pathMost] = [0xff, 0xffff] as const;
-/** Before a record: whether it is packed, how much of the path before it shares, the lengths of its fields and of `extra`. */
+/** Before a record: its form, how much of the path before it shares, the lengths of its fields and of `extra`. */
 const [sharedAt, pathAt, fieldsAt, extraAt, headBytes] = [1, 2, 3, 11, 12] as const;
+/** The form: a record as it is, or packed, and then a bit for each field whose digits are halved. */
 const [asItIs, packed] = [0, 1] as const;
 
 /** Takes packed records out again. `extra` is the digits that were put beside the record. */
 export type Unpacked = {
   readonly entry: Entry;
-  readonly extra: { bytes: DataView; from: number; to: number };
-  /** A path that shares its beginning with the one before, written out. */
-  path: DataView;
+  readonly extra: { readonly bytes: DataView; readonly from: 0; to: number };
+  /** A record, written out. It begins with the path, of which the next one may share the beginning. */
+  text: DataView;
 };
 
-export const createUnpacked = (): Unpacked => {
-  const entry = createEntry();
-  return { entry, extra: { bytes: entry.bytes, from: 0, to: 0 }, path: new DataView(new ArrayBuffer(1_024)) };
-};
+export const createUnpacked = (): Unpacked => ({
+  entry: createEntry(),
+  extra: { bytes: new DataView(new ArrayBuffer(fieldMost)), from: 0, to: 0 },
+  text: new DataView(new ArrayBuffer(4_096)),
+});
 
 /** The most bytes that a record takes when it is packed. */
 export const packedMost = (entry: Entry, extra: Digits): number => headBytes + entry.length + extra.to - extra.from;
@@ -32,33 +35,45 @@ export const packedMost = (entry: Entry, extra: Digits): number => headBytes + e
  * is not plain, or has a field of unusual length, is kept as it is.
  */
 export const pack = (cursor: Cursor, entry: Entry, shared: number, extra: Digits): void => {
-  const isPacked = canPack(entry);
   const { bytes } = cursor;
   const start = cursor.at;
   cursor.at += headBytes;
-  bytes.setUint8(start, isPacked ? packed : asItIs);
+  bytes.setUint8(start, asItIs);
   bytes.setUint8(start + extraAt, extra.to - extra.from);
-  if (isPacked) packFields(cursor, start, entry, shared);
+  if (canPack(entry)) packFields(cursor, start, entry, shared);
   else put(cursor, entry.bytes, entry.start, entry.start + entry.length);
-  put(cursor, extra.bytes, extra.from, extra.to);
+  putHalved(cursor, extra.bytes, extra.from, extra.to);
 };
 
 const packFields = (cursor: Cursor, start: number, entry: Entry, shared: number): void => {
   const { bytes } = cursor;
-  const pathLength = entry.pathTo - entry.pathFrom - shared;
+  let form: number = packed;
   bytes.setUint8(start + sharedAt, shared);
-  bytes.setUint16(start + pathAt, pathLength, true);
-  for (let field = 1; field < columns.length; field++)
-    bytes.setUint8(start + fieldsAt + field, toOf(entry, field) - fromOf(entry, field));
-  put(cursor, entry.bytes, entry.pathFrom + shared, toOf(entry, column.permissions));
-  bytes.setUint8(cursor.at++, comma);
-  // Where there is an etag, nobody asks for the time.
-  if (fromOf(entry, column.etag) === toOf(entry, column.etag))
-    put(cursor, entry.bytes, fromOf(entry, column.modified_at), toOf(entry, column.modified_at));
-  else bytes.setUint8(start + fieldsAt + column.modified_at, 0);
-  bytes.setUint8(cursor.at++, comma);
-  put(cursor, entry.bytes, fromOf(entry, column.offset), toOf(entry, column.offset));
-  bytes.setUint8(cursor.at++, newline);
+  bytes.setUint16(start + pathAt, entry.pathTo - entry.pathFrom - shared, true);
+  put(cursor, entry.bytes, entry.pathFrom + shared, entry.pathTo);
+  const hasEtag = fromOf(entry, column.etag) < toOf(entry, column.etag);
+  for (let field = 1; field < columns.length; field++) {
+    const from = fromOf(entry, field);
+    // Where there is an etag, nobody asks for the time.
+    const to = field === column.modified_at && hasEtag ? from : toOf(entry, field);
+    bytes.setUint8(start + fieldsAt + field, to - from);
+    if (putHalved(cursor, entry.bytes, from, to)) form |= 1 << field;
+    else put(cursor, entry.bytes, from, to);
+  }
+  bytes.setUint8(start, form);
+};
+
+/** Writes digits as half as many bytes, four by four, and what is left of them as it is; false where four are none. */
+const putHalved = (cursor: Cursor, source: DataView, from: number, to: number): boolean => {
+  let { at } = cursor;
+  let next = from;
+  for (; next + wordBytes <= to; next += wordBytes, at += wordBytes / 2) {
+    const bits = hexIn(source, next);
+    if (bits < 0) return false;
+    cursor.bytes.setUint16(at, bits, true);
+  }
+  cursor.at = copyBytes(cursor.bytes, at, source, next, to);
+  return true;
 };
 
 /** Whether a record can be packed. */
@@ -70,10 +85,7 @@ export const canPack = (entry: Entry): boolean => {
   return true;
 };
 
-/**
- * Reads what `pack` wrote. Where paths are shared, all before it has to be read in turn with the same `into`, and the
- * record's own text lacks what is shared: its path is what `path` names.
- */
+/** Reads what `pack` wrote. Where paths are shared, all before it has to be read in turn with the same `into`. */
 export const unpack = (cursor: Cursor, into: Unpacked): void => {
   const { bytes } = cursor;
   const start = cursor.at;
@@ -82,36 +94,56 @@ export const unpack = (cursor: Cursor, into: Unpacked): void => {
   if (bytes.getUint8(start) === asItIs) {
     readEntry(entry, bytes, cursor.at, bytes.byteLength);
     cursor.at += entry.length;
-  } else unpackFields(cursor, start, into);
-  extra.bytes = bytes;
-  extra.from = cursor.at;
-  cursor.at += bytes.getUint8(start + extraAt);
-  extra.to = cursor.at;
+  } else cursor.at = unpackFields(bytes, start, into);
+  extra.to = bytes.getUint8(start + extraAt);
+  cursor.at = unhalve(extra.bytes, 0, extra.to, bytes, cursor.at);
 };
 
-const unpackFields = (cursor: Cursor, start: number, into: Unpacked): void => {
-  const { bytes } = cursor;
+/** Returns where the record ends that has its head at `start`. */
+const unpackFields = (bytes: DataView, start: number, into: Unpacked): number => {
   const { entry } = into;
-  let end = bytes.getUint16(start + pathAt, true);
-  entry.bytes = bytes;
-  entry.start = cursor.at;
+  const form = bytes.getUint8(start);
+  const shared = bytes.getUint8(start + sharedAt);
+  const pathLength = shared + bytes.getUint16(start + pathAt, true);
+  into.text = enlarged(into.text, pathLength + columns.length * (1 + fieldMost));
+  const { text } = into;
+  let at = start + headBytes + pathLength - shared;
+  let end = copyBytes(text, shared, bytes, start + headBytes, at);
+  entry.ends[column.path] = end;
+  for (let field = 1; field < columns.length; field++) {
+    text.setUint8(end++, comma);
+    const to = end + bytes.getUint8(start + fieldsAt + field);
+    if ((form >> field) & 1) at = unhalve(text, end, to, bytes, at);
+    else {
+      copyBytes(text, end, bytes, at, at + to - end);
+      at += to - end;
+    }
+    entry.ends[field] = to;
+    end = to;
+  }
+  text.setUint8(end++, newline);
+  asPlain(entry, text, pathLength, end);
+  return at;
+};
+
+/** Writes what `putHalved` took; returns where it ends in `bytes`. */
+const unhalve = (into: DataView, from: number, to: number, bytes: DataView, at: number): number => {
+  let next = from;
+  let source = at;
+  for (; next + wordBytes <= to; next += wordBytes, source += wordBytes / 2)
+    writeHex(into, next, bytes.getUint16(source, true));
+  copyBytes(into, next, bytes, source, source + to - next);
+  return source + to - next;
+};
+
+const asPlain = (entry: Entry, text: DataView, pathLength: number, length: number): void => {
+  entry.bytes = text;
+  entry.start = 0;
+  entry.length = length;
   entry.plain = true;
   entry.ascii = false;
-  entry.row = undefined;
-  entry.ends[column.path] = end;
-  unpackPath(into, bytes.getUint8(start + sharedAt), end);
-  for (let field = 1; field < columns.length; field++) {
-    end += 1 + bytes.getUint8(start + fieldsAt + field);
-    entry.ends[field] = end;
-  }
-  entry.length = end + 1;
-  cursor.at += entry.length;
-};
-
-const unpackPath = (into: Unpacked, shared: number, length: number): void => {
-  const { entry } = into;
-  into.path = enlarged(into.path, shared + length);
-  entry.path = into.path;
+  entry.path = text;
   entry.pathFrom = 0;
-  entry.pathTo = copyBytes(into.path, shared, entry.bytes, entry.start, entry.start + length);
+  entry.pathTo = pathLength;
+  entry.row = undefined;
 };

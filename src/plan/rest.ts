@@ -13,17 +13,17 @@ export type Rest = {
   add(have: Entry | null, want: Entry | null): void;
   /** Whether one of these contents is on either side of these changes. */
   holdsAny(contents: HashList): boolean;
-  divide(): Divided;
+  /** `onCreated` is given each file that came alone, in path order. */
+  divide(onCreated: (want: Entry) => void): Divided;
   /** Reads the record at a position of `Divided`. */
   read(position: number, into: Unpacked): void;
 };
 
 /**
- * Each list is in path order. In the first three no other change has to do with the files: nothing on the other side could
- * be the other end of their rename, or is in their way.
+ * Each list is in path order. In the first two, as with the files that came alone, no other change has to do with the files:
+ * nothing on the other side could be the other end of their rename, or is in their way.
  */
 export type Divided = {
-  readonly created: readonly number[];
   readonly gone: readonly number[];
   /** One file under two paths, with the same content and permissions: where what is had is, and what is wanted. */
   readonly renamed: { readonly from: readonly number[]; readonly to: readonly number[] };
@@ -61,7 +61,7 @@ export const createRest = (): Rest => {
       const { having, wanting } = sides();
       return contents.some((low, high) => having.holds(low, high) || wanting.holds(low, high));
     },
-    divide: () => {
+    divide: (onCreated) => {
       const { having, wanting } = sides();
       const hash = createPathHash();
       /** Nothing wants to be where this file goes away. */
@@ -89,10 +89,10 @@ export const createRest = (): Rest => {
       });
       for (const positions of [renamed.from, renamed.to])
         for (const position of positions) store.retag(position, taken);
-      const divided = { created: [] as number[], gone: [] as number[], others: [] as Change[] };
+      const divided = { gone: [] as number[], others: [] as Change[] };
       each((position, have, want) => {
         if (isFolderEntry((have ?? want) as Entry)) divided.others.push(changeOf(have, want));
-        else if (!have && want && !having.matches(want) && fits(want)) divided.created.push(position);
+        else if (!have && want && !having.matches(want) && fits(want)) onCreated(want);
         else if (!want && have && !wanting.matches(have) && isFree(have)) divided.gone.push(position);
         else divided.others.push(changeOf(have, want));
       });
