@@ -91,16 +91,19 @@ export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair)
 
 const skipShared = (a: Side, b: Side): void => {
   for (;;) {
-    fill(a);
-    fill(b);
     const shared = sharedRecords(a.records, b.records);
-    if (!shared) return;
-    // The next record of either side must come after the last one that both share.
-    notePath(a, a.records.start + shared.last, a.records.start + shared.length - 1);
-    notePath(b, b.records.start + shared.last, b.records.start + shared.length - 1);
-    a.records.skip(shared.length);
-    b.records.skip(shared.length);
-    if (shared.differs) return;
+    if (shared) {
+      // The next record of either side must come after the last one that both share.
+      notePath(a, a.records.start + shared.last, a.records.start + shared.length - 1);
+      notePath(b, b.records.start + shared.last, b.records.start + shared.length - 1);
+      a.records.skip(shared.length);
+      b.records.skip(shared.length);
+      if (shared.differs) return;
+      // A window is used up before more is read: what is left in it has to move.
+    } else if (a.records.isLow() || b.records.isLow()) {
+      fill(a);
+      fill(b);
+    } else return;
   }
 };
 

@@ -207,7 +207,8 @@ export const rowOfEntry = (entry: Entry): FileRow => {
 const isEmpty = (entry: Entry, field: number): boolean => fromOf(entry, field) === toOf(entry, field);
 
 const sameField = (a: Entry, b: Entry, field: number): boolean => {
-  const [left, right] = [fromOf(a, field), fromOf(b, field)];
+  const left = fromOf(a, field);
+  const right = fromOf(b, field);
   const length = toOf(a, field) - left;
   return length === toOf(b, field) - right && sharedLength(a.bytes, left, b.bytes, right, length) === length;
 };
@@ -237,7 +238,8 @@ export const isFolderEntry = ({ path, pathTo }: Entry): boolean => path.getUint8
 
 /** Order of two paths' UTF-8 bytes: `a` from `from` to `to`, and an entry's. */
 export const compareToPath = (a: DataView, from: number, to: number, { path, pathFrom, pathTo }: Entry): number => {
-  const [left, right] = [to - from, pathTo - pathFrom];
+  const left = to - from;
+  const right = pathTo - pathFrom;
   const most = Math.min(left, right);
   const shared = sharedLength(a, from, path, pathFrom, most);
   return shared === most ? left - right : a.getUint8(from + shared) - path.getUint8(pathFrom + shared);

@@ -7,7 +7,7 @@ const { closeSync, openSync, readSync } = process.getBuiltinModule('node:fs');
 const quote = 0x22;
 const newline = 0x0a;
 /** Two windows stay in the processor's cache while they are compared. */
-const windowBytes = 256 * 1024;
+const windowBytes = 512 * 1024;
 
 /** Far more than any record takes. */
 const recordBytesMax = 64 * 1024;
