@@ -120,6 +120,13 @@ export const planMutations: readonly Mutation[] = [
     match: 'a rename is told*',
   },
   {
+    name: 'compare with what has come where the path before was, once the window has moved',
+    file: 'src/diff/diff.ts',
+    find: 'if (side.previous === records.view) {',
+    replace: 'if (side.previous === undefined) {',
+    tests: ['test/diff/diff.test.ts'],
+  },
+  {
     name: 'halve a field of a packed record that holds more than digits',
     file: 'src/plan/packed.ts',
     find: 'if (bits < 0) return false;',

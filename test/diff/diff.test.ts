@@ -9,6 +9,7 @@ import type { Change } from '../../src/plan/operation.ts';
 import { writeSnapshot } from '../../src/snapshot/export.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder } from '../support/folder.ts';
+import { randomOf, seedOf } from '../support/seed.ts';
 
 const path = fc.oneof(
   fc
@@ -105,6 +106,28 @@ test('a difference far into large files is found, and the windows slide', async 
   const changed: string[] = [];
   diffSnapshots(a, b, (change) => changed.push(change.path));
   t.deepEqual(changed, ['f/000017', 'f/059990']);
+});
+
+test('what differs everywhere in large files is found, however far one window is before the other', async (t) => {
+  const folder = await freshFolder();
+  const [a, b] = [join(folder, 'a.csv'), join(folder, 'b.csv')];
+  const seed = seedOf(t);
+  const random = randomOf(seed);
+  const old = [header];
+  const now = [header];
+  const wanted: string[] = [];
+  for (let index = 0; index < 60_000; index += 1) {
+    const path = `f/${String(index).padStart(6, '0')}`;
+    const drawn = random();
+    if (drawn < 0.5) wanted.push(path);
+    if (drawn > 0.1) old.push(row(path));
+    if (drawn < 0.1 || drawn > 0.2) now.push(drawn < 0.5 ? row(path).replace(',e,', ',changed,') : row(path));
+  }
+  await writeFile(a, old.join(''));
+  await writeFile(b, now.join(''));
+  const found: string[] = [];
+  diffSnapshots(a, b, (change) => found.push(change.path));
+  t.is(found.join('\n'), wanted.join('\n'), `SEED=${seed}`);
 });
 
 test('a mistake far into a large file is named with its line, whatever is the same before it', async (t) => {
