@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { findPackageJSON } from 'node:module';
 import { Command, CommanderError } from 'commander';
 import { type CommandEntry, catalogue } from './commands/catalogue.ts';
 import { exitCode } from './errors.ts';
@@ -22,9 +24,14 @@ const addCommand = (parent: Command, entry: CommandEntry, perform: Perform): voi
   });
 };
 
+/** As package.json has it, which lies above both the source and what is built of it. */
+const versionOf = (): string =>
+  (JSON.parse(readFileSync(findPackageJSON(import.meta.url) as string, 'utf8')) as { version: string }).version;
+
 export const createProgram = (perform: Perform): Command => {
   const program = new Command('s3-sync')
     .description('Keeps a file manager equal to an S3-compatible bucket.')
+    .version(versionOf(), '--version', 'print the version')
     .addHelpText(
       'after',
       '\nExit codes: 0 done, 1 failed, 2 usage or configuration,\n3 held by the safety gate. Every command has --help with an example.',
