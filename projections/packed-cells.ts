@@ -62,7 +62,8 @@ export const permissionsIn = (bytes: DataView, from: number, to: number): number
 const packEtag = (words: Int32Array, bytes: DataView, from: number, to: number): boolean => {
   if (to - from !== etagBytes) return false;
   for (let word = 4, at = from + 1; word < packedWords; word++, at += 2 * wordBytes) {
-    const [low, high] = [hexIn(bytes, at), hexIn(bytes, at + wordBytes)];
+    const low = hexIn(bytes, at);
+    const high = hexIn(bytes, at + wordBytes);
     if ((low | high) < 0) return false;
     words[word] = low | (high << 16);
   }

@@ -94,7 +94,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
       rows.setOffset(rows.replaceBlock(before, block, words), offset);
       return true;
     }
-    const [pathFrom, pathTo] = [from[place.path] as number, to[place.path] as number];
+    const pathFrom = from[place.path] as number;
+    const pathTo = to[place.path] as number;
     const row = rows.begin(pathTo - pathFrom, words);
     rows.addPath(bytes, pathFrom, pathTo);
     rows.setCells(row, offset, block, words);
@@ -105,7 +106,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
 
   /** Of the row that was found last. */
   const changePermissions = (row: number, offset: number): void => {
-    const [at, end] = [from[place.permissions] as number, to[place.permissions] as number];
+    const at = from[place.permissions] as number;
+    const end = to[place.permissions] as number;
     const permissions = permissionsIn(bytes, at, end);
     let changed = row;
     if (permissions > 0 && !rows.isText(row)) rows.setPermissions(row, permissions);
@@ -122,7 +124,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
     if (!fits(row)) return false;
     if (row === nowhere || isNull(place.to)) return true;
     rows.remove();
-    const [toFrom, toTo] = [from[place.to] as number, to[place.to] as number];
+    const toFrom = from[place.to] as number;
+    const toTo = to[place.to] as number;
     let moved = nowhere;
     if (isNull(place.key)) {
       moved = rows.begin(toTo - toFrom, rows.blockWords(row));
@@ -148,7 +151,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
     if (looked > rowsLookedAtMax) return false;
     if (type !== deletes && type !== changesPermission && isNull(place.to)) return false;
     // The path's cell without its last quote.
-    const [pathFrom, pathTo] = [from[place.path] as number, (to[place.path] as number) - 1];
+    const pathFrom = from[place.path] as number;
+    const pathTo = (to[place.path] as number) - 1;
     const found = rows.beneath(bytes, pathFrom, pathTo);
     if (found.some((row) => !fits(row))) return false;
     if (type === changesPermission) {
@@ -163,7 +167,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
       rows.findAgain(row);
       rows.remove();
     }
-    const [toFrom, toTo] = [from[place.to] as number, (to[place.to] as number) - 1];
+    const toFrom = from[place.to] as number;
+    const toTo = (to[place.to] as number) - 1;
     for (const row of found) {
       if (type !== deletes) {
         const restFrom = rows.pathFrom(row) + pathTo - pathFrom;

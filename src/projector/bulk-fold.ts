@@ -82,8 +82,10 @@ export const createBulkFold = (limits: BulkLimits = {}): BulkFold => {
    * what has a later token of the same scheme, and no earlier time, does too.
    */
   const isNext = (meta: ProjectionMeta): boolean => {
-    const [versionFrom, versionTo] = [from[place.version] as number, to[place.version] as number];
-    const [timeFrom, timeTo] = [from[place.time] as number, to[place.time] as number];
+    const versionFrom = from[place.version] as number;
+    const versionTo = to[place.version] as number;
+    const timeFrom = from[place.time] as number;
+    const timeTo = to[place.time] as number;
     const versionLength = versionTo - versionFrom;
     const timeLength = timeTo - timeFrom;
     const isLater =

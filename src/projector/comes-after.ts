@@ -21,7 +21,8 @@ export const comesAfter = (
     sawColon ||= matchesIn(word, colons) !== 0;
   }
   for (; at < length; at++) {
-    const [one, two] = [bytes.getUint8(from + at), bytes.getUint8(other + at)];
+    const one = bytes.getUint8(from + at);
+    const two = bytes.getUint8(other + at);
     if ((one | two) >= beyondAscii || one === backslash || two === backslash) return undefined;
     if (one !== two) return sawColon ? one > two : undefined;
     if (one === colon) sawColon = true;
