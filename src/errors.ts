@@ -29,13 +29,20 @@ export class FatalError extends Error {
 /** The log or the views hold what no repeated call can use: even what runs for ever ends with it. Exit 1. */
 export class DamageError extends FatalError {}
 
+/** Who writes: what it has left beside its lock. */
+export type Holder = { readonly command: string; readonly pid: number; readonly since: string };
+
+/** Names a writer in a message; undefined when it cannot be told. */
+export const nameOfHolder = (by: Holder | undefined): string =>
+  by ? `'s3-sync ${by.command}' (pid ${by.pid}, since ${by.since})` : 'another process';
+
 /** Another process is the data folder's writer. `command` is undefined when it cannot be told. Exit 1. */
 export class FolderInUseError extends FatalError {
   /** Names the writer in a message. */
   readonly holder: string;
   readonly command: string | undefined;
-  constructor(folder: string, by: { command: string; pid: number; since: string } | undefined, options: ErrorOptions) {
-    const holder = by ? `'s3-sync ${by.command}' (pid ${by.pid}, since ${by.since})` : 'another process';
+  constructor(folder: string, by: Holder | undefined, options: ErrorOptions) {
+    const holder = nameOfHolder(by);
     super(
       `the data folder ${folder} is in use by ${holder}: stop it first, or set DATA_DIR to another folder`,
       options,

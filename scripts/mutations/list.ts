@@ -19,6 +19,7 @@ export type Mutation = {
 };
 
 const logTests = ['test/log/log.test.ts'];
+const oneWriterTests = ['test/disk/one-writer.test.ts'];
 const gateTests = ['test/cycle/gate.test.ts'];
 const downloadTests = ['test/bucket/download.test.ts'];
 
@@ -74,6 +75,30 @@ export const mutations: readonly Mutation[] = [
     replace: 'void checkLog;',
     tests: ['test/disk/data-folder.test.ts'],
     match: 'a byte of the log*',
+  },
+  {
+    name: 'lock the data folder, and leave the log to others',
+    file: 'src/data-folder/workspace.ts',
+    find: "['log', 'projections'], command",
+    replace: '[], command',
+    tests: oneWriterTests,
+    match: 'a log has one writer*',
+  },
+  {
+    name: 'lock a log by the name that it is given',
+    file: 'src/data-folder/lock.ts',
+    find: 'await realPlaceOf(paths[name])',
+    replace: 'await Promise.resolve(realPlaceOf && paths[name])',
+    tests: oneWriterTests,
+    match: 'a log has one writer*',
+  },
+  {
+    name: 'append from memory, whatever the log holds',
+    file: 'src/log/log.ts',
+    find: 'insistOnLast(known, await lastRow(queries), path);',
+    replace: 'void insistOnLast;',
+    tests: logTests,
+    match: 'a log to which somebody else*',
   },
   {
     name: 'checkpoint outside the transaction',

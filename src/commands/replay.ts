@@ -4,7 +4,8 @@ import { resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
-import { lockDataFolder } from '../data-folder/lock.ts';
+import { lockForWriting } from '../data-folder/lock.ts';
+import { realPlaceOf } from '../data-folder/real-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
@@ -126,15 +127,16 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
       context.print(`Folded up to offset ${await foldInto(context, log, into, from, to, rate)} into ${into}\n`);
       return exitCode.done;
     }
-    const lock = await lockDataFolder(config.paths.data, context.command);
+    const lock = await lockForWriting(config.paths, ['projections'], context.command);
     try {
-      const fresh = `${config.paths.projections}.rebuild`;
+      const projections = await realPlaceOf(config.paths.projections);
+      const fresh = `${projections}.rebuild`;
       for (const suffix of ['', '-wal', '-shm']) await rm(fresh + suffix, { force: true });
       const checkpoint = await foldInto(context, log, fresh, from, to, rate);
       failpoint('replay.folded');
-      await retire(config.paths.projections);
+      await retire(projections);
       failpoint('replay.retired');
-      await rename(fresh, config.paths.projections);
+      await rename(fresh, projections);
       failpoint('replay.swapped');
       context.print(`Folded up to offset ${checkpoint}; the projections are swapped\n`);
     } finally {

@@ -1,16 +1,26 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Config } from '../config/config.ts';
 import { onDisk } from '../disk-error.ts';
-import { FolderInUseError, RetryableError } from '../errors.ts';
+import { FatalError, FolderInUseError, type Holder, nameOfHolder, RetryableError } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import { openDatabase } from '../storage/database.ts';
+import { realPlaceOf } from './real-place.ts';
 
 export type WriterLock = { release(): Promise<void> };
 
+/** The databases that have one writer each, by the settings that name them. */
+const settings = { log: 'EVENT_LOG_PATH', projections: 'DATABASE_PATH' } as const;
+
+export type Guarded = keyof typeof settings;
+
 /** Resolves with what gives the lock back; throws RetryableError while another process has it. */
-const takeLock = async (folder: string): Promise<() => Promise<void>> => {
-  const database = await openDatabase({ path: join(folder, 'writer.lock'), mode: 'write', busyTimeoutMs: 250 });
+const takeLock = async (path: string): Promise<() => Promise<void>> => {
+  // Nothing is ever written to it: without a journal it stays empty, and needs no room on a disk that is full.
+  const database = await openDatabase({ path, mode: 'write', journal: 'OFF', busyTimeoutMs: 250 });
   try {
+    // SQLite makes a read transaction of it where it may not write, and that locks nobody out.
+    await onDisk(path, () => access(path, constants.W_OK));
     await database.exec('BEGIN IMMEDIATE');
   } catch (error) {
     await database.close();
@@ -23,20 +33,23 @@ const takeLock = async (folder: string): Promise<() => Promise<void>> => {
 };
 
 /**
- * One writer a data folder. The lock is SQLite's own write lock on `writer.lock`, which the operating system takes back
- * when the process ends, however it ends: there is no pid to go stale or to be reused. `writer.json` beside it only names
- * the holder for the message. Throws FolderInUseError that names the holder.
+ * The lock is SQLite's own write lock on `NAME.lock`, which the operating system takes back when the process ends, however
+ * it ends: there is no pid to go stale or to be reused. `NAME.json` beside it only names the holder for the message, which
+ * `inUse` makes.
  */
-export const lockDataFolder = async (folder: string, command: string): Promise<WriterLock> => {
-  await onDisk(folder, () => makeFolder(folder));
-  const holder = join(folder, 'writer.json');
-  const release = await takeLock(folder).catch(async (error: unknown) => {
+const lock = async (
+  name: string,
+  command: string,
+  inUse: (by: Holder | undefined, options: ErrorOptions) => FatalError,
+): Promise<WriterLock> => {
+  const holder = `${name}.json`;
+  const release = await takeLock(`${name}.lock`).catch(async (error: unknown) => {
     if (!(error instanceof RetryableError)) throw error;
     const by = await readFile(holder, 'utf8').then(
-      (text) => JSON.parse(text) as { command: string; pid: number; since: string },
+      (text) => JSON.parse(text) as Holder,
       () => undefined,
     );
-    throw new FolderInUseError(folder, by, { cause: error });
+    throw inUse(by, { cause: error });
   });
   const named = JSON.stringify({ command, pid: process.pid, since: new Date().toISOString() });
   await onDisk(holder, () => writeFile(holder, named)).catch(async (error: unknown) => {
@@ -46,10 +59,50 @@ export const lockDataFolder = async (folder: string, command: string): Promise<W
   return { release };
 };
 
+const writerOf = (folder: string): string => join(folder, 'writer');
+
+/** One writer a data folder. Throws FolderInUseError that names the holder. */
+export const lockDataFolder = async (folder: string, command: string): Promise<WriterLock> => {
+  await onDisk(folder, () => makeFolder(folder));
+  return lock(writerOf(folder), command, (by, options) => new FolderInUseError(folder, by, options));
+};
+
+/**
+ * Locks a data folder and databases, all or none. The lock of a database lies where the file does, so that neither another
+ * data folder nor another name leads past it. Throws FolderInUseError, or FatalError that names the holder of a database.
+ */
+export const lockForWriting = async (
+  paths: Config['paths'],
+  databases: readonly Guarded[],
+  command: string,
+): Promise<WriterLock> => {
+  const held = new Map([['', await lockDataFolder(paths.data, command)]]);
+  const release = async (): Promise<void> => {
+    for (const { release } of [...held.values()].reverse()) await release();
+  };
+  try {
+    for (const name of databases) {
+      const place = await realPlaceOf(paths[name]);
+      // Two settings that name one file: what is opened as the second says what is wrong with that.
+      if (held.has(place)) continue;
+      const inUse = (by: Holder | undefined, options: ErrorOptions): FatalError =>
+        new FatalError(
+          `${paths[name]} is in use by ${nameOfHolder(by)}: stop it first, or name another file in ${settings[name]}`,
+          options,
+        );
+      held.set(place, await lock(`${place}.writer`, command, inUse));
+    }
+  } catch (error) {
+    await release();
+    throw error;
+  }
+  return { release };
+};
+
 /** Whether a process is the folder's writer at this moment. */
 export const isHeld = async (folder: string): Promise<boolean> => {
   try {
-    const release = await takeLock(folder);
+    const release = await takeLock(`${writerOf(folder)}.lock`);
     await release();
     return false;
   } catch (error) {

@@ -2,7 +2,8 @@ import type { Config } from '../config/config.ts';
 import { checkLog } from '../log/check-log.ts';
 import { openLog, type WritableLog } from '../log/log.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
-import { lockDataFolder } from './lock.ts';
+import { lockForWriting } from './lock.ts';
+import { realPlaceOf } from './real-place.ts';
 
 /** The log and its projections, open for their one writer. */
 export type Workspace = {
@@ -11,9 +12,9 @@ export type Workspace = {
   close(): Promise<void>;
 };
 
-/** Locks the data folder, checks and opens log and projections, and folds what a crash may have left unfolded. */
+/** Locks the data folder, log and projections, checks and opens both, and folds what a crash may have left unfolded. */
 export const openWorkspace = async (config: Config, command: string): Promise<Workspace> => {
-  const lock = await lockDataFolder(config.paths.data, command);
+  const lock = await lockForWriting(config.paths, ['log', 'projections'], command);
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
     for (const part of opened.reverse()) await part.close();
@@ -24,7 +25,7 @@ export const openWorkspace = async (config: Config, command: string): Promise<Wo
     opened.push(log);
     await checkLog(log.database);
     const projector = await openProjector({
-      path: config.paths.projections,
+      path: await realPlaceOf(config.paths.projections),
       logPath: config.paths.log,
       logId: log.logId,
     });

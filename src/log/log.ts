@@ -1,4 +1,5 @@
 import type { LogEvent, Recorded } from '../../events/event.ts';
+import { DamageError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumnList, eventColumns } from './columns.ts';
@@ -15,6 +16,7 @@ import {
   textOf,
 } from './rows.ts';
 import { prepareLog, readLogMeta } from './schema.ts';
+import type { Place } from './window.ts';
 
 /** What became of a batch: every event and every poison message is in exactly one of the counts. */
 export type Appended = {
@@ -71,10 +73,19 @@ const readPage = async (database: Queries, from: number, to: number, limit: numb
   return rows.map(eventOf);
 };
 
-const lastRow = async (database: Queries): Promise<{ offset: number; checksum: number }> =>
-  (await database.get<{ offset: number; checksum: number }>(
-    'SELECT "offset", checksum FROM event ORDER BY "offset" DESC LIMIT 1',
-  )) ?? { offset: 0, checksum: 0 };
+const lastRow = async (database: Queries): Promise<Place> =>
+  (await database.get<Place>('SELECT "offset", checksum FROM event ORDER BY "offset" DESC LIMIT 1')) ?? {
+    offset: 0,
+    checksum: 0,
+  };
+
+/** The ids in memory are those of the log only as long as nobody else appends: past that an id could be recorded twice. */
+const insistOnLast = (known: Place, found: Place, path: string): void => {
+  if (found.offset === known.offset && found.checksum === known.checksum) return;
+  throw new DamageError(
+    `${path} ends at offset ${found.offset}, and not at ${known.offset} as this process left it: another process writes there; end it, then start again`,
+  );
+};
 
 const reading = (database: Database, logId: string): Log => ({
   database,
@@ -103,15 +114,19 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
     await database.exec('PRAGMA wal_autocheckpoint = 8000;');
     const { logId } = await prepareLog(database);
     const ids = await openIds(database);
+    let known = await lastRow(database);
     return {
       ...reading(database, logId),
       append: async (events, poison = [], poisonOf = conflictAlone) => {
         failpoint('append.before');
-        const { wrote, appended } = await database.transaction(async (queries) => ({
-          wrote: await ids.write(queries),
-          appended: await appendBatch(queries, ids, events, poison, poisonOf, limits),
-        }));
+        const { wrote, appended, last } = await database.transaction(async (queries) => {
+          insistOnLast(known, await lastRow(queries), path);
+          const wrote = await ids.write(queries);
+          const appended = await appendBatch(queries, { ids, last: known }, events, poison, poisonOf, limits);
+          return { wrote, ...appended };
+        });
         ids.committed(wrote, appended.events);
+        known = last;
         failpoint('append.committed');
         return appended;
       },
@@ -124,12 +139,12 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
 
 const appendBatch = async (
   queries: Queries,
-  ids: Ids,
+  { ids, last: before }: { readonly ids: Ids; readonly last: Place },
   events: readonly LogEvent[],
   poison: readonly Poison[],
   poisonOf: ConflictPoison,
   limits: QuarantineLimits,
-): Promise<Appended> => {
+): Promise<{ readonly appended: Appended; readonly last: Place }> => {
   const known = await ids.find(
     queries,
     events.map(({ id }) => id),
@@ -144,24 +159,23 @@ const appendBatch = async (
     else if (row || twin) conflicts.push(event);
     else fresh.set(event.id, event);
   }
-  const recorded = await insertEvents(queries, [...fresh.values()]);
+  const { recorded, last } = await insertEvents(queries, before, [...fresh.values()]);
   failpoint('append.written');
   const conflictPoison = conflicts.flatMap(
     (event) => poisonOf(event, conflictReason(event.id, known.get(event.id)?.offset)) ?? [],
   );
   const stored = await storePoison(queries, [...poison, ...conflictPoison], limits);
-  return {
-    events: recorded,
-    duplicates,
-    conflicts,
-    quarantined: stored.stored,
-    refused: stored.refused,
-  };
+  const { stored: quarantined, refused } = stored;
+  return { appended: { events: recorded, duplicates, conflicts, quarantined, refused }, last };
 };
 
-const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Promise<Recorded[]> => {
-  if (events.length === 0) return [];
-  let { offset, checksum } = await lastRow(queries);
+const insertEvents = async (
+  queries: Queries,
+  before: Place,
+  events: readonly LogEvent[],
+): Promise<{ readonly recorded: Recorded[]; readonly last: Place }> => {
+  if (events.length === 0) return { recorded: [], last: before };
+  let { offset, checksum } = before;
   const recorded: Recorded[] = [];
   const rows = events.map((event) => {
     offset += 1;
@@ -172,7 +186,7 @@ const insertEvents = async (queries: Queries, events: readonly LogEvent[]): Prom
     return `${text.slice(1, -1)},${checksum}`;
   });
   await queries.insert({ into: 'event', columns: eventColumns, rows });
-  return recorded;
+  return { recorded, last: { offset, checksum } };
 };
 
 const asRow = (event: LogEvent): EventRow => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import test from 'ava';
 import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
+import { DamageError } from '../../src/errors.ts';
 import { writeIds } from '../../src/log/ids.ts';
 import { openLog, openLogForReading } from '../../src/log/log.ts';
 import { listQuarantined, type Poison } from '../../src/log/quarantine.ts';
@@ -82,6 +83,21 @@ test('rows are never updated or deleted', async (t) => {
   await t.throwsAsync(log.database.run(`UPDATE event SET path = 'x'`), { message: /append-only/ });
   await t.throwsAsync(log.database.run('DELETE FROM event'), { message: /append-only/ });
   await log.close();
+});
+
+test('a log to which somebody else has appended takes nothing more from ids in memory, and holds each id once', async (t) => {
+  const path = join(await freshFolder(), 'events.db');
+  const log = await openLog(path);
+  await log.append([event('a')]);
+  const other = await openLog(path);
+  await other.append([event('b')]);
+  await t.throwsAsync(log.append([event('b')]), {
+    instanceOf: DamageError,
+    message: /events\.db ends at offset 2, and not at 1 as this process left it: another process writes there/,
+  });
+  await log.close();
+  t.is((await other.append([event('b'), event('c')])).events[0]?.offset, 3);
+  await other.close();
 });
 
 test('the same id with another payload is quarantined, in one batch and across batches', async (t) => {

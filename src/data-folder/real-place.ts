@@ -1,0 +1,18 @@
+import { readlink, realpath, stat } from 'node:fs/promises';
+import { basename, dirname, join, resolve } from 'node:path';
+import { FatalError } from '../errors.ts';
+
+/**
+ * Where a database really lies, or will lie once it is made: SQLite follows links, and so must whoever locks or replaces
+ * the file. What is no file (a device) stays as it is named. Throws FatalError when its folder is missing.
+ */
+export const realPlaceOf = async (path: string): Promise<string> => {
+  const there = await stat(path).catch(() => undefined);
+  if (there) return there.isFile() ? realpath(path) : path;
+  const target = await readlink(path).catch(() => undefined);
+  if (target !== undefined) return realPlaceOf(resolve(dirname(path), target));
+  const folder = await realpath(dirname(path)).catch((cause: unknown) => {
+    throw new FatalError(`cannot open ${path}: check that the folder exists and may be entered`, { cause });
+  });
+  return join(folder, basename(path));
+};
