@@ -77,6 +77,22 @@ export const mutations: readonly Mutation[] = [
     match: 'a byte of the log*',
   },
   {
+    name: 'print a log up to its damage, and call it done',
+    file: 'src/commands/replay.ts',
+    find: 'if (reader.error !== undefined) throw reader.error;',
+    replace: '',
+    tests: ['test/commands/replay.test.ts'],
+    match: 'an event that*',
+  },
+  {
+    name: 'leave what a replay that failed has folded',
+    file: 'src/commands/replay.ts',
+    find: 'await removeDatabase(into);',
+    replace: '',
+    tests: ['test/commands/replay.test.ts'],
+    match: 'a replay into a file*',
+  },
+  {
     name: 'lock the data folder, and leave the log to others',
     file: 'src/data-folder/workspace.ts',
     find: "['log', 'projections'], command",

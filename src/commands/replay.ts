@@ -9,8 +9,9 @@ import { realPlaceOf } from '../data-folder/real-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
+import { readEventsOn } from '../projector/events-on.ts';
 import { openProjector } from '../projector/projector.ts';
-import { openDatabase } from '../storage/database.ts';
+import { openDatabase, removeDatabase } from '../storage/database.ts';
 import type { Context } from './context.ts';
 import { createProgress } from './progress.ts';
 
@@ -39,33 +40,39 @@ const wholeNumber = (text: string | undefined, expected: string, fallback: numbe
   return Number(text);
 };
 
-/** Prints events as JSON lines, at most `rate` a second. */
+/** Prints events as JSON lines, at most `rate` a second. Throws DamageError before what is not as it was appended. */
 const printEvents = async (context: Context, log: Log, from: number, to: number, rate: number): Promise<void> => {
   const started = Date.now();
   let printed = 0;
-  for (let at = from; at <= to && !context.signal.aborted; ) {
-    const events = await log.read(at, to, Math.min(pageEvents, rate));
-    if (events.length === 0) return;
-    const lines = events.map((event) =>
+  const reader = await readEventsOn([log.database], from - 1, to, Math.min(pageEvents, rate));
+  for (let page = await reader.next(); page && !context.signal.aborted; page = await reader.next()) {
+    const lines = page.all.map((event) =>
       JSON.stringify({ offset: event.offset, ...(event.type === 'outcome' ? event : toNative(event)) }),
     );
     context.print(`${lines.join('\n')}\n`);
-    at = (events.at(-1)?.offset ?? to) + 1;
-    printed += events.length;
+    printed += lines.length;
     const ahead = (printed / rate) * 1000 - (Date.now() - started);
     if (ahead > 0 && Number.isFinite(ahead)) await sleep(ahead);
   }
+  if (reader.error !== undefined) throw reader.error;
 };
 
-/** Folds events up to `to` into the file `into`, from nothing. */
-const foldInto = async (
-  context: Context,
-  log: Log,
-  into: string,
-  from: number,
-  to: number,
-  rate: number,
-): Promise<number> => {
+/** What to fold: the state just before `from` at once, and the rest, up to `to`, at `rate` events a second. */
+type Extent = { readonly from: number; readonly to: number; readonly rate: number };
+
+/** Folds events into the file `into`, from nothing. It is there only when all is folded. */
+const foldInto = async (context: Context, log: Log, into: string, extent: Extent): Promise<number> => {
+  try {
+    const checkpoint = await foldFresh(context, log, into, extent);
+    await syncFile(into);
+    return checkpoint;
+  } catch (error) {
+    await removeDatabase(into);
+    throw error;
+  }
+};
+
+const foldFresh = async (context: Context, log: Log, into: string, { from, to, rate }: Extent): Promise<number> => {
   const projector = await openProjector({
     path: into,
     logPath: context.config.paths.log,
@@ -89,7 +96,6 @@ const foldInto = async (
     return checkpoint;
   } finally {
     await projector.close();
-    await syncFile(into);
   }
 };
 
@@ -124,15 +130,19 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
     if (flags.into !== undefined) {
       const into = resolve(flags.into);
       if (existsSync(into)) throw new ConfigError(`--into: ${into} is there already`);
-      context.print(`Folded up to offset ${await foldInto(context, log, into, from, to, rate)} into ${into}\n`);
+      // Under a name of its own, so that a process that is killed leaves nothing in the way of the same command.
+      const fresh = `${into}.tmp-${process.pid}`;
+      const checkpoint = await foldInto(context, log, fresh, { from, to, rate });
+      await rename(fresh, into);
+      context.print(`Folded up to offset ${checkpoint} into ${into}\n`);
       return exitCode.done;
     }
     const lock = await lockForWriting(config.paths, ['projections'], context.command);
     try {
       const projections = await realPlaceOf(config.paths.projections);
       const fresh = `${projections}.rebuild`;
-      for (const suffix of ['', '-wal', '-shm']) await rm(fresh + suffix, { force: true });
-      const checkpoint = await foldInto(context, log, fresh, from, to, rate);
+      await removeDatabase(fresh);
+      const checkpoint = await foldInto(context, log, fresh, { from, to, rate });
       failpoint('replay.folded');
       await retire(projections);
       failpoint('replay.retired');

@@ -1,5 +1,4 @@
 import { existsSync, statSync } from 'node:fs';
-import { rm } from 'node:fs/promises';
 import type { BucketEvent, Recorded } from '../../events/event.ts';
 import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
 import { foldBucketEvents, pathsUpToNextTree } from '../../projections/file/fold.ts';
@@ -16,7 +15,7 @@ import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { eventColumnList } from '../log/columns.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
-import { type Database, openDatabase, type Queries } from '../storage/database.ts';
+import { type Database, openDatabase, type Queries, removeDatabase } from '../storage/database.ts';
 import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
 import { type Events, handedOn, readEventsOn } from './events-on.ts';
 import { countEvents, emptyMeta, type ProjectionMeta, readMeta, writeMeta } from './meta.ts';
@@ -74,10 +73,6 @@ export type ProjectorOptions = {
   readonly windowEvents?: number;
   /** What of the views is held in memory. */
   readonly rows?: Pick<WorkingSetOptions, 'beneathMax' | 'pathsMax'> & BulkLimits;
-};
-
-const removeDatabase = async (path: string): Promise<void> => {
-  for (const suffix of ['', '-wal', '-shm']) await rm(path + suffix, { force: true });
 };
 
 /** Opens the projections for their one writer. Views of another version, or of another log, are dropped and built anew. */

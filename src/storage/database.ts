@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { open, type Statement } from 'sqlite';
@@ -238,4 +239,9 @@ export const openDatabase = async (options: OpenOptions): Promise<Database> => {
         }),
       ),
   };
+};
+
+/** Removes a database that nobody has open. */
+export const removeDatabase = async (path: string): Promise<void> => {
+  for (const suffix of ['', '-wal', '-shm']) await rm(path + suffix, { force: true });
 };
