@@ -1,6 +1,7 @@
 import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
+import { asDiskError } from './disk-error.ts';
 import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
@@ -94,7 +95,10 @@ const endSoon = (): void => {
 // A reader that has seen enough (`| head`) closes the pipe: that is no error.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (error.code === 'EPIPE') process.exit(exitCode.done);
-  throw error;
+  const problem = asDiskError(error, 'standard output');
+  const said = problem === error ? `cannot write standard output: ${error.message}` : messageOf(problem);
+  process.stderr.write(`s3-sync: ${said}\n`);
+  process.exit(exitCode.failed);
 });
 
 const perform = async (given: Given): Promise<void> => {

@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { open, type Statement } from 'sqlite';
 import sqlite3 from 'sqlite3';
-import { DamageError, FatalError, messageOf, RetryableError } from '../errors.ts';
+import { asServiceError } from './errors.ts';
 import { type Insertion, statementsFor } from './insertion.ts';
 
 /**
@@ -67,46 +67,6 @@ const checked = (parameters: readonly SqlValue[] = []): SqlValue[] =>
 
 /** Statements that a connection keeps: more than any part of the service uses in turn. */
 const statementsMax = 64;
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-
-const remedy = "'s3-sync replay' builds projections anew, a log comes from a backup";
-
-/** What SQLite's error code asks of the caller. `path` names the file in the message. */
-const asServiceError = (error: unknown, path: string): unknown => {
-  const text = messageOf(error).replace(/^SQLITE_\w+: /, '');
-  switch (codeOf(error)) {
-    case 'SQLITE_BUSY':
-    case 'SQLITE_LOCKED':
-      return new RetryableError(`${path} is locked by another process: ${text}`, { cause: error });
-    case 'SQLITE_FULL':
-      return new FatalError(`no space left for ${path}: free disk space, nothing was lost`, { cause: error });
-    case 'SQLITE_NOTADB':
-      return new DamageError(`${path} is no SQLite database: move it away, or name another file`, { cause: error });
-    case 'SQLITE_CORRUPT':
-      // A disk that fails to read a page looks the same to SQLite.
-      return new DamageError(`${path} is damaged, or its disk fails (${text}): check the disk; ${remedy}`, {
-        cause: error,
-      });
-    case 'SQLITE_CANTOPEN':
-      return new FatalError(
-        `cannot open ${path}: check that the folder exists and may be written, and that the process may open more files (ulimit -n)`,
-        { cause: error },
-      );
-    case 'SQLITE_READONLY':
-      return new FatalError(`${path} is read-only: check its permissions and the folder's`, { cause: error });
-    case 'SQLITE_IOERR':
-      return new FatalError(`the disk failed while using ${path}: ${text}`, { cause: error });
-    case 'SQLITE_PROTOCOL':
-      return new RetryableError(`${path} cannot be locked now: ${text}`, { cause: error });
-    default:
-      // A statement that the tables do not take will not be taken the next time either.
-      return codeOf(error).startsWith('SQLITE_')
-        ? new DamageError(`${path} does not take a statement: ${text} (${codeOf(error)}); ${remedy}`, { cause: error })
-        : error;
-  }
-};
 
 /** Opens a database file. Throws DamageError when it is no database or damaged, FatalError when it cannot be opened. */
 export const openDatabase = async (options: OpenOptions): Promise<Database> => {
