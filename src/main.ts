@@ -74,7 +74,10 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
       signal: stopSignal(),
       print: (text) => process.stdout.write(text),
       isPrinted: () => process.stdout.writableLength === 0,
-      openWorkspace: async () => (await import('./data-folder/workspace.ts')).openWorkspace(config, command),
+      openWorkspace: async () =>
+        (await import('./data-folder/workspace.ts')).openWorkspace(config, command, (reason) =>
+          context.logger.warn({ reason }, 'projections are dropped, and built anew from the log'),
+        ),
     };
     process.exitCode = await run(entry, context, words, flags);
   } catch (error) {

@@ -67,7 +67,8 @@ const foldInto = async (context: Context, log: Log, into: string, extent: Extent
     await syncFile(into);
     return checkpoint;
   } catch (error) {
-    await removeDatabase(into);
+    // Where that fails as well, what went wrong first is what is told.
+    await removeDatabase(into).catch(() => undefined);
     throw error;
   }
 };

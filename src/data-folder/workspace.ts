@@ -12,8 +12,15 @@ export type Workspace = {
   close(): Promise<void>;
 };
 
-/** Locks the data folder, log and projections, checks and opens both, and folds what a crash may have left unfolded. */
-export const openWorkspace = async (config: Config, command: string): Promise<Workspace> => {
+/**
+ * Locks the data folder, log and projections, checks and opens both, and folds what a crash may have left unfolded.
+ * `onDropped` is told why projections that were there are dropped and built anew.
+ */
+export const openWorkspace = async (
+  config: Config,
+  command: string,
+  onDropped?: (reason: string) => void,
+): Promise<Workspace> => {
   const lock = await lockForWriting(config.paths, ['log', 'projections'], command);
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
@@ -28,6 +35,7 @@ export const openWorkspace = async (config: Config, command: string): Promise<Wo
       path: await realPlaceOf(config.paths.projections),
       logPath: config.paths.log,
       logId: log.logId,
+      onDropped,
     });
     opened.push(projector);
     await projector.catchUp();

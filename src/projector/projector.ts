@@ -1,4 +1,3 @@
-import { existsSync, statSync } from 'node:fs';
 import type { BucketEvent, Recorded } from '../../events/event.ts';
 import { rebuildDirty, refreshDirty } from '../../projections/dirty.ts';
 import { foldBucketEvents, pathsUpToNextTree } from '../../projections/file/fold.ts';
@@ -11,14 +10,14 @@ import {
   type WorkingSet,
   type WorkingSetOptions,
 } from '../../projections/working-set.ts';
-import { FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { eventColumnList } from '../log/columns.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
-import { type Database, openDatabase, type Queries, removeDatabase } from '../storage/database.ts';
+import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
 import { type Events, handedOn, readEventsOn } from './events-on.ts';
-import { countEvents, emptyMeta, type ProjectionMeta, readMeta, writeMeta } from './meta.ts';
+import { countEvents, emptyMeta, type ProjectionMeta, writeMeta } from './meta.ts';
+import { openViews } from './open-views.ts';
 import { type Reader, readOn } from './read-on.ts';
 
 /** Events that are read at once: their JSON and their objects are in memory together. */
@@ -70,6 +69,8 @@ export type ProjectorOptions = {
   readonly logId: string;
   /** The file is worth nothing before it is finished: nothing is synced, and `dirty` is made at the end of a long fold. */
   readonly rebuilding?: boolean;
+  /** Told why views that were there are dropped: to build them anew may take a while. */
+  readonly onDropped?: ((reason: string) => void) | undefined;
   readonly windowEvents?: number;
   /** What of the views is held in memory. */
   readonly rows?: Pick<WorkingSetOptions, 'beneathMax' | 'pathsMax'> & BulkLimits;
@@ -78,56 +79,23 @@ export type ProjectorOptions = {
 /** Opens the projections for their one writer. Views of another version, or of another log, are dropped and built anew. */
 export const openProjector = async (options: ProjectorOptions): Promise<Projector> => {
   const log = await openDatabase({ path: options.logPath, mode: 'read', cacheKib: logCacheKib });
-  let database = await openFor(options);
-  await insistOnProjections(database);
-  let meta = await readMeta(database);
-  if (meta === undefined || meta.logId !== options.logId || meta.checkpoint > (await lastOffset(log))) {
-    await database.close();
-    await removeDatabase(options.path);
-    database = await openFor(options);
-    meta = undefined;
-  }
+  const { database, meta } = await openViews(
+    options.path,
+    {
+      synchronous: options.rebuilding ? 'OFF' : 'NORMAL',
+      journal: options.rebuilding ? 'OFF' : 'WAL',
+      cacheKib: options.rebuilding ? orderlyCacheKib : cacheKib,
+      attach: { log: options.logPath },
+    },
+    { logId: options.logId, last: await lastOffset(log) },
+    options.onDropped,
+  );
   // Paths come in no order and touch pages all over: fewer checkpoints write each of them fewer times.
   await database.exec('PRAGMA wal_autocheckpoint = 16000');
   await database.exec(projectionsSchema);
   const current = meta ?? emptyMeta(options.logId);
   if (!meta) await writeMeta(database, current);
   return projecting(database, log, current, options);
-};
-
-const openFor = async (options: ProjectorOptions): Promise<Database> => {
-  const open = (): Promise<Database> =>
-    openDatabase({
-      path: options.path,
-      mode: 'write',
-      synchronous: options.rebuilding ? 'OFF' : 'NORMAL',
-      journal: options.rebuilding ? 'OFF' : 'WAL',
-      cacheKib: options.rebuilding ? orderlyCacheKib : cacheKib,
-      attach: { log: options.logPath },
-    });
-  try {
-    return await open();
-  } catch (error) {
-    // Damaged projections are worth nothing: the log holds everything. Any other failure leaves them as they are.
-    if (!isDamaged(error) || !existsSync(options.path) || !statSync(options.path).isFile()) throw error;
-    await removeDatabase(options.path);
-    return open();
-  }
-};
-
-const isDamaged = (error: unknown): boolean => {
-  const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && /^SQLITE_(NOTADB|CORRUPT)$/.test(String(cause.code));
-};
-
-/** Throws FatalError for a database that never held projections: it is somebody's, and must not be dropped. */
-const insistOnProjections = async (database: Database): Promise<void> => {
-  const names = (await database.all<{ name: string }>('SELECT name FROM sqlite_schema')).map(({ name }) => name);
-  if (names.length === 0 || names.includes('file') || names.includes('mirror')) return;
-  await database.close();
-  throw new FatalError(
-    `${database.path} holds something else than projections (${names.slice(0, 3).join(', ')}): name another file in DATABASE_PATH`,
-  );
 };
 
 const lastOffset = async (queries: Queries): Promise<number> =>

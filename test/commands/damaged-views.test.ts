@@ -1,3 +1,4 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
@@ -21,6 +22,25 @@ test('projections that somebody changed end an ingest with what is wrong; after 
   t.is((await runCli(['replay'], { DATA_DIR })).code, 0);
   const { stdout } = await runCli(['ingest', '--json', '-'], { DATA_DIR }, event(2));
   t.like(JSON.parse(stdout), { duplicates: 1, files: 2 });
+});
+
+test('projections that are no database end what reads, and are built anew, with a word in the log, by what writes', async (t) => {
+  const DATA_DIR = await freshFolder();
+  const event = '{"id":"1","type":"create","time":"2030-01-01T00:00:00Z","path":"a","size":1}';
+  const first = await runCli(['ingest', '-'], { DATA_DIR }, event);
+  t.deepEqual([first.code, first.stderr], [0, ''], 'nothing is dropped where nothing was');
+  await writeFile(join(DATA_DIR, 'projections.db'), 'x'.repeat(10_000));
+  for (const command of ['status', 'snapshot']) {
+    const { code, stderr } = await runCli([command], { DATA_DIR });
+    t.is(code, 1);
+    t.regex(stderr, /projections\.db is no SQLite database/);
+  }
+  const { code, stdout, stderr } = await runCli(['ingest', '--json', '-'], { DATA_DIR }, event);
+  t.is(code, 0, stderr);
+  t.like(JSON.parse(stdout), { duplicates: 1, files: 1 });
+  const said = JSON.parse(stderr) as { level: number; reason: string; msg: string };
+  t.regex(said.reason, /projections\.db is no SQLite database/);
+  t.is(said.msg, 'projections are dropped, and built anew from the log');
 });
 
 test('a daemon whose projections were changed ends with what is wrong, also while no events come', async (t) => {
