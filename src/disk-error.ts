@@ -1,4 +1,4 @@
-import { FatalError } from './errors.ts';
+import { FatalError, messageOf } from './errors.ts';
 
 const meanings: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk: free some, nothing was lost',
@@ -14,12 +14,25 @@ const meanings: Readonly<Record<string, string>> = {
   ENFILE: 'too many files are open on this machine',
 };
 
+const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
 /** What an error of the file system means to the caller: a FatalError that names the file and what to do. */
 export const asDiskError = (error: unknown, path: string): unknown => {
-  const code = error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
-  const meaning = meanings[code];
+  const meaning = meanings[codeOf(error)];
   return meaning === undefined ? error : new FatalError(`cannot write ${path}: ${meaning}`, { cause: error });
 };
+
+const unread: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  ENOTDIR: 'there is no such file: what stands above it is no folder',
+  EISDIR: 'it is a folder',
+  EACCES: 'permission denied',
+};
+
+/** Why a file could not be read: a FatalError that names it. */
+export const asReadError = (error: unknown, path: string): FatalError =>
+  new FatalError(`cannot read ${path}: ${unread[codeOf(error)] ?? messageOf(error)}`, { cause: error });
 
 /** Runs `work` and throws what its errors mean. */
 export const onDisk = async <T>(path: string, work: () => Promise<T>): Promise<T> => {

@@ -5,6 +5,22 @@ import { FatalError } from './errors.ts';
 const hasCode = (error: unknown, code: string): boolean =>
   error instanceof Error && 'code' in error && error.code === code;
 
+/**
+ * Throws FatalError where a file stands at a folder's path, or above it; that nothing is there is no error. `setting` names
+ * what the user chose the path by.
+ */
+export const insistNoFileAt = async (folder: string, setting: string): Promise<void> => {
+  const there = await stat(folder).catch((error: unknown) => {
+    if (hasCode(error, 'ENOTDIR')) return 'no folder above';
+    if (hasCode(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (there === undefined || (typeof there === 'object' && there.isDirectory())) return;
+  throw new FatalError(
+    `${folder} cannot be a folder, a file stands there or above it: move it away, or set ${setting} to another folder`,
+  );
+};
+
 const isFolder = async (path: string): Promise<boolean> => {
   try {
     return (await stat(path)).isDirectory();

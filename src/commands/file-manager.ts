@@ -4,6 +4,7 @@ import { createBucketWriter } from '../bucket/s3.ts';
 import { ConfigError, exitCode } from '../errors.ts';
 import { createBucketBackup } from '../file-manager/backup.ts';
 import { startFileManager } from '../file-manager/server.ts';
+import { insistNoFileAt } from '../make-folder.ts';
 import type { Context } from './context.ts';
 
 const defaultPort = 8001;
@@ -34,9 +35,11 @@ export const runFileManager = async (
   const port = Number(flags.port ?? defaultPort);
   if (!Number.isInteger(port) || port < 0 || port > 65_535)
     throw new ConfigError(`--port: expected a port number, found ${JSON.stringify(flags.port)}`);
+  const root = resolve(flags.root ?? `${context.config.paths.data}/files`);
+  await insistNoFileAt(root, '--root');
   const backup = await backupOf(context);
   const server = await startFileManager({
-    root: resolve(flags.root ?? `${context.config.paths.data}/files`),
+    root,
     host: flags.host ?? '127.0.0.1',
     port,
     token: context.config.optional('FILE_MANAGER_TOKEN'),

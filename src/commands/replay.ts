@@ -9,6 +9,7 @@ import { realPlaceOf } from '../data-folder/real-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
+import { insistNoFileAt } from '../make-folder.ts';
 import { readEventsOn } from '../projector/events-on.ts';
 import { openProjector } from '../projector/projector.ts';
 import { openDatabase, removeDatabase } from '../storage/database.ts';
@@ -27,6 +28,7 @@ const pageEvents = 5_000;
 
 export const openExistingLog = async (config: Config): Promise<Log> => {
   if (!existsSync(config.paths.log)) {
+    await insistNoFileAt(config.paths.data, 'DATA_DIR');
     throw new FatalError(
       `there is no event log ${config.paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,
     );

@@ -1,7 +1,7 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { FileTable } from '../../projections/store.ts';
 import { ConfigError, exitCode } from '../errors.ts';
 import { readMeta } from '../projector/meta.ts';
@@ -33,6 +33,15 @@ const exportLive = async (
   }
 };
 
+/** Before anything is folded for a file that could not be published. */
+const insistOnPlace = (out: string): void => {
+  const folder = dirname(out);
+  if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
+    throw new ConfigError(`--out: there is no folder ${folder}: make it, or name a file elsewhere`);
+  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
+    throw new ConfigError(`--out: ${out} is a folder: name a file in it`);
+};
+
 /**
  * Exports a projection as CSV. The rows are folded anew from the log up to the offset when an earlier one is asked for, or
  * when the projections are behind the log: the export never shows half of what was recorded, and never takes the lock.
@@ -46,6 +55,7 @@ export const runSnapshot = async (
   if (table !== 'file' && table !== 'mirror')
     throw new ConfigError(`--projection: expected file or mirror, found ${JSON.stringify(table)}`);
   if (flags.out === '') throw new ConfigError('--out: expected a file, or - for standard output');
+  if (flags.out !== undefined && flags.out !== '-') insistOnPlace(resolve(flags.out));
   if (flags.at !== undefined && !/^\d{1,15}$/.test(flags.at))
     throw new ConfigError(`--at: expected an offset, found ${JSON.stringify(flags.at)}`);
   const log = await openExistingLog(config);

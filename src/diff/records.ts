@@ -1,4 +1,5 @@
-import { FatalError, messageOf } from '../errors.ts';
+import { asReadError } from '../disk-error.ts';
+import { FatalError } from '../errors.ts';
 import { header } from '../snapshot/csv.ts';
 
 /** As it is: an import would load all that belongs to it (promises, streams), which takes longer than a small diff. */
@@ -59,7 +60,7 @@ export const openRecords = (path: string): Records => {
   try {
     descriptor = openSync(path, 'r');
   } catch (error) {
-    throw new FatalError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw asReadError(error, path);
   }
   const window = Buffer.allocUnsafe(windowBytes);
   let ended = false;
@@ -106,7 +107,7 @@ export const openRecords = (path: string): Records => {
     records.fill();
   } catch (error) {
     closeSync(descriptor);
-    throw new FatalError(`cannot read ${path}: ${messageOf(error)}`, { cause: error });
+    throw asReadError(error, path);
   }
   const read = window.subarray(0, records.end);
   const first = read.indexOf(newline);
@@ -118,6 +119,8 @@ export const openRecords = (path: string): Records => {
       throw new FatalError(`${path} begins with a byte order mark: a snapshot is UTF-8 without one`);
     if (found === `${header.trim()}\r\n`)
       throw new FatalError(`${path} has CRLF line ends: a snapshot's lines end in LF alone`);
+    if (found === header.trim())
+      throw new FatalError(`${path}: the header line has no line end: expected ${header.trim()} and LF`);
     const wanted = header.trim().split(',');
     const missing = wanted.filter((name) => !found.trim().split(',').includes(name));
     throw new FatalError(

@@ -5,6 +5,7 @@ import type { Config } from '../config/config.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
+import { insistNoFileAt } from '../make-folder.ts';
 import { listPlans } from '../plan/store.ts';
 import type { Report } from '../report/report.ts';
 import { openProjections } from './projections.ts';
@@ -62,6 +63,7 @@ export const countWaiting = async (outbox: string): Promise<number> =>
 /** Reads the status beside a running writer; takes no lock and asks no server. */
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
+  await insistNoFileAt(data, 'DATA_DIR');
   const log = existsSync(logPath) ? await openLogForReading(logPath) : undefined;
   try {
     const last = (await log?.last()) ?? 0;

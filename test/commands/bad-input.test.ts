@@ -130,6 +130,37 @@ test('lines that are not understood go to quarantine, and fail nothing else', as
   t.regex((await runCli(['quarantine', 'drop', '1'], environment)).stdout, /1 messages dropped/);
 });
 
+test('a file where a folder must be, and no folder where one must be, are said in a sentence', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, 'file');
+  await writeFile(file, '');
+  const data = { DATA_DIR: join(folder, 'data') };
+  t.is((await runCli(['ingest', '-'], data)).code, 0);
+  const noFolder = /file(\/x)? cannot be a folder, a file stands there or above it: move it away, or set DATA_DIR/;
+  for (const [args, environment, expected] of [
+    [['status'], { DATA_DIR: file }, noFolder],
+    [['status'], { DATA_DIR: join(file, 'x') }, noFolder],
+    [['snapshot'], { DATA_DIR: file }, noFolder],
+    [
+      ['file-manager', '--root', file, '--port', '0'],
+      data,
+      /file cannot be a folder.* or set --root to another folder/,
+    ],
+    [['file-manager', '--root', join(file, 'x'), '--port', '0'], data, /file\/x cannot be a folder/],
+    [['snapshot', '--out', join(folder, 'none/x.csv')], data, /--out: there is no folder .*none: make it/],
+    [['snapshot', '--out', join(file, 'x.csv')], data, /--out: there is no folder .*file: make it/],
+    [['snapshot', '--out', folder], data, /--out: .* is a folder: name a file in it/],
+    [['replay', '--into', join(file, 'x.db')], data, /cannot open .*x\.db.*: check that the folder exists/],
+    [['diff', join(folder, 'none.csv'), file], data, /cannot read .*none\.csv: there is no such file/],
+    [['diff', folder, file], data, /cannot read .*: it is a folder/],
+  ] as const) {
+    const { code, stderr } = await runCli(args, environment);
+    t.true(code === 1 || code === 2, args.join(' '));
+    t.regex(stderr, expected);
+    t.notRegex(stderr, /\bE[A-Z]{4,}:/, args.join(' '));
+  }
+});
+
 test('a log that is no database is named', async (t) => {
   const data = await freshFolder();
   await mkdir(data, { recursive: true });

@@ -228,7 +228,7 @@ test('a path that stands twice is refused, also where the first of them is in bo
 
 for (const [title, text, message] of [
   ['an empty file', '', /is empty: a snapshot has at least its header/],
-  ['a header without its line end', header.trim(), /expected path/],
+  ['a header without its line end', header.trim(), /the header line has no line end: expected path.* and LF$/],
   ['a byte order mark', `\ufeff${header}`, /byte order mark/],
   ['CRLF', header.replace('\n', '\r\n'), /CRLF line ends/],
 ] as const) {
