@@ -7,12 +7,14 @@ import { FatalError } from '../errors.ts';
  * the file. What is no file (a device) stays as it is named. Throws FatalError when its folder is missing.
  */
 export const realPlaceOf = async (path: string): Promise<string> => {
-  const there = await stat(path).catch(() => undefined);
+  const cannotOpen = (cause: unknown): never => {
+    throw new FatalError(`cannot open ${path}: check that the folder exists and may be entered`, { cause });
+  };
+  const there = await stat(path).catch((error: unknown) => (isMissing(error) ? undefined : cannotOpen(error)));
   if (there) return there.isFile() ? realpath(path) : path;
   const target = await readlink(path).catch(() => undefined);
   if (target !== undefined) return realPlaceOf(resolve(dirname(path), target));
-  const folder = await realpath(dirname(path)).catch((cause: unknown) => {
-    throw new FatalError(`cannot open ${path}: check that the folder exists and may be entered`, { cause });
-  });
-  return join(folder, basename(path));
+  return join(await realpath(dirname(path)).catch(cannotOpen), basename(path));
 };
+
+const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -113,6 +113,22 @@ test('a daemon of another data folder that writes the log is named, and nothing 
   await removeFolder(folder);
 });
 
+test('a link that leads nowhere, or in a circle, is named', async (t) => {
+  const folder = await freshFolder();
+  await symlink('circle.db', join(folder, 'circle.db'));
+  await symlink('none/log.db', join(folder, 'nowhere.db'));
+  for (const [name, expected] of [
+    ['circle.db', /cannot open .*circle\.db: check/],
+    ['nowhere.db', /cannot open .*none\/log\.db: check that the folder exists/],
+  ] as const) {
+    const env = { DATA_DIR: join(folder, 'data'), EVENT_LOG_PATH: join(folder, name) };
+    const { code, stderr } = await runCli(['ingest', '-'], env, line(1));
+    t.is(code, 1);
+    t.regex(stderr, expected);
+  }
+  await removeFolder(folder);
+});
+
 test('projections behind a link are folded anew where they lie, and the link stays', async (t) => {
   const folder = await freshFolder();
   const env = { DATA_DIR: join(folder, 'a'), DATABASE_PATH: join(folder, 'link.db') };
