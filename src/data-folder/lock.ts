@@ -35,16 +35,21 @@ const takeLock = async (path: string): Promise<() => Promise<void>> => {
 /**
  * The lock is SQLite's own write lock on `NAME.lock`, which the operating system takes back when the process ends, however
  * it ends: there is no pid to go stale or to be reused. `NAME.json` beside it only names the holder for the message, which
- * `inUse` makes.
+ * `inUse` makes. `database` is the file that it stands for.
  */
 const lock = async (
   name: string,
   command: string,
   inUse: (by: Holder | undefined, options: ErrorOptions) => FatalError,
+  database?: string,
 ): Promise<WriterLock> => {
   const holder = `${name}.json`;
   const release = await takeLock(`${name}.lock`).catch(async (error: unknown) => {
-    if (!(error instanceof RetryableError)) throw error;
+    if (!(error instanceof RetryableError)) {
+      // Where the database cannot be opened either, that is what is told.
+      if (database !== undefined) await (await openDatabase({ path: database, mode: 'read' })).close();
+      throw error;
+    }
     const by = await readFile(holder, 'utf8').then(
       (text) => JSON.parse(text) as Holder,
       () => undefined,
@@ -90,7 +95,7 @@ export const lockForWriting = async (
           `${paths[name]} is in use by ${nameOfHolder(by)}: stop it first, or name another file in ${settings[name]}`,
           options,
         );
-      held.set(place, await lock(`${place}.writer`, command, inUse));
+      held.set(place, await lock(`${place}.writer`, command, inUse, paths[name]));
     }
   } catch (error) {
     await release();
