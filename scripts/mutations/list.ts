@@ -33,6 +33,28 @@ export const mutations: readonly Mutation[] = [
     match: 'messages are acked*',
   },
   {
+    name: 'take a broker that is away for an empty one',
+    file: 'src/sources/reach.ts',
+    find: 'if (taken.length === 0 && trouble !== undefined',
+    replace: 'if (taken.length > 0 && trouble !== undefined',
+    tests: ['test/sources/reach.test.ts'],
+  },
+  {
+    name: 'tell of every failed receive',
+    file: 'src/sources/reach.ts',
+    find: 'if (silent < quiet) return;',
+    replace: '',
+    tests: ['test/sources/reach.test.ts'],
+  },
+  {
+    name: 'a subscription that was not drained counts as done',
+    file: 'src/commands/sync.ts',
+    find: 'if (undrained !== undefined)',
+    replace: 'if (undrained === exitCode.held.toString())',
+    tests: ['test/commands/broker-away.test.ts'],
+    match: 'a broker that cannot be reached*',
+  },
+  {
     name: 'leave the source open after an error',
     file: 'src/sources/consume.ts',
     find: 'await close().catch(() => undefined);',

@@ -1,6 +1,6 @@
-import { ConfigError, messageOf } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
 import type { HttpSourceOptions } from '../sources/http.ts';
-import { insistReachable } from '../sources/reachable.ts';
+import type { ReachNews } from '../sources/reach.ts';
 import type { Source } from '../sources/source.ts';
 import type { Context } from './context.ts';
 
@@ -67,6 +67,16 @@ export const admitsOf = ({ config }: Pick<Context, 'config'>): Pick<HttpSourceOp
   return { ...(webhook && { webhook }), ...(push && { push }) };
 };
 
+/** Trouble that lasts is told as an error. Its end is as loud as its beginning: who has seen the one looks for the other. */
+const tellNews =
+  ({ logger }: Context, source: SourceName) =>
+  (news: ReachNews): void => {
+    const { seconds } = news;
+    if (news.kind === 'back') return logger.warn({ source, seconds }, 'the source answers again');
+    const severity = seconds < 60 ? 'warn' : 'error';
+    logger[severity]({ source, reason: news.reason, seconds }, 'the source cannot be read, and is tried again');
+  };
+
 /** Opens the source; each adapter's library is loaded only where it is used. */
 export const openSource = async (context: Context, name: SourceName): Promise<Source> => {
   const { config } = context;
@@ -74,15 +84,12 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
     config.require(['PUBSUB_PROJECT', 'PUBSUB_SUBSCRIPTION'], 'the Pub/Sub source');
     const { createPubSubSource } = await import('../sources/pubsub.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
-    if (emulatorHost !== undefined)
-      await insistReachable(emulatorHost, 'PUBSUB_EMULATOR_HOST').catch((error: unknown) =>
-        context.logger.warn({ reason: messageOf(error) }, 'Pub/Sub does not answer yet; the client goes on trying'),
-      );
     return createPubSubSource({
       project: config.text('PUBSUB_PROJECT'),
       subscription: config.text('PUBSUB_SUBSCRIPTION'),
       messagesMax: config.number('PUBSUB_MESSAGES_MAX'),
       leaseSecondsMax: config.number('LEASE_MAX'),
+      onNews: tellNews(context, name),
       ...(emulatorHost !== undefined && { emulatorHost }),
     });
   }
@@ -93,6 +100,7 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
       ...sqsAccess(context),
       visibilitySeconds: config.number('SQS_VISIBILITY'),
       leaseSecondsMax: config.number('LEASE_MAX'),
+      onNews: tellNews(context, name),
     });
   }
   config.require(['HTTP_PORT'], 'the HTTP source');

@@ -1,10 +1,11 @@
 import { join } from 'node:path';
+import type { Bucket } from '../bucket/bucket.ts';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { exitCode, FatalError, SafetyStop } from '../errors.ts';
+import { exitCode, FatalError, messageOf, RetryableError, SafetyStop } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
-import { type Consumed, consumeInto } from './consuming.ts';
+import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
 import { createProgress } from './progress.ts';
 import { openSource, sourceNameOf } from './sources.ts';
@@ -68,40 +69,58 @@ export const initialSync = async (
   }
 };
 
-/** One cycle: drain the subscription first, then export, diff, plan, gate, apply, report. */
+/** What became of a subscription: `undrained` says why its end was not reached. */
+type Drained = { readonly undrained?: string };
+
+const drain = async (context: Context, workspace: Workspace, bucket: Bucket, flags: SyncFlags): Promise<Drained> => {
+  const name = flags.drain === false ? undefined : sourceNameOf(context, flags.source);
+  if (name !== 'pubsub' && name !== 'sqs') return {};
+  const source = await openSource(context, name);
+  try {
+    const consumed = await consumeInto(context, workspace, source, { idleMs: drainedAfterMs, bucket });
+    context.logger.info(consumed, 'subscription drained');
+    return {};
+  } catch (error) {
+    if (!(error instanceof RetryableError)) throw error;
+    return { undrained: messageOf(error) };
+  }
+};
+
+/**
+ * One cycle: drain the subscription first, then export, diff, plan, gate, apply, report. A broker that is away keeps
+ * nothing from being carried over that is known already, as in the daemon.
+ */
 export const incrementalSync = async (
   context: Context,
   workspace: Workspace,
   flags: SyncFlags,
-): Promise<CycleResult & { consumed?: Consumed }> => {
+): Promise<CycleResult & Drained> => {
   const bucket = bucketOf(context);
   try {
-    let consumed: Consumed | undefined;
-    const name = flags.drain === false ? undefined : sourceNameOf(context, flags.source);
-    if (name === 'pubsub' || name === 'sqs') {
-      const source = await openSource(context, name);
-      consumed = await consumeInto(context, workspace, source, { idleMs: drainedAfterMs, bucket });
-      context.logger.info(consumed, 'subscription drained');
-    }
+    const drained = await drain(context, workspace, bucket, flags);
     const result = await runCycle({
       ...cycleOptions(context, workspace, bucket),
       ...(flags.full && { full: true }),
       ...(flags.dryRun && { dryRun: true }),
     });
-    return { ...result, ...(consumed && { consumed }) };
+    return { ...result, ...drained };
   } finally {
     bucket.close();
   }
 };
 
-/** The exit code of a cycle; throws SafetyStop when the gate holds it. */
-export const exitCodeOf = ({ report, plan }: CycleResult): number => {
+/** The exit code of a cycle; throws SafetyStop when the gate holds it, FatalError when it does not know all there is. */
+export const exitCodeOf = ({ report, plan, undrained }: CycleResult & Drained): number => {
   if (report.status === 'held') {
     throw new SafetyStop(
       `the safety gate holds this cycle:\n  ${report.held.join('\n  ')}\nlook at it with 's3-sync plan', carry it out with 's3-sync apply ${plan.id}'`,
       plan.id,
     );
   }
+  if (undrained !== undefined)
+    throw new FatalError(
+      `the subscription was not drained: ${undrained}; what was known without it is carried over, run it again for the rest`,
+    );
   return report.status === 'partial' ? exitCode.failed : exitCode.done;
 };
 

@@ -1,4 +1,4 @@
-import type { BatchLimits, Delivery } from './source.ts';
+import type { BatchLimits, Delivery, ReceiveOptions } from './source.ts';
 
 type Entry = { readonly delivery: Delivery; readonly bytes: number };
 
@@ -16,7 +16,7 @@ export type Inbox = {
   close(): readonly Delivery[];
   /** Takes out what matches, in order. */
   withdraw(matches: (delivery: Delivery) => boolean): readonly Delivery[];
-  take(limits: BatchLimits, options: { signal: AbortSignal; idleMs?: number }): Promise<readonly Delivery[]>;
+  take(limits: BatchLimits, options: ReceiveOptions): Promise<readonly Delivery[]>;
   /** Resolves when fewer messages and fewer bytes wait here, or the inbox is closed. */
   room(less: { readonly messages: number; readonly bytes: number }): Promise<void>;
 };

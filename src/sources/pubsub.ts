@@ -1,8 +1,10 @@
 import { Duration, type Message as PubSubMessage } from '@google-cloud/pubsub';
 import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
+import { backoffMs, pause } from './backoff.ts';
 import { collectEarly } from './early-collection.ts';
 import { createInbox } from './inbox.ts';
 import { codeOf, connectPubSub, type PubSubConnection } from './pubsub-client.ts';
+import { createReach, type ReachOptions } from './reach.ts';
 import type { Delivery, Source } from './source.ts';
 
 export type PubSubSourceOptions = PubSubConnection & {
@@ -19,6 +21,7 @@ export type PubSubSourceOptions = PubSubConnection & {
   readonly extensionSecondsMax?: number;
   /** How long `close` waits for batches in hand before it gives them back. */
   readonly closeTimeoutMs?: number;
+  readonly onNews?: ReachOptions['onNews'];
 };
 
 /** gRPC status codes that no retry repairs, as far as they concern a subscription. */
@@ -30,6 +33,11 @@ const code = {
   unimplemented: 12,
   unauthenticated: 16,
 } as const;
+
+/** What the broker itself says, and no proxy or network: who gets such an answer has reached it. */
+const isAnswer = (error: unknown): boolean => Object.values<unknown>(code).includes(codeOf(error));
+
+const askMsMax = 5_000;
 
 const explain = (error: Error, subscription: string): Error => {
   const at = `PUBSUB_SUBSCRIPTION "${subscription}"`;
@@ -54,6 +62,8 @@ const explain = (error: Error, subscription: string): Error => {
 
 /**
  * Streaming pull over one stream. The client retries what is transient; anything that ends the stream comes out of `receive`.
+ * The client does not tell whether its stream is open, and Pub/Sub ends each stream after a while: so when one opens or
+ * ends, Pub/Sub is asked until it answers, and trouble is told to `onNews`.
  * Acks are confirmed one by one where the subscription has exactly-once delivery, and flushed by `close` elsewhere.
  * Leases are extended by the client while messages are in hand, a minute at most at a time. With ordering keys, a message
  * that goes back takes along the later ones of its key that wait here: Pub/Sub delivers all of them again, in order. Dead
@@ -73,15 +83,47 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     closeOptions: { behavior: 'WAIT', timeout: Duration.from({ millis: options.closeTimeoutMs ?? 30_000 }) },
   });
   const inbox = createInbox();
+  const reach = createReach({ name: `PUBSUB_SUBSCRIPTION "${options.subscription}"`, onNews: options.onNews });
+  const stop = new AbortController();
   const held = new Map<Delivery, PubSubMessage>();
   let listening = false;
+  let asking: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
   const onMessage = (message: PubSubMessage) => {
     const delivery = { message: { body: message.data, attributes: message.attributes }, deliveryId: message.id };
     if (closing) return message.nack();
+    reach.answered();
     held.set(delivery, message);
     inbox.put(delivery, message.length);
+  };
+
+  const fail = (error: Error) => {
+    inbox.fail(explain(error, options.subscription));
+    stop.abort();
+    reach.end();
+  };
+
+  /** A question that needs no permission, and that the emulator answers with that it does not know it. */
+  const ask = async (): Promise<void> => {
+    const permission = 'pubsub.subscriptions.consume';
+    for (let failures = 0; !stop.signal.aborted; failures += 1) {
+      try {
+        await subscription.iam.testPermissions(permission, { timeout: askMsMax, retry: null });
+        return reach.answered();
+      } catch (error) {
+        if (stop.signal.aborted) return;
+        if (isAnswer(error)) return reach.answered();
+        reach.failed(messageOf(error));
+      }
+      await pause(backoffMs(failures, 20_000), stop.signal);
+    }
+  };
+
+  const askOnce = () => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
   };
 
   /** The stream opens with the first `receive`: a source that is never read takes nothing from the broker. */
@@ -89,8 +131,10 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     if (listening || closing) return;
     listening = true;
     collectEarly();
-    subscription.on('error', (error: Error) => inbox.fail(explain(error, options.subscription)));
+    subscription.on('error', fail);
+    subscription.on('debug', askOnce);
     subscription.on('message', onMessage);
+    askOnce();
   };
 
   /** Resolves with the number of those that Pub/Sub refused to take: they come again. */
@@ -108,6 +152,8 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
   };
 
   const shutDown = async () => {
+    stop.abort();
+    reach.end();
     await settle(inbox.close(), 'nackWithResponse');
     if (listening) await subscription.close();
     await client.close();
@@ -117,7 +163,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     name: 'pubsub',
     receive(limits, receiving) {
       listen();
-      return inbox.take(limits, receiving);
+      return reach.receive(() => inbox.take(limits, receiving), receiving);
     },
     async ack(deliveries) {
       const lost = await settle(deliveries, 'ackWithResponse');

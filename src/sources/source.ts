@@ -17,13 +17,16 @@ export type BatchLimits = {
   readonly lingerMs: number;
 };
 
+export type ReceiveOptions = { readonly signal: AbortSignal; readonly idleMs?: number };
+
 /**
  * Where messages come from. One of the service's two ports (the other is the file manager).
  *
  * Contract, held by one conformance suite that runs against every adapter's real server:
  * - `receive` resolves with at least one delivery, or with none when `signal` is aborted, the source is closed, or (with
- *   `idleMs`) nothing came for that long. It never holds more than `messagesMax` messages or `bytesMax` bytes beyond
- *   what the broker's own flow control allows.
+ *   `idleMs`) nothing came for that long from a broker that answers. With `idleMs` it throws RetryableError when the broker
+ *   does not; without, it goes on trying. It never holds more than `messagesMax` messages or `bytesMax` bytes beyond what
+ *   the broker's own flow control allows.
  * - `ack` is called only after the commit that holds the deliveries' events. It resolves when the broker has confirmed,
  *   as far as the broker confirms. A failed ack is not an error of the batch: the broker delivers again, dedupe absorbs.
  * - `nack` gives deliveries back after a failed commit; they come again later, after the broker's own delay. Where the
@@ -32,7 +35,7 @@ export type BatchLimits = {
  */
 export type Source = {
   readonly name: string;
-  receive(limits: BatchLimits, options: { signal: AbortSignal; idleMs?: number }): Promise<readonly Delivery[]>;
+  receive(limits: BatchLimits, options: ReceiveOptions): Promise<readonly Delivery[]>;
   ack(deliveries: readonly Delivery[]): Promise<void>;
   nack(deliveries: readonly Delivery[]): Promise<void>;
   close(): Promise<void>;

@@ -12,16 +12,27 @@ export type SqsConnection = {
 /** SQS takes and gives at most this many in one request. */
 export const batchMax = 10;
 const attempts = 3;
+const connectMsMax = 5_000;
+/** A receive may wait for 20 seconds at SQS. */
+const answerMsMax = 40_000;
 
 export const connectSqs = ({ endpoint, region, credentials }: Omit<SqsConnection, 'queueUrl'>): SQSClient =>
-  new SQSClient({ region, ...(endpoint ? { endpoint } : {}), ...(credentials ? { credentials } : {}) });
+  new SQSClient({
+    region,
+    ...(endpoint ? { endpoint } : {}),
+    ...(credentials ? { credentials } : {}),
+    requestHandler: { connectionTimeout: connectMsMax, requestTimeout: answerMsMax, throwOnRequestTimeout: true },
+  });
 
 export const isFifo = (queueUrl: string): boolean => queueUrl.endsWith('.fifo');
+
+/** SQS's older protocol has it before some of its names, and so have other servers. */
+const olderPrefix = /^AWS\.SimpleQueueService\./;
 
 /** Error names of SQS, of its older protocol, and of the client itself that no retry repairs. */
 const permanent = new Set([
   'QueueDoesNotExist',
-  'AWS.SimpleQueueService.NonExistentQueue',
+  'NonExistentQueue',
   'QueueDeletedRecently',
   'AccessDenied',
   'AccessDeniedException',
@@ -38,6 +49,10 @@ const permanent = new Set([
   'KmsNotFound',
   'UnsupportedOperation',
   'InvalidParameterValue',
+  'InvalidParameterCombination',
+  'InvalidAttributeValue',
+  'MissingParameter',
+  'ValidationError',
   'CredentialsProviderError',
 ]);
 
@@ -47,7 +62,7 @@ export const misconfigured = (error: unknown, queueUrl: string, doing: string): 
   if (!(error instanceof Error)) return undefined;
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   const denied = (status === 401 || status === 403) && !/throttl/i.test(error.name);
-  if (!permanent.has(error.name) && !denied) return undefined;
+  if (!permanent.has(error.name.replace(olderPrefix, '')) && !denied) return undefined;
   const text = `${doing} SQS_QUEUE_URL "${queueUrl}" failed for good: ${error.name}: ${messageOf(error)}; check the queue, the region, and what the credentials may do`;
   return new ConfigError(text, { cause: error });
 };

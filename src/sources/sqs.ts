@@ -5,14 +5,17 @@ import {
   type Message as SqsMessage,
 } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
-import { ConfigError, RetryableError } from '../errors.ts';
+import { ConfigError, messageOf, RetryableError } from '../errors.ts';
 import { backoffMs, pause } from './backoff.ts';
 import { createInbox } from './inbox.ts';
+import { createReach, type ReachOptions } from './reach.ts';
 import type { Delivery, Source } from './source.ts';
 import { batchMax, connectSqs, isFifo, misconfigured, type SqsConnection, sendAll } from './sqs-client.ts';
 
 /** SQS refuses a visibility past 12 hours after the receive; leave the last minutes to the broker. */
 const leaseSecondsLimit = 11.5 * 60 * 60;
+/** SQS's longest wait for a message, in seconds. */
+const longPoll = 20;
 
 export type SqsSourceOptions = SqsConnection & {
   /** Long polls open at once. A FIFO queue gets one, so that groups arrive in order. */
@@ -24,6 +27,7 @@ export type SqsSourceOptions = SqsConnection & {
   readonly nackDelaySeconds?: number;
   /** Received and not handed out yet; each poller may exceed it by one answer. */
   readonly bufferMax?: { readonly messages: number; readonly bytes: number };
+  readonly onNews?: ReachOptions['onNews'];
 };
 
 type Held = { receiptHandle: string; readonly group: string | undefined; readonly receivedMs: number };
@@ -43,7 +47,7 @@ const toMessage = (sent: SqsMessage): Message => ({
  * Long polls of ten messages each, merged up to the batch limits. Everything held is kept invisible until it is acked or
  * given back. Dead letters are the queue's own redrive policy: `nack` only returns a message, SQS counts the receives.
  * What only a person can repair (no such queue, no permission, bad credentials) comes out of `receive` and `ack` as
- * ConfigError; anything else is tried again.
+ * ConfigError; anything else is told to `onNews` and tried again.
  */
 export const createSqsSource = (options: SqsSourceOptions): Source => {
   const client = connectSqs(options);
@@ -53,6 +57,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   const leaseMsMax = Math.min(options.leaseSecondsMax ?? 1_800, leaseSecondsLimit) * 1_000;
   const bufferMax = options.bufferMax ?? { messages: 5_000, bytes: 64 * 1024 * 1024 };
   const inbox = createInbox();
+  const reach = createReach({ name: `SQS_QUEUE_URL "${QueueUrl}"`, onNews: options.onNews });
   const held = new Map<Delivery, Held>();
   const stop = new AbortController();
   let polling: Promise<unknown> | undefined;
@@ -73,6 +78,11 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     return handles;
   };
 
+  const fail = (error: Error) => {
+    inbox.fail(error);
+    reach.end();
+  };
+
   /** One renewal at a time: a slow one makes the next wait for its turn of the clock. */
   const extend = () => {
     const now = Date.now();
@@ -82,7 +92,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     beating ??= setVisibility(handles, visibility)
       .then(
         () => undefined,
-        (error: unknown) => inbox.fail(error as Error),
+        (error: unknown) => fail(error as Error),
       )
       .finally(() => {
         beating = undefined;
@@ -96,8 +106,10 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     inbox.put(delivery, delivery.message.body.length);
   };
 
+  /** The first question, also after one that failed, does not wait for messages: its answer tells that the queue is there. */
   const poll = async () => {
     let failures = 0;
+    let answered = false;
     while (!stop.signal.aborted) {
       await inbox.room(bufferMax);
       if (stop.signal.aborted) return;
@@ -106,7 +118,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
           new ReceiveMessageCommand({
             QueueUrl,
             MaxNumberOfMessages: batchMax,
-            WaitTimeSeconds: 20,
+            WaitTimeSeconds: answered ? longPoll : 0,
             VisibilityTimeout: visibility,
             MessageAttributeNames: ['All'],
             MessageSystemAttributeNames: ['MessageGroupId'],
@@ -114,11 +126,15 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
           { abortSignal: stop.signal },
         );
         failures = 0;
+        answered = true;
+        reach.answered();
         for (const sent of answer.Messages ?? []) accept(sent);
       } catch (error) {
         if (stop.signal.aborted) return;
         const problem = misconfigured(error, QueueUrl, 'receiving from');
-        if (problem) return inbox.fail(problem);
+        if (problem) return fail(problem);
+        answered = false;
+        reach.failed(messageOf(error));
         await pause(backoffMs(failures++, 20_000), stop.signal);
       }
     }
@@ -136,6 +152,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
 
   const shutDown = async () => {
     stop.abort();
+    reach.end();
     await polling;
     clearInterval(heartbeat);
     await beating;
@@ -147,7 +164,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     name: 'sqs',
     receive(limits, receiving) {
       listen();
-      return inbox.take(limits, receiving);
+      return reach.receive(() => inbox.take(limits, receiving), receiving);
     },
     async ack(deliveries) {
       const handles = release(deliveries);

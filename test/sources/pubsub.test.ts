@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError, RetryableError } from '../../src/errors.ts';
 import { createPubSubSource, type PubSubSourceOptions } from '../../src/sources/pubsub.ts';
 import { ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
+import type { ReachNews } from '../../src/sources/reach.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
 import { startBrokerProxy } from '../support/broker-proxy.ts';
 import { serverTest, uniqueName } from '../support/servers.ts';
@@ -217,6 +218,40 @@ serverTest('pubsub', 'a subscription that does not exist is named, and nothing w
   t.regex(error?.message ?? '', /PUBSUB_SUBSCRIPTION "no-such" does not exist/);
   await source.close();
 });
+
+serverTest(
+  'pubsub',
+  'a Pub/Sub that cannot be reached is told apart from an empty subscription',
+  async (t, server) => {
+    const names = await makeTopic(server);
+    const door = await startBrokerProxy(Number(new URL(server.url).port));
+    t.teardown(door.stop);
+    const news: ReachNews[] = [];
+    const source = sourceOf(t, {
+      ...names,
+      emulatorHost: `127.0.0.1:${door.port}`,
+      onNews: (one) => void news.push(one),
+    });
+    const receive = (idleMs?: number) =>
+      source.receive(limits, { signal: always, ...(idleMs !== undefined && { idleMs }) });
+    t.deepEqual(await receive(500), [], 'it is there, and has nothing');
+    t.deepEqual(news, []);
+    door.cut();
+    const away = await t.throwsAsync(receive(5_000), { instanceOf: RetryableError });
+    t.regex(away?.message ?? '', /^PUBSUB_SUBSCRIPTION ".*" cannot be read: .*UNAVAILABLE/);
+    t.is(news.length, 1, 'the first of many attempts is told');
+    const waiting = receive();
+    door.restore();
+    await publishTo(server, names.topic, ['later']);
+    t.deepEqual(textsOf(await waiting), ['later'], 'a receive that may wait waits for it');
+    t.deepEqual(
+      news.map(({ kind }) => kind),
+      ['away', 'back'],
+    );
+    await source.close();
+  },
+  'together',
+);
 
 serverTest('pubsub', 'no more is taken from the broker than may be in hand', async (t, server) => {
   const names = await makeTopic(server);

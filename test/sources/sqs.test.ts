@@ -1,8 +1,10 @@
 import type { ExecutionContext } from 'ava';
-import { ConfigError } from '../../src/errors.ts';
+import { ConfigError, RetryableError } from '../../src/errors.ts';
+import type { ReachNews } from '../../src/sources/reach.ts';
 import type { Delivery, Source } from '../../src/sources/source.ts';
 import { createSqsSource, type SqsSourceOptions } from '../../src/sources/sqs.ts';
 import { serverTest } from '../support/servers.ts';
+import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { accessOf, makeQueue, type QueueServer, sendTo } from './queue.ts';
 import { type Answer, type Asked, startSqsDoor } from './sqs-door.ts';
 
@@ -132,6 +134,41 @@ serverTest('fauxqs', 'what only a person can repair ends the stream with what to
       },
     );
   }
+});
+
+serverTest('fauxqs', 'what SQS refuses to do as it is configured ends the stream', async (t, server) => {
+  const source = sourceOf(t, server, await makeQueue(server), { visibilitySeconds: 50_000 });
+  const refused = await t.throwsAsync(source.receive(limits, { signal: always, idleMs: 60_000 }), {
+    instanceOf: ConfigError,
+  });
+  t.regex(refused?.message ?? '', /failed for good: .*InvalidParameterValue: .*43200/);
+  await source.close();
+});
+
+serverTest('fauxqs', 'a queue that cannot be reached is told apart from one that is empty', async (t, server) => {
+  const proxy = await startTcpProxy(Number(new URL(server.url).port));
+  t.teardown(proxy.stop);
+  const queueUrl = await makeQueue(server, { through: `http://127.0.0.1:${proxy.port}` });
+  const news: ReachNews[] = [];
+  const source = sourceOf(t, server, queueUrl, { onNews: (one) => void news.push(one) });
+  const receive = (idleMs?: number) =>
+    source.receive(limits, { signal: always, ...(idleMs !== undefined && { idleMs }) });
+  t.deepEqual(await receive(200), [], 'it is there, and has nothing');
+  t.deepEqual(news, []);
+  proxy.cut();
+  const away = await t.throwsAsync(receive(3_000), { instanceOf: RetryableError });
+  t.regex(away?.message ?? '', /^SQS_QUEUE_URL ".*" cannot be read: ./);
+  t.is(news.length, 1, 'the first of many attempts is told');
+  t.is(news[0]?.kind, 'away');
+  const waiting = receive();
+  proxy.restore();
+  await sendTo(server, queueUrl, ['000']);
+  t.deepEqual(textsOf(await waiting), ['000'], 'a receive that may wait waits for it');
+  t.deepEqual(
+    news.map(({ kind }) => kind),
+    ['away', 'back'],
+  );
+  await source.close();
 });
 
 serverTest('fauxqs', 'errors that pass are waited for', async (t, server) => {
