@@ -1,5 +1,5 @@
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { createWriteStream, rmSync } from 'node:fs';
+import { mkdtemp, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
@@ -88,20 +88,28 @@ async function* batchesOf(path: string, ordered: boolean): AsyncGenerator<readon
   if (waiting.length > 0) yield waiting;
 }
 
+const nothingPublished = (): FatalError => new FatalError('stopped: nothing was published');
+
 /**
  * Carries out `work` on a file that can be read more than once: what comes by a pipe is kept in a temporary one meanwhile,
- * which only a crash leaves behind.
+ * which only a crash leaves behind. Throws FatalError when the signal comes before all of the pipe did.
  */
-const rereading = async <T>(file: string, work: (path: string) => Promise<T>): Promise<T> => {
+const rereading = async <T>(file: string, signal: AbortSignal, work: (path: string) => Promise<T>): Promise<T> => {
   if (file !== '-' && (await stat(file).catch(() => undefined))?.isFile()) return await work(file);
   const input = await inputOf(file);
   const folder = await mkdtemp(join(tmpdir(), 's3-sync-publish-'));
+  const remove = (): void => rmSync(folder, { recursive: true, force: true });
+  // A second signal ends the process at once.
+  process.once('exit', remove);
   try {
     const path = join(folder, 'events.jsonl');
-    await pipeline(input, createWriteStream(path));
+    await pipeline(input, createWriteStream(path), { signal }).catch((error: unknown) => {
+      throw signal.aborted ? nothingPublished() : error;
+    });
     return await work(path);
   } finally {
-    await rm(folder, { recursive: true, force: true });
+    process.off('exit', remove);
+    remove();
   }
 };
 
@@ -111,10 +119,11 @@ const rereading = async <T>(file: string, work: (path: string) => Promise<T>): P
  * of it again is harmless: events keep their ids.
  */
 export const runPublish = (context: Context, file: string, flags: { ordered?: boolean }): Promise<number> =>
-  rereading(file, async (path) => {
+  rereading(file, context.signal, async (path) => {
     const batches = () => batchesOf(path, flags.ordered === true);
     for await (const batch of batches()) {
       if ('mistake' in batch) throw new FatalError(`${file}, ${batch.mistake}; nothing was published`);
+      if (context.signal.aborted) throw nothingPublished();
     }
     const publisher = await publisherOf(context);
     let published = 0;

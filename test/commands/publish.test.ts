@@ -2,10 +2,12 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { createSqsSource } from '../../src/sources/sqs.ts';
 import { accessOf, makeQueue, type QueueServer } from '../sources/queue.ts';
-import { runCli } from '../support/cli.ts';
+import { startSqsDoor } from '../sources/sqs-door.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { serverTest } from '../support/servers.ts';
 
@@ -64,6 +66,52 @@ serverTest(
     );
   },
 );
+
+test('Ctrl-C ends it while standard input has not, and leaves nothing behind', async (t) => {
+  t.timeout(60_000);
+  const TMPDIR = await freshFolder();
+  const kept = async (): Promise<string[]> => (await readdir(TMPDIR)).filter((name) => name.startsWith('s3-sync'));
+  const { child, finished } = startCli(['publish', '-'], { TMPDIR });
+  child.stdin?.write(`${line(1)}\n`);
+  while ((await kept()).length === 0) await sleep(20);
+  child.kill('SIGINT');
+  const { code, stderr } = await finished;
+  t.is(code, 1, stderr);
+  t.regex(stderr, /^s3-sync publish: stopped: nothing was published$/m);
+  t.deepEqual(await kept(), []);
+});
+
+serverTest('fauxqs', 'a second Ctrl-C, while the broker is slow, leaves nothing behind either', async (t, server) => {
+  const TMPDIR = await freshFolder();
+  const kept = async (): Promise<string[]> => (await readdir(TMPDIR)).filter((name) => name.startsWith('s3-sync'));
+  let asked: () => void = () => undefined;
+  const sending = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const door = await startSqsDoor(server.url, async () => {
+    asked();
+    return new Promise<undefined>(() => undefined);
+  });
+  t.teardown(door.close);
+  const queueUrl = await makeQueue(server, { through: door.url });
+  const { child, finished } = startCli(['publish', '-'], {
+    ...environmentOf(server, queueUrl),
+    SQS_ENDPOINT: door.url,
+    TMPDIR,
+  });
+  let told = '';
+  child.stderr?.on('data', (chunk: Buffer) => {
+    told += chunk;
+  });
+  child.stdin?.end(`${line(1)}\n`);
+  await sending;
+  t.is((await kept()).length, 1);
+  child.kill('SIGINT');
+  while (!told.includes('once more to stop at once')) await sleep(20);
+  child.kill('SIGINT');
+  t.is((await finished).code, 130);
+  t.deepEqual(await kept(), []);
+});
 
 test('what a line holds does not steer the terminal of whoever publishes it', async (t) => {
   const { stderr } = await runCli(['publish', '-'], {}, '\u001b[2Jno json');
