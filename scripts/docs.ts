@@ -5,16 +5,16 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { envExample } from '../src/config/config.ts';
-import { type Setting, settings } from '../src/config/settings.ts';
+import { type Setting, settings, unitOf } from '../src/config/settings.ts';
 
 const root = join(import.meta.dirname, '..');
 const [begin, end] = ['<!-- settings: made by npm run docs -->', '<!-- end of settings -->'];
 
 const settingsTable = (): string => {
-  const rows = (settings as readonly Setting[]).map(({ env, meaning, fallback, kind, choices }) => {
-    const unit = kind === 'seconds' || kind === 'milliseconds' ? ` (${kind})` : '';
+  const rows = (settings as readonly Setting[]).map((setting) => {
+    const { env, meaning, fallback, choices } = setting;
     const among = choices ? ` (${choices.map((choice) => `\`${choice}\``).join(', ')})` : '';
-    return `| \`${env}\` | ${fallback && `\`${fallback}\``} | ${meaning}${unit}${among} |`;
+    return `| \`${env}\` | ${fallback && `\`${fallback}\``} | ${meaning}${unitOf(setting)}${among} |`;
   });
   return ['| variable | default | meaning |', '|---|---|---|', ...rows].join('\n');
 };

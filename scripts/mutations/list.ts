@@ -33,6 +33,13 @@ export const mutations: readonly Mutation[] = [
     match: 'messages are acked*',
   },
   {
+    name: 'take a time that no timer can count',
+    file: 'src/config/config.ts',
+    find: 'number <= (most ?? number)',
+    replace: 'number <= number',
+    tests: ['test/commands/settings.test.ts'],
+  },
+  {
     name: 'take a broker that is away for an empty one',
     file: 'src/sources/reach.ts',
     find: 'if (taken.length === 0 && trouble !== undefined',

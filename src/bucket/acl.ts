@@ -72,7 +72,7 @@ export const parseAclMapping = (text: string): AclMapping => {
       part.split('=').length > 2
     ) {
       throw new ConfigError(
-        `the ACL mapping: expected ${cannedAcls.join('=…, ')}=… once each, such as public-read=0644, found ${JSON.stringify(part.trim())}`,
+        `ACL_PERMISSIONS: expected ${cannedAcls.join('=…, ')}=… once each, such as public-read=0644, found ${JSON.stringify(part.trim())}`,
       );
     }
     mapping[canned] = permissions;

@@ -1,3 +1,4 @@
+import type { SettingName } from '../config/settings.ts';
 import { ConfigError } from '../errors.ts';
 import type { HttpSourceOptions } from '../sources/http.ts';
 import type { ReachNews } from '../sources/reach.ts';
@@ -16,6 +17,13 @@ export const sourceNameOf = ({ config }: Context, named?: string): SourceName | 
   if (config.optional('PUBSUB_SUBSCRIPTION')) return 'pubsub';
   if (config.optional('SQS_QUEUE_URL')) return 'sqs';
   return config.optional('HTTP_PORT') ? 'http' : undefined;
+};
+
+/** The settings without which the source cannot be opened. */
+export const neededBy = (name: SourceName | undefined): readonly SettingName[] => {
+  if (name === 'pubsub') return ['PUBSUB_PROJECT', 'PUBSUB_SUBSCRIPTION'];
+  if (name === 'sqs') return ['SQS_QUEUE_URL'];
+  return name === 'http' ? ['HTTP_PORT'] : [];
 };
 
 export const sqsAccess = ({ config }: Context) => {
@@ -80,8 +88,8 @@ const tellNews =
 /** Opens the source; each adapter's library is loaded only where it is used. */
 export const openSource = async (context: Context, name: SourceName): Promise<Source> => {
   const { config } = context;
+  config.require(neededBy(name), `the source ${name}`);
   if (name === 'pubsub') {
-    config.require(['PUBSUB_PROJECT', 'PUBSUB_SUBSCRIPTION'], 'the Pub/Sub source');
     const { createPubSubSource } = await import('../sources/pubsub.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
     return createPubSubSource({
@@ -94,7 +102,6 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
     });
   }
   if (name === 'sqs') {
-    config.require(['SQS_QUEUE_URL'], 'the SQS source');
     const { createSqsSource } = await import('../sources/sqs.ts');
     return createSqsSource({
       ...sqsAccess(context),
@@ -103,7 +110,6 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
       onNews: tellNews(context, name),
     });
   }
-  config.require(['HTTP_PORT'], 'the HTTP source');
   const { createHttpSource } = await import('../sources/http.ts');
   const admits = admitsOf(context);
   const source = await createHttpSource({

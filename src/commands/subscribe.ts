@@ -6,7 +6,7 @@ import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, requireBothSides } from './context.ts';
-import { openSource, type SourceName, sourceNameOf } from './sources.ts';
+import { neededBy, openSource, type SourceName, sourceNameOf } from './sources.ts';
 import { incrementalSync, initialSync } from './sync.ts';
 
 const requireSource = (context: Context, named?: string): SourceName => {
@@ -68,9 +68,9 @@ const carry =
  * again, whatever it was, but where log or projections are damaged: that ends the daemon.
  */
 export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
-  requireBothSides(context);
   const { config, logger, signal } = context;
   const name = sourceNameOf(context, flags.source);
+  requireBothSides(context, neededBy(name));
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   const stopping = new AbortController();

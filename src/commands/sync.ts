@@ -8,7 +8,7 @@ import { exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
 import { createProgress } from './progress.ts';
-import { openSource, sourceNameOf } from './sources.ts';
+import { neededBy, openSource, sourceNameOf } from './sources.ts';
 import { summaryOf } from './summary.ts';
 
 /** A subscription that has been silent for this long is drained. */
@@ -72,9 +72,15 @@ export const initialSync = async (
 /** What became of a subscription: `undrained` says why its end was not reached. */
 type Drained = { readonly undrained?: string };
 
-const drain = async (context: Context, workspace: Workspace, bucket: Bucket, flags: SyncFlags): Promise<Drained> => {
+/** The source that a cycle drains: one that keeps its messages until they are asked for. */
+const drainedSource = (context: Context, flags: SyncFlags): 'pubsub' | 'sqs' | undefined => {
   const name = flags.drain === false ? undefined : sourceNameOf(context, flags.source);
-  if (name !== 'pubsub' && name !== 'sqs') return {};
+  return name === 'http' ? undefined : name;
+};
+
+const drain = async (context: Context, workspace: Workspace, bucket: Bucket, flags: SyncFlags): Promise<Drained> => {
+  const name = drainedSource(context, flags);
+  if (name === undefined) return {};
   const source = await openSource(context, name);
   try {
     const consumed = await consumeInto(context, workspace, source, { idleMs: drainedAfterMs, bucket });
@@ -138,7 +144,7 @@ export const runInitialSync = async (context: Context, flags: SyncFlags): Promis
 };
 
 export const runIncrementalSync = async (context: Context, flags: SyncFlags): Promise<number> => {
-  requireBothSides(context);
+  requireBothSides(context, neededBy(drainedSource(context, flags)));
   const workspace = await context.openWorkspace();
   try {
     const result = await incrementalSync(context, workspace, flags);

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { ConfigError } from '../errors.ts';
-import { type Setting, type SettingName, settings } from './settings.ts';
+import { parseAclMapping } from '../bucket/acl.ts';
+import { ConfigError, messageOf } from '../errors.ts';
+import { type Setting, type SettingName, settings, unitOf } from './settings.ts';
 
 /** The configuration of one run: flags over environment over defaults, checked, frozen. */
 export type Config = {
@@ -21,6 +22,26 @@ export type Config = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
+const boundsOf = ({ least, most }: Setting): string =>
+  [least === undefined ? 'above 0' : `of at least ${least}`, ...(most === undefined ? [] : [`at most ${most}`])].join(
+    ' and ',
+  );
+
+const isWithin = (value: string, { least, most }: Setting): boolean => {
+  const number = Number(value);
+  return number > 0 && number >= (least ?? 0) && number <= (most ?? number);
+};
+
+/** What is wrong with a mapping of ACLs. */
+const aclProblem = (value: string): string | undefined => {
+  try {
+    parseAclMapping(value);
+    return undefined;
+  } catch (error) {
+    return messageOf(error);
+  }
+};
+
 const problemOf = (setting: Setting, value: string): string | undefined => {
   const addresses = setting.kind === 'url' || setting.kind === 'urls';
   // An address may hold a password, or a token in its query.
@@ -38,12 +59,18 @@ const problemOf = (setting: Setting, value: string): string | undefined => {
         : bad('addresses separated by commas');
     case 'count':
     case 'milliseconds':
-      return /^\d{1,9}$/.test(value) && Number(value) > 0 ? undefined : bad('a whole number above 0');
+      return /^\d{1,9}$/.test(value) && isWithin(value, setting)
+        ? undefined
+        : bad(`a whole number ${boundsOf(setting)}`);
     case 'port':
       return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? undefined : bad('a port number');
     case 'seconds':
       if (setting.zero && /^0+$/.test(value)) return undefined;
-      return /^\d{1,8}(\.\d+)?$/.test(value) && Number(value) > 0 ? undefined : bad('a number of seconds above 0');
+      return /^\d{1,9}(\.\d+)?$/.test(value) && isWithin(value, setting)
+        ? undefined
+        : bad(`a number of seconds ${boundsOf(setting)}`);
+    case 'acl':
+      return aclProblem(value);
     case 'share':
       return Number(value) >= 0 && Number(value) <= 1 ? undefined : bad('a share between 0 and 1');
     case 'flag':
@@ -123,8 +150,7 @@ export const envExample = (): string =>
     settings as readonly Setting[]
   )
     .map((setting) => {
-      const unit = setting.kind === 'seconds' || setting.kind === 'milliseconds' ? ` (${setting.kind})` : '';
       const choices = setting.choices ? ` (${setting.choices.join(' | ')})` : '';
-      return `\n# ${setting.meaning}${unit}${choices}\n${setting.env}=${setting.fallback}\n`;
+      return `\n# ${setting.meaning}${unitOf(setting)}${choices}\n${setting.env}=${setting.fallback}\n`;
     })
     .join('')}`;

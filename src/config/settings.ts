@@ -6,23 +6,27 @@ export type Setting = {
   readonly meaning: string;
   /** Text of the default; empty when there is none. */
   readonly fallback: string;
-  readonly kind:
-    | 'text'
-    | 'url'
-    | 'urls'
-    | 'count'
-    | 'port'
-    | 'seconds'
-    | 'milliseconds'
-    | 'share'
-    | 'flag'
-    | 'choice'
-    | 'path';
   readonly choices?: readonly string[];
   /** 0 is allowed, and means none. */
   readonly zero?: true;
   /** Never printed. */
   readonly secret?: true;
+} & (
+  | {
+      readonly kind: 'text' | 'url' | 'urls' | 'acl' | 'port' | 'share' | 'flag' | 'choice' | 'path';
+      readonly most?: never;
+      readonly least?: never;
+    }
+  | { readonly kind: 'count'; readonly most?: number; readonly least?: number }
+  /** A timer counts 2,147,483 seconds at most: one that is set to more ends at once. */
+  | { readonly kind: 'seconds' | 'milliseconds'; readonly most: number; readonly least?: never }
+);
+
+/** The unit of a setting's number and how far it may go, as the documents show it behind the meaning. */
+export const unitOf = ({ kind, least, most }: Setting): string => {
+  const unit = kind === 'seconds' || kind === 'milliseconds' ? kind : undefined;
+  const parts = [unit, least && `at least ${least}`, most && `at most ${most}`].filter(Boolean);
+  return parts.length === 0 ? '' : ` (${parts.join(', ')})`;
 };
 
 export const settings = [
@@ -69,7 +73,13 @@ export const settings = [
     fallback: '',
     meaning: 'projections, rebuilt from the log when missing; default DATA_DIR/projections.db',
   },
-  { env: 'SYNC_INTERVAL', kind: 'seconds', fallback: '300', meaning: 'time between two cycles of the daemon' },
+  {
+    env: 'SYNC_INTERVAL',
+    kind: 'seconds',
+    fallback: '300',
+    most: 604_800,
+    meaning: 'time between two cycles of the daemon',
+  },
   { env: 'SYNC_CONCURRENCY', kind: 'count', fallback: '8', meaning: 'operations under way at once' },
   {
     env: 'SYNC_REQUESTS_PER_SECOND',
@@ -81,12 +91,14 @@ export const settings = [
     env: 'SYNC_BYTES_PER_SECOND',
     kind: 'count',
     fallback: '',
-    meaning: 'most bytes that are sent to the file manager in a second, at least 16384; empty for no limit',
+    least: 16_384,
+    meaning: 'most bytes that are sent to the file manager in a second; empty for no limit',
   },
   {
     env: 'UNREADABLE_RETRY',
     kind: 'seconds',
     fallback: '900',
+    most: 86_400,
     meaning: 'first wait before an object that could not be read is tried again; doubles each time, up to a day',
   },
   {
@@ -97,7 +109,7 @@ export const settings = [
   },
   {
     env: 'ACL_PERMISSIONS',
-    kind: 'text',
+    kind: 'acl',
     fallback: '',
     meaning:
       'permissions for each canned ACL, such as public-read=0644,private=0600; set, it counts for every object that keeps none in its metadata (one request each); empty, only ACL changes count, by the default mapping',
@@ -142,14 +154,16 @@ export const settings = [
     env: 'SQS_VISIBILITY',
     kind: 'seconds',
     fallback: '60',
+    most: 43_200,
     meaning: 'how long SQS hides a message from others while it is in hand; renewed while a batch is slow',
   },
   {
     env: 'LEASE_MAX',
     kind: 'seconds',
     fallback: '1800',
+    most: 41_400,
     meaning:
-      'how long Pub/Sub (at most 3600) and SQS (at most 41400) wait for a message in hand; renewed until then while a batch is slow',
+      'how long SQS and Pub/Sub (which allows 3600) wait for a message in hand; renewed until then while a batch is slow',
   },
   {
     env: 'HTTP_PORT',
@@ -186,7 +200,13 @@ export const settings = [
     meaning: 'let in anyone who reaches the HTTP receiver, where no token or audience is set; for closed networks only',
   },
   { env: 'BATCH_MESSAGES', kind: 'count', fallback: '5000', meaning: 'messages in one transaction at most' },
-  { env: 'BATCH_LINGER_MS', kind: 'milliseconds', fallback: '50', meaning: 'how long a batch waits for more messages' },
+  {
+    env: 'BATCH_LINGER_MS',
+    kind: 'milliseconds',
+    fallback: '50',
+    most: 60_000,
+    meaning: 'how long a batch waits for more messages',
+  },
   { env: 'CYCLES_KEPT', kind: 'count', fallback: '10', meaning: 'cycle folders (CSVs, operations, report) kept' },
   {
     env: 'LOG_LEVEL',
@@ -205,6 +225,7 @@ export const settings = [
     env: 'TRASH_RETENTION',
     kind: 'seconds',
     fallback: '604800',
+    most: 315_360_000,
     zero: true,
     meaning: 'how long the reference file manager keeps what was deleted, for `undo`; 0 keeps nothing',
   },

@@ -1,0 +1,52 @@
+import test from 'ava';
+import { loadConfig } from '../../src/config/config.ts';
+import { type Setting, type SettingName, settings } from '../../src/config/settings.ts';
+import { ConfigError } from '../../src/errors.ts';
+import { runCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
+
+const timed = (settings as readonly Setting[]).filter(({ kind }) => kind === 'seconds' || kind === 'milliseconds');
+
+for (const { env, most = 0 } of timed) {
+  test(`${env} has a most, and beyond it is refused`, (t) => {
+    const name = env as SettingName;
+    t.is(loadConfig({ [name]: `${most}` }).number(name), most);
+    const refused = t.throws(() => loadConfig({ [name]: `${most + 1}` }), { instanceOf: ConfigError });
+    t.regex(refused.message, new RegExp(`${name}: expected .* above 0 and at most ${most}, found "${most + 1}"`));
+  });
+}
+
+test('every value that no command could use is named, each with its variable, before anything is done', async (t) => {
+  const { code, stderr } = await runCli(['status'], {
+    DATA_DIR: await freshFolder(),
+    SYNC_INTERVAL: '2592000',
+    SYNC_BYTES_PER_SECOND: '5',
+    ACL_PERMISSIONS: 'foo',
+    SQS_VISIBILITY: '99999999',
+    LEASE_MAX: '99999999',
+  });
+  t.is(code, 2, stderr);
+  for (const mistake of [
+    /^ {2}SYNC_INTERVAL: expected a number of seconds above 0 and at most 604800, found "2592000"$/m,
+    /^ {2}SYNC_BYTES_PER_SECOND: expected a whole number of at least 16384, found "5"$/m,
+    /^ {2}ACL_PERMISSIONS: expected private=…, .* found "foo"$/m,
+    /^ {2}SQS_VISIBILITY: expected .* at most 43200, found/m,
+    /^ {2}LEASE_MAX: expected .* at most 41400, found/m,
+  ])
+    t.regex(stderr, mistake);
+});
+
+test('an interval that no timer can count is refused also as a flag', async (t) => {
+  const { code, stderr } = await runCli(['daemon', '--interval', '2592000'], { DATA_DIR: await freshFolder() });
+  t.is(code, 2, stderr);
+  t.regex(stderr, /SYNC_INTERVAL: expected .* at most 604800/);
+});
+
+test('what a source needs is named together with what the sync needs', async (t) => {
+  for (const command of ['daemon', 'incremental-sync']) {
+    const { code, stderr } = await runCli([command], { DATA_DIR: await freshFolder(), SOURCE: 'pubsub' });
+    t.is(code, 2, stderr);
+    for (const name of ['CUSTOMER_S3_BUCKET', 'FILE_MANAGER_API_URL', 'PUBSUB_PROJECT', 'PUBSUB_SUBSCRIPTION'])
+      t.regex(stderr, new RegExp(`^ {2}${name}: `, 'm'));
+  }
+});
