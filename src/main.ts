@@ -1,11 +1,12 @@
 import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
 import type { Context } from './commands/context.ts';
 import { loadConfig } from './config/config.ts';
+import { loadEnvFile } from './config/env-file.ts';
 import { asDiskError } from './disk-error.ts';
 import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
-import { type Given, readWords } from './words.ts';
+import { type Given, insistOnValues, readWords } from './words.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
 
@@ -45,19 +46,11 @@ const complain = (command: string, problem: string): void => {
   process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
 };
 
-/** Settings from `.env`, where there is one. */
-const loadEnvFile = (): void => {
-  try {
-    process.loadEnvFile('.env');
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-  }
-};
-
 const execute = async ({ entry, words, flags }: Given): Promise<void> => {
   const command = nameOf(entry);
   try {
-    loadEnvFile();
+    insistOnValues(flags);
+    loadEnvFile('.env', process.env);
     const config = loadConfig(process.env, {
       ...settingsOf(entry, flags),
       ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),

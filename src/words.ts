@@ -1,4 +1,5 @@
 import { type CommandEntry, type Flags } from './commands/catalogue.ts';
+import { ConfigError } from './errors.ts';
 
 /** What the command line says: a command, its arguments, and its flags as commander names them. */
 export type Given = { readonly entry: CommandEntry; readonly words: readonly string[]; readonly flags: Flags };
@@ -36,6 +37,15 @@ export const readWords = (given: readonly string[], catalogue: readonly CommandE
     flags[word.slice(2).replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())] = value;
   }
   return takes(entry, words.length) ? { entry, words, flags } : undefined;
+};
+
+/** Throws ConfigError when a flag has an empty value, such as that of an unset variable: it would pass for a flag left out. */
+export const insistOnValues = (flags: Flags): void => {
+  for (const [name, value] of Object.entries(flags))
+    if (typeof value === 'string' && value.trim() === '')
+      throw new ConfigError(
+        `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: expected a value, found an empty one; leave the flag out for its default`,
+      );
 };
 
 /** Whether an entry has that many arguments. */

@@ -33,6 +33,14 @@ export const mutations: readonly Mutation[] = [
     match: 'messages are acked*',
   },
   {
+    name: 'take settings that cannot be read for none',
+    file: 'src/config/env-file.ts',
+    find: "=== 'ENOENT') return;",
+    replace: "!== 'EISDIR') return;",
+    tests: ['test/commands/settings.test.ts'],
+    match: 'a .env that this user*',
+  },
+  {
     name: 'take a time that no timer can count',
     file: 'src/config/config.ts',
     find: 'number <= (most ?? number)',

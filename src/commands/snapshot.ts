@@ -54,7 +54,6 @@ export const runSnapshot = async (
   const table = (flags.projection ?? 'file') as FileTable;
   if (table !== 'file' && table !== 'mirror')
     throw new ConfigError(`--projection: expected file or mirror, found ${JSON.stringify(table)}`);
-  if (flags.out === '') throw new ConfigError('--out: expected a file, or - for standard output');
   if (flags.out !== undefined && flags.out !== '-') insistOnPlace(resolve(flags.out));
   if (flags.at !== undefined && !/^\d{1,15}$/.test(flags.at))
     throw new ConfigError(`--at: expected an offset, found ${JSON.stringify(flags.at)}`);

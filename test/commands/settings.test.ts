@@ -1,8 +1,12 @@
+import { execFile } from 'node:child_process';
+import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import test from 'ava';
 import { loadConfig } from '../../src/config/config.ts';
 import { type Setting, type SettingName, settings } from '../../src/config/settings.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 
 const timed = (settings as readonly Setting[]).filter(({ kind }) => kind === 'seconds' || kind === 'milliseconds');
@@ -50,3 +54,47 @@ test('what a source needs is named together with what the sync needs', async (t)
       t.regex(stderr, new RegExp(`^ {2}${name}: `, 'm'));
   }
 });
+
+test('.env is read, and yields to the environment', async (t) => {
+  const folder = await freshFolder();
+  await writeFile(join(folder, '.env'), 'SYNC_INTERVAL=soon\nLEASE_MAX="long" # a comment\nSQS_VISIBILITY=never\n');
+  const { finished } = startCli(['status'], { DATA_DIR: join(folder, 'data'), SQS_VISIBILITY: '30' }, folder);
+  const { code, stderr } = await finished;
+  t.is(code, 2);
+  t.regex(stderr, /SYNC_INTERVAL: .*"soon"\n.*LEASE_MAX: .*"long"$/m);
+  t.notRegex(stderr, /SQS_VISIBILITY/);
+});
+
+test('a .env that cannot be read is no missing one', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, '.env');
+  await mkdir(file);
+  const { code, stderr } = await startCli(['status'], { DATA_DIR: join(folder, 'data') }, folder).finished;
+  t.is(code, 2);
+  t.true(stderr.startsWith(`s3-sync status: the settings in ${file} cannot be read (EISDIR`), stderr);
+  t.regex(stderr, /let this user read the file, or remove it/);
+});
+
+test('a .env that this user may not read is named, also where Node says that there is none', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, '.env');
+  await writeFile(file, 'GATE_DELETE_MAX=1\n');
+  await chmod(folder, 0o755);
+  const readAsNobody = async (): Promise<string> =>
+    (await promisify(execFile)(process.execPath, [join(import.meta.dirname, 'env-as-nobody.ts'), file])).stdout;
+  await chmod(file, 0o644);
+  t.is(await readAsNobody(), '{"GATE_DELETE_MAX":"1"}');
+  await chmod(file, process.getuid?.() === 0 ? 0o600 : 0o000);
+  t.regex(await readAsNobody(), /^ConfigError: the settings in .*\.env cannot be read \(EACCES/);
+});
+
+for (const args of [
+  ['file-manager', '--root', ''],
+  ['status', '--data-dir', ' '],
+  ['snapshot', '--out='],
+])
+  test(`an empty value of a flag is not taken for its default: ${args.join(' ')}`, async (t) => {
+    const { code, stderr } = await runCli(args, { DATA_DIR: await freshFolder() });
+    t.is(code, 2, stderr);
+    t.regex(stderr, /^s3-sync [a-z-]+: --(root|data-dir|out): expected a value, found an empty one/);
+  });

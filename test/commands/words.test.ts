@@ -1,8 +1,9 @@
 import test from 'ava';
 import type { Command } from 'commander';
 import { catalogue } from '../../src/commands/catalogue.ts';
+import { ConfigError } from '../../src/errors.ts';
 import { createProgram } from '../../src/program.ts';
-import { everywhere, type Given, readWords } from '../../src/words.ts';
+import { everywhere, type Given, insistOnValues, readWords } from '../../src/words.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 
 const silence = (command: Command): void => {
@@ -59,4 +60,18 @@ test('help, mistakes and what is said in another way are left to commander', (t)
     dataDir: 'x',
     summary: true,
   });
+});
+
+test('an empty value is refused for every flag of every command, and the flag is named', async (t) => {
+  for (const entry of catalogue) {
+    const words = (entry.arguments?.split(' ') ?? []).map(() => 'x');
+    for (const [flag = '', value] of [...(entry.options ?? []), ...everywhere].map(([option]) => option.split(' '))) {
+      if (!value) continue;
+      const line = [entry.group, entry.name, ...words, flag, ''].filter((word) => word !== undefined);
+      const { flags = {} } = readWords(line, catalogue) ?? (await oracle(line)) ?? {};
+      const refused = t.throws(() => insistOnValues(flags), { instanceOf: ConfigError }, line.join(' '));
+      t.true(refused?.message.startsWith(`${flag}: expected a value`), refused?.message);
+    }
+  }
+  t.notThrows(() => insistOnValues({ out: '-', json: true, at: '0', prefix: undefined }));
 });
