@@ -38,6 +38,8 @@ const code = {
 const isAnswer = (error: unknown): boolean => Object.values<unknown>(code).includes(codeOf(error));
 
 const askMsMax = 5_000;
+/** The client gives up when it never was connected for so long; left alone, after five minutes. The most that a timer counts. */
+const firstConnectMsMax = 2 ** 31 - 1;
 
 const explain = (error: Error, subscription: string): Error => {
   const at = `PUBSUB_SUBSCRIPTION "${subscription}"`;
@@ -77,7 +79,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
       maxMessages: options.messagesMax ?? 10_000,
       maxBytes: options.bytesMax ?? 64 * 1024 * 1024,
     },
-    streamingOptions: { maxStreams: 1 },
+    streamingOptions: { maxStreams: 1, timeout: firstConnectMsMax },
     maxAckDeadline: Duration.from({ seconds: options.extensionSecondsMax ?? 60 }),
     maxExtensionTime: Duration.from({ seconds: Math.min(options.leaseSecondsMax ?? 1_800, 3_600) }),
     closeOptions: { behavior: 'WAIT', timeout: Duration.from({ millis: options.closeTimeoutMs ?? 30_000 }) },
