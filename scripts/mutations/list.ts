@@ -55,6 +55,22 @@ export const mutations: readonly Mutation[] = [
     tests: ['test/sources/reach.test.ts'],
   },
   {
+    name: 'let a stream of Pub/Sub end without asking why',
+    file: 'src/sources/pubsub.ts',
+    find: "subscription.on('debug', askOnce);",
+    replace: '',
+    tests: ['test/sources/pubsub.test.ts'],
+    match: 'a Pub/Sub that cannot be reached*',
+  },
+  {
+    name: 'wait for what SQS refuses for good',
+    file: 'src/sources/sqs-client.ts',
+    find: ".replace(olderPrefix, '')",
+    replace: '',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'what SQS refuses*',
+  },
+  {
     name: 'tell of every failed receive',
     file: 'src/sources/reach.ts',
     find: 'if (silent < quiet) return;',
