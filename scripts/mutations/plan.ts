@@ -42,6 +42,14 @@ export const planMutations: readonly Mutation[] = [
     tests: planTests,
   },
   {
+    name: 'forget the permissions of a folder that moves',
+    file: 'src/plan/folder-permissions.ts',
+    find: '[...lives.kept, ...treeOf.keys()]',
+    replace: '[...lives.kept]',
+    tests: planTests,
+    match: 'permissions of a folder that moves*',
+  },
+  {
     name: 'no rename without the file_id: always upload again',
     file: 'src/plan/lives.ts',
     find: 'matchUnique(open, contentKey, pair);',

@@ -98,10 +98,13 @@ export const permissionsDraft = (have: FileRow, want: FileRow, follows?: Draft):
   follows,
 });
 
-/** For the folder alone: what is beneath keeps its permissions. */
-export const alonePermissionsDraft = (have: FileRow, want: FileRow): Draft => {
-  const draft = permissionsDraft(have, want);
-  return { ...draft, operation: { ...draft.operation, recursive: false } };
+/**
+ * Permissions of a folder that stays, or that `mover` brings to its place first: with those of all beneath, or (`alone`) for
+ * itself, while what is beneath keeps its own.
+ */
+export const folderPermissionsDraft = ({ have, want }: Moved, alone: boolean, mover?: Draft): Draft => {
+  const draft = permissionsDraft(mover ? movedRow(have, want) : have, want, mover);
+  return alone ? { ...draft, operation: { ...draft.operation, recursive: false } } : draft;
 };
 
 /** What is left to do for a file that is at its path, with the content and permissions of `have`. Folders: see folder-permissions.ts. */

@@ -2,26 +2,25 @@ import { isFolder } from '../../events/event.ts';
 import { sameContent, samePermissions } from '../../projections/rows.ts';
 import { edgesOf } from './claims.ts';
 import {
-  alonePermissionsDraft,
   type Draft,
   deleteDraft,
+  folderPermissionsDraft,
   followUps,
   goneTreeDraft,
   halvesOf,
   moveDraft,
   movedTreeDraft,
-  permissionsDraft,
   saveDraft,
   settleDrafts,
 } from './drafts.ts';
-import { folderPermissionsOf } from './folder-permissions.ts';
+import { type FolderPermissions, folderPermissionsOf } from './folder-permissions.ts';
 import { type Lives, livesOf, withoutNeedlessMoves } from './lives.ts';
 import type { Change, Plan, Step } from './operation.ts';
 import { planId, withId } from './operation-id.ts';
 import { stepsAside, topological } from './order.ts';
 import { comparePaths, foldersAround } from './paths.ts';
 import { placeable } from './placeable.ts';
-import { type FilesUnder, type Trees, treesOf } from './trees.ts';
+import { type FilesUnder, type MovedTree, type Trees, treesOf } from './trees.ts';
 
 export type PlanOptions = {
   /**
@@ -53,11 +52,10 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
   const trees = wholeFolders ? treesOf(fitting, lives, filesUnder) : { moved: [], gone: [] };
   const canAlone = options.capabilities?.includes('folder-permissions') === true;
-  const folders = folderPermissionsOf(lives, filesUnder, canAlone);
+  const folders = folderPermissionsOf(lives, trees, filesUnder, canAlone);
   const drafts = [
-    ...treeDrafts(trees),
-    ...folders.whole.map(({ have, want }) => permissionsDraft(have, want)),
-    ...folders.alone.map(({ have, want }) => alonePermissionsDraft(have, want)),
+    ...trees.gone.map(goneTreeDraft),
+    ...movedDrafts(trees, folders),
     ...lives.kept.flatMap(({ have, want }) => (folders.covered.has(have) ? [] : settleDrafts(have, want))),
     ...singleDrafts(lives, trees, options.vacatedAt ?? (() => 0)),
   ];
@@ -83,13 +81,19 @@ const inPathOrder = (changes: readonly Change[]): readonly Change[] => {
   return ordered ? changes : [...changes].sort((a, b) => comparePaths(a.path, b.path));
 };
 
-const treeDrafts = (trees: Trees): Draft[] => [
-  ...trees.gone.map(goneTreeDraft),
-  ...trees.moved.flatMap((tree) => {
-    const mover = movedTreeDraft(tree);
-    return [mover, ...tree.members.flatMap((member) => followUps(member, mover))];
-  }),
-];
+/** Whole folders that move, what is left to do for what they take along, and the permissions of folders. */
+const movedDrafts = (trees: Trees, { whole, alone, covered }: FolderPermissions): Draft[] => {
+  const movers = new Map(trees.moved.map((tree) => [tree, movedTreeDraft(tree)]));
+  const moverOf = (tree: MovedTree | undefined): Draft | undefined => tree && movers.get(tree);
+  return [
+    ...[...movers].flatMap(([{ members }, mover]) => [
+      mover,
+      ...members.filter(({ have }) => !covered.has(have)).flatMap((member) => followUps(member, mover)),
+    ]),
+    ...whole.map(({ life, tree }) => folderPermissionsDraft(life, false, moverOf(tree))),
+    ...alone.map(({ life, tree }) => folderPermissionsDraft(life, true, moverOf(tree))),
+  ];
+};
 
 /** Everything that no whole folder takes along. */
 const singleDrafts = (lives: Lives, trees: Trees, vacatedAt: (path: string) => number): Draft[] => {

@@ -75,6 +75,25 @@ withWorld('a folder of its own has permissions of its own, from its first cycle 
   t.is((await world.cycle()).report.status, 'idle');
 });
 
+withWorld('permissions of a folder that moves are carried over in the cycle that moves it', async (t, world) => {
+  for (const path of ['d/', 'd/sub/', 'alone/']) {
+    await world.writer.put(path, Buffer.alloc(0));
+    await world.append({ type: 'create', path, size: 0 });
+  }
+  await world.put('d/sub/x', 'content', { permissions: '0600' });
+  await world.cycle();
+  await world.append({ type: 'rename', path: 'd/', to: 'e/' });
+  await world.append({ type: 'create', path: 'e/sub/', size: 0, permissions: '0700' });
+  await world.append({ type: 'rename', path: 'alone/', to: 'elsewhere/' });
+  await world.append({ type: 'change_permission', path: 'elsewhere/', permissions: '0750' });
+  const { report } = await world.cycle();
+  t.deepEqual(report.operations, { rename: 2, update_permissions: 2 });
+  const held: Record<string, string | null> = {};
+  for await (const { path, permissions } of world.client.list()) held[path] = permissions;
+  t.like(held, { 'e/sub/': '0700', 'e/sub/x': '0600', 'elsewhere/': '0750' });
+  t.is((await world.cycle()).report.status, 'idle');
+});
+
 withWorld('a full cycle plans the same operations as one over the dirty rows', async (t, world) => {
   for (let at = 0; at < 30; at++) await world.put(`d${at % 3}/f${at}`, `content ${at}`);
   await world.cycle();

@@ -40,7 +40,8 @@ const deeds = (random: () => number, table: Table, nextId: () => number): void =
   const folder = pick(folders);
   const path = pick(paths.filter((name) => !name.endsWith('/')));
   const target = place();
-  const deed = Math.floor(random() * 9);
+  const marker = pick(paths.filter((name) => name.endsWith('/')));
+  const deed = Math.floor(random() * 11);
   if (deed <= 2 && folder && nothingAt(target) && !`${target}/`.startsWith(folder)) moveTree(folder, `${target}/`);
   else if (deed === 3 && folder) {
     const other = pick(folders.filter((name) => !name.startsWith(folder) && !folder.startsWith(name)));
@@ -57,6 +58,10 @@ const deeds = (random: () => number, table: Table, nextId: () => number): void =
   else if (deed === 7 && path) put({ ...(table.get(path) as FileRow), etag: `new${nextId()}` }, path);
   else if (deed === 8 && path)
     put({ ...(table.get(path) as FileRow), permissions: pick(['0600', '0640']) ?? null }, path);
+  else if (deed === 9 && marker)
+    put({ ...(table.get(marker) as FileRow), permissions: pick(['0700', '0750']) ?? null }, marker);
+  else if (deed === 10 && folder)
+    for (const name of beneath(folder)) put({ ...(table.get(name) as FileRow), permissions: '0770' }, name);
 };
 
 const firstTable = (random: () => number, nextId: () => number): Table => {
@@ -81,7 +86,9 @@ test('trees after a handful of folder moves, swaps, deletes and changes: the pla
     const table = firstTable(random, nextId);
     const have = [...table.values()];
     for (let deed = 0; deed < 1 + random() * 8; deed++) deeds(random, table, nextId);
-    const capabilities = seed % 4 === 0 ? [] : ['folders'];
+    const capabilities = [[], ['folders'], ['folders', 'folder-permissions'], ['folders', 'folder-permissions']][
+      seed % 4
+    ] as string[];
     // A producer that only knows delete and create gives a moved file another identity; its content tells.
     const onlyDeletes = seed % 3 === 0;
     const before = new Set(have.map(({ path }) => path));
@@ -90,6 +97,7 @@ test('trees after a handful of folder moves, swaps, deletes and changes: the pla
     );
     const plan = planHolds(t, have, want, { capabilities, random });
     if (!plan) return t.log(`seed ${seed}`);
+    if (capabilities.includes('folder-permissions')) t.deepEqual(plan.unplaceable, [], `seed ${seed}`);
     whole += plan.steps.filter(({ operation }) => operation.path.endsWith('/') && operation.to !== undefined).length;
   }
   t.true(whole > 2_000, `${whole} whole folders moved`);

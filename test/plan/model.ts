@@ -7,8 +7,8 @@ import type { Change, Operation, Plan, Step } from '../../src/plan/operation.ts'
  */
 export type Disk = {
   readonly files: Map<string, { content: string; permissions: string | null; name: string }>;
-  /** Folders that were saved as such. */
-  readonly folders: Set<string>;
+  /** Folders that were saved as such, with permissions of their own. */
+  readonly folders: Map<string, string | null>;
   /** Whether names that differ only by case are the same name. */
   readonly ignoresCase: boolean;
 };
@@ -20,9 +20,9 @@ const isFolder = (path: string): boolean => path.endsWith('/');
 const keyOf = (disk: Disk, path: string): string => (disk.ignoresCase ? path.toLowerCase() : path);
 
 export const diskOf = (rows: readonly FileRow[], ignoresCase = false): Disk => {
-  const disk: Disk = { files: new Map(), folders: new Set(), ignoresCase };
+  const disk: Disk = { files: new Map(), folders: new Map(), ignoresCase };
   for (const row of rows) {
-    if (isFolder(row.path)) disk.folders.add(keyOf(disk, row.path));
+    if (isFolder(row.path)) disk.folders.set(keyOf(disk, row.path), row.permissions);
     else
       disk.files.set(keyOf(disk, row.path), {
         content: contentOf(row),
@@ -33,11 +33,11 @@ export const diskOf = (rows: readonly FileRow[], ignoresCase = false): Disk => {
   return disk;
 };
 
-/** What a disk holds, as text that can be compared. A folder of its own has no permissions that the planner could see. */
+/** What a disk holds, as text that can be compared: a path, its content, its permissions. */
 export const listingOf = (disk: Disk): string[] =>
   [
     ...[...disk.files.values()].map(({ name, content, permissions }) => `${name} ${content} ${permissions}`),
-    ...[...disk.folders].map((folder) => `${folder} folder`),
+    ...[...disk.folders].map(([folder, permissions]) => `${folder} folder ${permissions}`),
   ].sort();
 
 const assertRoom = (disk: Disk, path: string): void => {
@@ -47,25 +47,25 @@ const assertRoom = (disk: Disk, path: string): void => {
   for (let slash = bare.indexOf('/'); slash !== -1; slash = bare.indexOf('/', slash + 1))
     if (disk.files.has(bare.slice(0, slash))) throw new Error(`${path}: its folder is a file`);
   if (isFolder(path)) return;
-  for (const other of [...disk.files.keys(), ...disk.folders])
+  for (const other of [...disk.files.keys(), ...disk.folders.keys()])
     if (other.startsWith(`${bare}/`)) throw new Error(`${path}: it is the folder of ${other}`);
 };
 
 const relocateFolder = (disk: Disk, path: string, to: string): void => {
   const files = [...disk.files].filter(([name]) => name.startsWith(path));
-  const folders = [...disk.folders].filter((name) => name.startsWith(path));
+  const folders = [...disk.folders].filter(([name]) => name.startsWith(path));
   if (files.length + folders.length === 0) throw new Error(`${path} is not there`);
   if (path.startsWith(to) || to.startsWith(path)) throw new Error(`${path} and ${to} lie within each other`);
-  const occupied = [...disk.files.keys(), ...disk.folders].find((name) => name.startsWith(to));
+  const occupied = [...disk.files.keys(), ...disk.folders.keys()].find((name) => name.startsWith(to));
   if (occupied !== undefined) throw new Error(`${path} would replace ${to} with ${occupied} in it`);
   assertRoom(disk, to);
   for (const [name, file] of files) {
     disk.files.delete(name);
     disk.files.set(to + name.slice(path.length), { ...file, name: to + name.slice(path.length) });
   }
-  for (const name of folders) {
+  for (const [name, permissions] of folders) {
     disk.folders.delete(name);
-    disk.folders.add(to + name.slice(path.length));
+    disk.folders.set(to + name.slice(path.length), permissions);
   }
 };
 
@@ -85,7 +85,7 @@ export const carryOut = (disk: Disk, { operation, result }: Step): void => {
   const { kind, permissions } = operation;
   if (kind === 'save' && isFolder(path)) {
     assertRoom(disk, path);
-    disk.folders.add(path);
+    disk.folders.set(path, permissions ?? disk.folders.get(path) ?? null);
   } else if (kind === 'save') {
     assertRoom(disk, path);
     const before = disk.files.get(path);
@@ -100,14 +100,16 @@ export const carryOut = (disk: Disk, { operation, result }: Step): void => {
     disk.folders.delete(path);
     if (operation.recursive) {
       for (const name of disk.files.keys()) if (name.startsWith(path)) disk.files.delete(name);
-      for (const name of disk.folders) if (name.startsWith(path)) disk.folders.delete(name);
+      for (const name of disk.folders.keys()) if (name.startsWith(path)) disk.folders.delete(name);
     }
   } else if (kind === 'update_permissions' && operation.recursive === false) {
     if (!disk.folders.has(path)) throw new Error(`${path} is not there`);
+    disk.folders.set(path, permissions as string);
   } else if (kind === 'update_permissions') {
     const touched = [...disk.files].filter(([name]) => name === path || (isFolder(path) && name.startsWith(path)));
     if (touched.length === 0 && !disk.folders.has(path)) throw new Error(`${path} is not there`);
     for (const [name, file] of touched) disk.files.set(name, { ...file, permissions: permissions as string });
+    for (const name of disk.folders.keys()) if (name.startsWith(path)) disk.folders.set(name, permissions as string);
   } else {
     const to = keyOf(disk, operation.to as string);
     const sameFolder = parentOf(operation.path) === parentOf(operation.to as string);

@@ -249,6 +249,31 @@ test('permissions of a folder alone are set where the file manager can, beside t
   );
 });
 
+test('permissions of a folder that moves are set at its new place in the same plan', (t) => {
+  const permitted = (stated: string, ...names: string[]): FileRow[] =>
+    renamed(...names).map((file) => ({ ...file, permissions: file.path.endsWith('/') ? stated : '0644' }));
+  const both = ['folders', 'folder-permissions'];
+  t.deepEqual(written(files('d/'), permitted('0700', 'e/'), folders), [
+    'rename d/ -> e/',
+    'update_permissions e/ after 0',
+  ]);
+  const within = [files('d/f', 'd/sub/', 'd/sub/x'), permitted('0700', 'e/f', 'e/sub/', 'e/sub/x')] as const;
+  t.deepEqual(written(...within, both), ['rename d/ -> e/', 'update_permissions e/sub/ after 0']);
+  t.false(planOf(...within, both).steps[1]?.operation.recursive);
+  // Not those of all beneath, where a file there keeps its own.
+  t.deepEqual(written(...within, folders), ['rename d/ -> e/']);
+  t.deepEqual(
+    planOf(...within, folders).unplaceable.map(({ path }) => path),
+    ['e/sub/'],
+  );
+  const all = within[1].map((file) => ({ ...file, permissions: '0700' }));
+  t.deepEqual(written(within[0], all, folders), [
+    'rename d/ -> e/',
+    'update_permissions e/f after 0',
+    'update_permissions e/sub/ after 0',
+  ]);
+});
+
 test('a file beside a folder of its name gives way and is reported, and everything else goes on', (t) => {
   const plan = planOf([row('a', 1, 'x')], [row('a', 1, 'x', 5, '0600'), row('a/b', 2, 'y'), row('c', 3)]);
   t.deepEqual(
