@@ -19,7 +19,7 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
     context.print(
       flags.json
         ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld }) })}\n`
-        : describePlan(plan, report.held, undefined, waiting),
+        : describePlan(plan, report.held, { waiting, withheld: withheld?.steps.length ?? 0 }),
     );
     if (withheld && !flags.json) context.print(`\n${describePlan(withheld, [undoneReason(withheld.steps.length)])}`);
     return report.status === 'held' ? exitCode.held : exitCode.done;

@@ -96,11 +96,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
-  const { plan, changes, blocked, capabilities, waiting, withheld } = await planCycle(
-    options,
-    { folder, plans },
-    offset,
-  );
+  const { plan, changes, capabilities, waiting, withheld } = await planCycle(options, { folder, plans }, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -155,7 +151,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
     retries: applied.retries,
     unverified: applied.unverified ?? 0,
     failures: applied.failures,
-    unplaceable: [...blocked, ...plan.unplaceable],
+    unplaceable: plan.unplaceable,
     held: verdict.reasons,
     withheld: withheld ? { plan: withheld.id, files: withheld.steps.length } : null,
     stopped: applied.stopped ?? null,

@@ -3,7 +3,7 @@ import { breakerLimits, createBreaker } from '../apply/breaker.ts';
 import { systemClock } from '../apply/clock.ts';
 import { retryLimits, withRetries } from '../apply/retry.ts';
 import { diffSnapshots } from '../diff/diff.ts';
-import type { Change, Plan, Unplaceable } from '../plan/operation.ts';
+import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
@@ -16,7 +16,6 @@ export type Planned = {
   readonly plan: Plan;
   /** What the plan was made from. */
   readonly changes: readonly Change[];
-  readonly blocked: readonly Unplaceable[];
   /** Of the file manager; none where there is nothing to do, and it was not asked. */
   readonly capabilities: readonly string[];
   /** Objects whose next try is not due yet: not in the plan. */
@@ -45,7 +44,12 @@ export const planCycle = async (
     const { changes: wanted, withheld } = await withoutUndone(queries, due, places.plans);
     const { changes, unplaceable } = await withoutBlocked(queries, wanted);
     const facts = await folderFacts(queries, changes);
-    return { changes, facts, blocked: unplaceable, waiting: all.length - due.length, ...(withheld && { withheld }) };
+    return {
+      changes,
+      facts: { ...facts, blocked: unplaceable },
+      waiting: all.length - due.length,
+      ...(withheld && { withheld }),
+    };
   });
   // After the tables were read: while the file manager is waited for, nothing else has to wait for them.
   const capabilities = rest.changes.length === 0 ? [] : await capabilitiesOf(options);

@@ -74,13 +74,20 @@ const stepLines = ({ operation, after, why }: Step, index: number): string[] => 
 
 /**
  * A plan for a person at 80 columns: what it does, then each operation with the reason why it is there, `most` of them.
- * `waiting` objects differ too, and are not in it: their next try comes later.
+ * `waiting` objects differ too, and are not in it: their next try comes later. So do those that are `withheld` as a plan of
+ * their own.
  */
-export const describePlan = (plan: Plan, held: readonly string[], most = 50, waiting = 0): string => {
+export const describePlan = (
+  plan: Plan,
+  held: readonly string[],
+  { most = 50, waiting = 0, withheld = 0 }: { most?: number; waiting?: number; withheld?: number } = {},
+): string => {
   const { steps, unplaceable } = plan;
   const wait = `${waiting} object${waiting === 1 ? '' : 's'} could not be carried over and will be tried again later`;
   if (steps.length === 0 && unplaceable.length === 0 && waiting > 0)
     return `Nothing to do now. ${wait}:\n's3-sync status' names the next.\n`;
+  if (steps.length === 0 && unplaceable.length === 0 && withheld > 0)
+    return 'Nothing to do but what waits for a person:\n';
   if (steps.length === 0 && unplaceable.length === 0)
     return 'Nothing to do: the file manager holds what the bucket holds.\n';
   const lines = [`Plan ${plan.id}: ${steps.length} operation${steps.length === 1 ? '' : 's'}`];

@@ -31,12 +31,18 @@ const movedRow = (have: FileRow, want: FileRow): FileRow => ({
   offset: want.offset,
 });
 
-export const deleteDraft = (have: FileRow): Draft => ({
+const whyDeleted = ({ path }: FileRow, inTheWay: string | undefined): string => {
+  if (inTheWay !== undefined) return `it gives way: ${inTheWay}`;
+  return isFolder(path)
+    ? 'the bucket does not hold this folder of its own any more; what is in it stays'
+    : 'the bucket does not hold it any more';
+};
+
+/** `inTheWay`: why the bucket's file cannot be placed, where it is not gone from there. */
+export const deleteDraft = (have: FileRow, inTheWay?: string): Draft => ({
   operation: { kind: 'delete', path: have.path, file_id: have.file_id, from_offset: have.offset, to_offset: 0 },
   result: null,
-  why: isFolder(have.path)
-    ? 'the bucket does not hold this folder of its own any more; what is in it stays'
-    : 'the bucket does not hold it any more',
+  why: whyDeleted(have, inTheWay),
   claim: { vacates: have.path },
 });
 

@@ -15,7 +15,7 @@ import {
 } from './drafts.ts';
 import { type FolderPermissions, folderPermissionsOf } from './folder-permissions.ts';
 import { type Lives, livesOf, withoutNeedlessMoves } from './lives.ts';
-import type { Change, Plan, Step } from './operation.ts';
+import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { planId, withId } from './operation-id.ts';
 import { stepsAside, topological } from './order.ts';
 import { comparePaths, foldersAround } from './paths.ts';
@@ -35,6 +35,8 @@ export type PlanOptions = {
   readonly filesUnder?: FilesUnder;
   /** Offset at which the file manager confirmed that nothing is at a path any more; 0 where it never held anything. */
   readonly vacatedAt?: (path: string) => number;
+  /** Files of the bucket that cannot be placed beside rows that did not change: among the changes they are wanted no more. */
+  readonly blocked?: readonly Unplaceable[];
 };
 
 /**
@@ -46,7 +48,9 @@ export type PlanOptions = {
  * the next plan, made from the outcomes, goes on from there (a file under a temporary name keeps its `file_id`).
  */
 export const planChanges = (changes: readonly Change[], options: PlanOptions = {}): Plan => {
-  const { changes: fitting, unplaceable } = placeable(inPathOrder(changes.filter(matters)));
+  const { changes: fitting, unplaceable: unfitting } = placeable(inPathOrder(changes.filter(matters)));
+  const unplaceable = [...(options.blocked ?? []), ...unfitting];
+  const inTheWay = new Map(unplaceable.map(({ path, reason }) => [path, reason]));
   const lives = livesOf(fitting);
   const { filesUnder } = options;
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
@@ -57,7 +61,7 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
     ...trees.gone.map(goneTreeDraft),
     ...movedDrafts(trees, folders),
     ...lives.kept.flatMap(({ have, want }) => (folders.covered.has(have) ? [] : settleDrafts(have, want))),
-    ...singleDrafts(lives, trees, options.vacatedAt ?? (() => 0)),
+    ...singleDrafts(lives, trees, inTheWay, options.vacatedAt ?? (() => 0)),
   ];
   const steps = arranged(drafts);
   return {
@@ -96,7 +100,12 @@ const movedDrafts = (trees: Trees, { whole, alone, covered }: FolderPermissions)
 };
 
 /** Everything that no whole folder takes along. */
-const singleDrafts = (lives: Lives, trees: Trees, vacatedAt: (path: string) => number): Draft[] => {
+const singleDrafts = (
+  lives: Lives,
+  trees: Trees,
+  inTheWay: ReadonlyMap<string, string>,
+  vacatedAt: (path: string) => number,
+): Draft[] => {
   const carried = new Set(trees.moved.flatMap(({ members }) => members.map(({ have }) => have)));
   const removed = new Set(trees.gone.flatMap(({ members }) => members));
   const alone = lives.moved.filter(({ have }) => !carried.has(have));
@@ -108,7 +117,9 @@ const singleDrafts = (lives: Lives, trees: Trees, vacatedAt: (path: string) => n
     (path) => foldersAround(path).some((folder) => treePlaces.has(folder)),
   );
   return [
-    ...[...lives.gone, ...remade.map(({ have }) => have)].filter((have) => !removed.has(have)).map(deleteDraft),
+    ...[...lives.gone, ...remade.map(({ have }) => have)]
+      .filter((have) => !removed.has(have))
+      .map((have) => deleteDraft(have, inTheWay.get(have.path))),
     ...[...remade, ...rewritten].map(({ want }) => saveDraft(want, null, vacatedAt(want.path))),
     ...lives.created.map(({ want, over }) => saveDraft(want, over, vacatedAt(want.path))),
     ...moving.flatMap((life) => {

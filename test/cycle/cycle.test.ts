@@ -232,11 +232,13 @@ withWorld('a file that cannot stand beside a folder of its name is visible, and 
   await world.put('a', 'file');
   await world.cycle();
   await world.put('a/b', 'beneath');
-  const { report } = await world.cycle();
+  const { report, plan } = await world.cycle();
   t.deepEqual(
     report.unplaceable.map(({ path }) => path),
     ['a'],
   );
+  t.deepEqual(plan.unplaceable, report.unplaceable);
+  t.regex(plan.steps.find(({ operation }) => operation.path === 'a')?.why ?? '', /^it gives way: .*beside "a\/b"/);
   t.deepEqual(
     await world.differences(),
     ['-= a '].map((line) => line),

@@ -50,9 +50,17 @@ test('a long plan is abbreviated, and an empty one says so', (t) => {
 });
 
 test('a plan never claims that both sides are equal while objects wait for another try', (t) => {
-  const empty = describePlan(planChanges([]), [], 50, 1);
+  const empty = describePlan(planChanges([]), [], { waiting: 1 });
   t.is(
     empty,
     "Nothing to do now. 1 object could not be carried over and will be tried again later:\n's3-sync status' names the next.\n",
   );
+});
+
+test('a plan never claims that both sides are equal, or that the bucket lacks what it holds, where something is withheld or in the way', (t) => {
+  const withheld = describePlan(planChanges([]), [], { withheld: 11 });
+  t.is(withheld, 'Nothing to do but what waits for a person:\n');
+  const beside = describePlan(planChanges(changesBetween([row('x', 1)], [row('x', 1, 'new', 5), row('x/y', 2)])), []);
+  t.regex(beside, /delete {13}x\n {6}it gives way: a disk cannot hold the file "x" beside "x\/y"/);
+  t.notRegex(beside, /does not hold it any more/);
 });
