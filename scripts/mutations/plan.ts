@@ -50,6 +50,22 @@ export const planMutations: readonly Mutation[] = [
     match: 'permissions of a folder that moves*',
   },
   {
+    name: 'overlook an unchanged file that has the name of a new folder',
+    file: 'src/diff/beside.ts',
+    find: 'if (shared > 0 && shared < length &&',
+    replace: 'if (shared > length &&',
+    tests: ['test/plan/plan-diff.test.ts'],
+    match: 'a file that comes beneath*',
+  },
+  {
+    name: 'overlook what lies beneath the name of a new file and did not change',
+    file: 'src/diff/beside.ts',
+    find: 'if (view.getUint8(at + name) === slash) return true;',
+    replace: 'if (view.getUint8(at + name) === slash) return false;',
+    tests: ['test/plan/plan-diff.test.ts'],
+    match: 'a file that comes beneath*',
+  },
+  {
     name: 'no rename without the file_id: always upload again',
     file: 'src/plan/lives.ts',
     find: 'matchUnique(open, contentKey, pair);',

@@ -1,3 +1,4 @@
+import { besideIn } from '../diff/beside.ts';
 import { mergeSnapshots } from '../diff/diff.ts';
 import { exitCode } from '../errors.ts';
 import { planDiff } from '../plan/plan-diff.ts';
@@ -11,7 +12,10 @@ export const runDiff = async (
   flags: { summary?: boolean },
 ): Promise<number> => {
   const { counts, unplaceable } = await planDiff(
-    (onPair) => mergeSnapshots(oldPath, newPath, onPair),
+    {
+      walk: (onPair, onDoubt) => mergeSnapshots(oldPath, newPath, onPair, onDoubt),
+      rowsOf: besideIn(oldPath, newPath),
+    },
     flags.summary ? undefined : context,
   );
   if (flags.summary) context.print(`${JSON.stringify({ ...counts, unplaceable: unplaceable.length })}\n`);

@@ -2,6 +2,7 @@ import { bufferOf, indexOfByte, viewOf } from '../../projections/four-bytes.ts';
 import { FatalError } from '../errors.ts';
 import type { Change } from '../plan/operation.ts';
 import { pathOf } from '../snapshot/csv.ts';
+import { type OnDoubt, tellDoubts } from './beside.ts';
 import {
   compareToPath,
   createEntry,
@@ -31,6 +32,10 @@ type Side = {
   previous: DataView | undefined;
   previousFrom: number;
   previousTo: number;
+  /** The path before the current record, once that is read. */
+  before: DataView | undefined;
+  beforeFrom: number;
+  beforeTo: number;
 };
 
 const openSide = (path: string): Side => ({
@@ -40,6 +45,9 @@ const openSide = (path: string): Side => ({
   previous: undefined,
   previousFrom: 0,
   previousTo: 0,
+  before: undefined,
+  beforeFrom: 0,
+  beforeTo: 0,
 });
 
 /** Whether a path that is on both sides needs an operation, or may be one end of a rename. */
@@ -64,10 +72,11 @@ export const changeOf = (have: Entry | null, want: Entry | null): Change => {
 
 /**
  * Merges two sorted snapshots and reports every path that differs, in path order. Bytes are compared first; only records
- * that differ are looked at. Memory is two windows, whatever the files' size. Throws FatalError, with file and line, for a
- * file that is no snapshot, is torn, or is not sorted, and for a record that differs and is none.
+ * that differ are looked at. `onDoubt` takes names that could be in the way of what came. Memory is two windows, whatever
+ * the files' size. Throws FatalError, with file and line, for a file that is no snapshot, is torn, or is not sorted, and for
+ * a record that differs and is none.
  */
-export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair): void => {
+export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair, onDoubt?: OnDoubt): void => {
   const a = openSide(oldPath);
   const b = openSide(newPath);
   try {
@@ -78,8 +87,10 @@ export const mergeSnapshots = (oldPath: string, newPath: string, onPair: OnPair)
       if (!have && !want) return;
       const order = !have ? 1 : !want ? -1 : compareToPath(have.path, have.pathFrom, have.pathTo, want);
       if (order < 0) onPair(have, null);
-      else if (order > 0) onPair(null, want);
-      else if (have && want && differs(have, want)) onPair(have, want);
+      else if (order > 0) {
+        onPair(null, want);
+        if (onDoubt) tellDoubts(b, onDoubt);
+      } else if (have && want && differs(have, want)) onPair(have, want);
       if (order <= 0) advance(a);
       if (order >= 0) advance(b);
     }
@@ -143,6 +154,9 @@ const current = (side: Side, other: Entry | null): Entry | null => {
       `${records.place()}: ${JSON.stringify(path)} stands after ${JSON.stringify(before)}: rows must be sorted by the path's UTF-8 bytes, each path once`,
     );
   }
+  side.before = previous;
+  side.beforeFrom = previousFrom;
+  side.beforeTo = previousTo;
   side.previous = entry.path;
   side.previousFrom = entry.pathFrom;
   side.previousTo = entry.pathTo;

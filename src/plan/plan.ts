@@ -1,5 +1,5 @@
 import { isFolder } from '../../events/event.ts';
-import { sameContent, samePermissions } from '../../projections/rows.ts';
+import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { edgesOf } from './claims.ts';
 import {
   type Draft,
@@ -37,6 +37,8 @@ export type PlanOptions = {
   readonly vacatedAt?: (path: string) => number;
   /** Files of the bucket that cannot be placed beside rows that did not change: among the changes they are wanted no more. */
   readonly blocked?: readonly Unplaceable[];
+  /** Rows that may be among those that did not change, for callers that have no `blocked`: some cannot be placed beside what changed. */
+  readonly beside?: readonly FileRow[];
 };
 
 /**
@@ -48,7 +50,8 @@ export type PlanOptions = {
  * the next plan, made from the outcomes, goes on from there (a file under a temporary name keeps its `file_id`).
  */
 export const planChanges = (changes: readonly Change[], options: PlanOptions = {}): Plan => {
-  const { changes: fitting, unplaceable: unfitting } = placeable(inPathOrder(changes.filter(matters)));
+  const { changes: placed, unplaceable: unfitting } = placeable(withBeside(changes.filter(matters), options.beside));
+  const fitting = placed.filter(matters);
   const unplaceable = [...(options.blocked ?? []), ...unfitting];
   const inTheWay = new Map(unplaceable.map(({ path, reason }) => [path, reason]));
   const lives = livesOf(fitting);
@@ -77,6 +80,13 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
  */
 const matters = ({ have, want }: Change): boolean =>
   have === null || want === null || !sameContent(have, want) || !samePermissions(have, want);
+
+const withBeside = (changes: readonly Change[], beside: readonly FileRow[] = []): readonly Change[] => {
+  if (beside.length === 0) return inPathOrder(changes);
+  const byPath = new Map(changes.map((change) => [change.path, change]));
+  for (const row of beside) if (!byPath.has(row.path)) byPath.set(row.path, { path: row.path, have: row, want: row });
+  return inPathOrder([...byPath.values()]);
+};
 
 const inPathOrder = (changes: readonly Change[]): readonly Change[] => {
   const ordered = changes.every(

@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import test from 'ava';
 import { stringify } from 'csv/sync';
 import { columns, type FileRow } from '../../projections/rows.ts';
+import { besideIn } from '../../src/diff/beside.ts';
 import { mergeSnapshots } from '../../src/diff/diff.ts';
 import type { Operation, Plan } from '../../src/plan/operation.ts';
 import { comparePaths } from '../../src/plan/paths.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { type DiffPlan, planDiff } from '../../src/plan/plan-diff.ts';
+import { type DiffPlan, type DiffSource, planDiff, unchangedBeneath } from '../../src/plan/plan-diff.ts';
 import { freshFolder } from '../support/folder.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 import { changesBetween } from './model.ts';
@@ -23,19 +24,28 @@ const csv = (rows: readonly FileRow[]): string =>
   );
 
 /** The lines of a diff, and what the planner makes of all changes at once: the oracle. */
-const planned = async (old: readonly FileRow[], now: readonly FileRow[]) => {
+const planned = async (old: readonly FileRow[], now: readonly FileRow[], looksUp = false) => {
   writeFileSync(oldPath, csv(old));
   writeFileSync(newPath, csv(now));
   let printed = '';
-  const walk = (onPair: Parameters<typeof mergeSnapshots>[2]): void => mergeSnapshots(oldPath, newPath, onPair);
-  const diff = await planDiff(walk, {
+  const source: DiffSource = {
+    walk: (onPair, onDoubt) => mergeSnapshots(oldPath, newPath, onPair, onDoubt),
+    rowsOf: looksUp ? besideIn(oldPath, newPath) : () => [],
+  };
+  const diff = await planDiff(source, {
     print: (text) => {
       printed += Buffer.from(text).toString();
     },
     isPrinted: () => true,
   });
   const lines = printed.split('\n').slice(0, -1);
-  return { diff, lines, counted: await planDiff(walk), plan: planChanges(changesBetween(old, now)) };
+  const beside = looksUp ? old.filter(({ path }) => now.some((one) => one.path === path)) : [];
+  return {
+    diff,
+    lines,
+    counted: await planDiff(source),
+    plan: planChanges(changesBetween(old, now), { ...unchangedBeneath, beside }),
+  };
 };
 
 /** What comes too early among the lines, by the steps that each one waits for. */
@@ -91,6 +101,70 @@ test.serial('a diff is planned from its records with the same operations as all 
     if (found) t.deepEqual(found, {}, `SEED=${seed}`);
   }
   t.pass();
+});
+
+test.serial('a diff sees what did not change where something comes beneath its name, or around it', async (t) => {
+  const seed = seedOf(t);
+  const random = randomOf(seed);
+  const paths = [
+    'a',
+    'a!',
+    'a-b',
+    'a/',
+    'a/b',
+    'a/b-',
+    'a/b.c/d',
+    'a/b/',
+    'a/b/c',
+    'a/c',
+    'b',
+    'b/x',
+    '"',
+    '"/x',
+    'é',
+    'é/x',
+  ];
+  // More than are looked at where they stand.
+  const many = Array.from({ length: 12 }, (_, at) => `b-${at}`);
+  let reported = 0;
+  for (let run = 0; run < 1_200; run += 1) {
+    // A disk holds the old one; whatever of it did not change stands in the new one as it was.
+    const old = drawTable(random, run % 3 === 0 ? [...paths, ...many] : paths, 0);
+    const stays = new Map(old.filter(() => random() < 0.6).map((one) => [one.path, one]));
+    const drawn = drawTable(random, paths, 200, { nested: true }).filter(({ path }) => !stays.has(path));
+    const made = await planned(old, [...stays.values(), ...drawn], true);
+    const found = mistake(made);
+    if (found) t.deepEqual(found, {}, `SEED=${seed}`);
+    reported += made.diff.unplaceable.length;
+  }
+  t.true(reported > 100, `${reported} files beside a folder of their name`);
+});
+
+test.serial('a file that comes beneath the name of an unchanged one takes its place', async (t) => {
+  const beneath = await planned([row('a', 1)], [row('a', 1), row('a/b', 2)], true);
+  t.deepEqual(
+    beneath.lines.map((line) => (JSON.parse(line) as Operation).kind),
+    ['delete', 'save'],
+  );
+  t.deepEqual(
+    beneath.diff.unplaceable.map(({ path }) => path),
+    ['a'],
+  );
+  for (const inside of ['x/', 'x/y']) {
+    const around = await planned([row(inside, 1)], [row('x', 2), row(inside, 1)], true);
+    t.deepEqual(around.lines, []);
+    t.deepEqual(
+      around.diff.unplaceable.map(({ path }) => path),
+      ['x'],
+    );
+  }
+});
+
+test.serial('a diff sets the permissions of a folder alone: what did not change beneath keeps its own', async (t) => {
+  const old = [row('d/', 1), row('d/x', 2)];
+  const { lines } = await planned(old, [row('d/', 1, null, 5, '0700'), row('d/x', 2)]);
+  t.like(JSON.parse(lines[0] ?? '{}'), { kind: 'update_permissions', path: 'd/', recursive: false });
+  t.is(lines.length, 1);
 });
 
 test.serial('a file that changes in place gives way to a folder of its name', async (t) => {
