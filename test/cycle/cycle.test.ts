@@ -1,8 +1,11 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { besideIn } from '../../src/diff/beside.ts';
+import { mergeSnapshots } from '../../src/diff/diff.ts';
 import { RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { planDiff } from '../../src/plan/plan-diff.ts';
 import { releasePlan } from '../../src/plan/store.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 import { createWorld, startRecorder, type World } from '../support/world.ts';
@@ -246,6 +249,15 @@ withWorld('a file that cannot stand beside a folder of its name is visible, and 
   );
   const again = await world.cycle();
   t.is(again.plan.steps.length, 0, 'it is not tried again and again');
+  const full = await world.cycle({ full: true });
+  t.is(full.plan.steps.length, 0);
+  const [old, now] = [join(full.folder, 'old.csv'), join(full.folder, 'new.csv')];
+  const { counts, unplaceable } = await planDiff({
+    walk: (onPair, onDoubt) => mergeSnapshots(old, now, onPair, onDoubt),
+    rowsOf: besideIn(old, now),
+  });
+  t.is(counts.operations, 0, 'nor by what a diff of the files makes of them');
+  t.deepEqual(unplaceable, full.report.unplaceable);
   await world.writer.delete('a/b');
   await world.append({ type: 'delete', path: 'a/b' });
   const last = await world.cycle();
