@@ -3,7 +3,7 @@ import { FatalError } from '../errors.ts';
 import { header } from '../snapshot/csv.ts';
 
 /** As it is: an import would load all that belongs to it (promises, streams), which takes longer than a small diff. */
-const { closeSync, openSync, readSync } = process.getBuiltinModule('node:fs');
+const { closeSync, fstatSync, openSync, readSync } = process.getBuiltinModule('node:fs');
 
 const quote = 0x22;
 const newline = 0x0a;
@@ -113,7 +113,12 @@ export const openRecords = (path: string): Records => {
   const first = read.indexOf(newline);
   const found = read.toString('utf8', 0, Math.min(first === -1 ? read.length : first + 1, 300));
   if (found !== header) {
+    const isFile = fstatSync(descriptor).isFile();
     closeSync(descriptor);
+    if (found === '' && !isFile)
+      throw new FatalError(
+        `${path} holds nothing more: a diff may read a snapshot twice, so give it a file and no pipe`,
+      );
     if (found === '') throw new FatalError(`${path} is empty: a snapshot has at least its header, ${header.trim()}`);
     if (found.startsWith('\ufeff'))
       throw new FatalError(`${path} begins with a byte order mark: a snapshot is UTF-8 without one`);

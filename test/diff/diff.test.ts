@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
@@ -241,3 +242,17 @@ for (const [title, text, message] of [
     t.true((error?.message.length ?? 0) < 1_000);
   });
 }
+
+const testWithPipes = process.platform === 'win32' ? test.skip : test; // no process substitution there
+
+testWithPipes('a pipe that would have to be read twice is no empty file', async (t) => {
+  const folder = await freshFolder();
+  const record = (path: string, id: number): string => `${path},${id},,1,e${id},0644,2026-01-01T00:00:00Z,${id}\n`;
+  const [old, now] = [join(folder, 'old.csv'), join(folder, 'new.csv')];
+  await writeFile(old, `${columns.join(',')}\n${record('a', 1)}`);
+  await writeFile(now, `${columns.join(',')}\n${record('a', 1)}${record('a/b', 2)}`);
+  const command = '"$0" src/cli.ts diff <(cat "$1") <(cat "$2")';
+  const { status, stderr } = spawnSync('bash', ['-c', command, process.execPath, old, now], { encoding: 'utf8' });
+  t.is(status, 1);
+  t.regex(stderr, /holds nothing more: .* give it a file and no pipe/);
+});
