@@ -148,6 +148,22 @@ export const applyMutations: readonly Mutation[] = [
     tests: ['test/file-manager/content.test.ts'],
   },
   {
+    name: 'keep a connection whose body was not read',
+    file: 'src/file-manager/server.ts',
+    find: 'answerEarly(app, options.lingerMs ?? defaults.lingerMs);',
+    replace: 'void answerEarly;',
+    tests: ['test/file-manager/early-answer.test.ts'],
+    match: '*may send its body to the end',
+  },
+  {
+    name: 'send the next request behind a body that was refused',
+    file: 'src/file-manager/client-connections.ts',
+    find: 'response.statusCode >= 300',
+    replace: 'response.statusCode < 0',
+    tests: ['test/file-manager/misbehaving.test.ts'],
+    match: '*no other request waits behind it',
+  },
+  {
     name: 'believe an answer that names another path',
     file: 'src/file-manager/client.ts',
     find: 'if (answer[name] === value) continue;',

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { FatalError, RetryableError } from '../errors.ts';
+import { leaveConnectionsThatRefused } from './client-connections.ts';
 import { LieError, notAFileManager } from './client-errors.ts';
 import { type Exchange, type ExchangeLimits, exchangeJson, openSuccess, piecesOfAnswer } from './client-exchange.ts';
 import { entriesIn } from './client-listing.ts';
@@ -34,6 +35,7 @@ export type FileManagerClient = FileManager & {
  * `StopError` (a FatalError with `stop: true`) means that every further call would fail as well.
  */
 export const createFileManagerClient = (options: ClientOptions): FileManagerClient => {
+  leaveConnectionsThatRefused();
   const { baseUrl, token, ...given } = options;
   const limits: ExchangeLimits = { ...defaults, ...given };
   const base = baseUrl.replace(/\/+$/, '');

@@ -76,14 +76,17 @@ export const receive = async (
   return received;
 };
 
-/** The pieces of a body. Ends with a problem when the sender is silent for `stallMs`; the reader's own time counts for nothing. */
+/**
+ * The pieces of a body. Ends with a problem when the sender is silent for `stallMs`; the reader's own time counts for
+ * nothing. A reader that stops early leaves the body open: what is to become of the rest is for who answers to say.
+ */
 async function* arriving(body: Readable, stallMs: number): AsyncGenerator<Buffer> {
   const stall = (): void => {
     body.destroy(new Problem('stalled', `no byte of the body arrived for ${stallMs} ms`));
   };
   let timer = setTimeout(stall, stallMs);
   try {
-    for await (const chunk of body as AsyncIterable<Buffer>) {
+    for await (const chunk of body.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
       clearTimeout(timer);
       yield chunk;
       timer = setTimeout(stall, stallMs);

@@ -4,6 +4,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
 import { messageOf } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { BackupStorage } from './backup.ts';
+import { answerEarly } from './early-answer.ts';
 import { createKeyedQueue, forgetOld } from './idempotency.ts';
 import { recover } from './intents.ts';
 import { type Log, silentLog } from './log.ts';
@@ -22,6 +23,8 @@ const defaults = {
   headersTimeoutMs: 20_000,
   /** Longest pause between two pieces of a body. */
   stallMs: 30_000,
+  /** How long what is left of a body is thrown away after its answer. */
+  lingerMs: 30_000,
   /** A JSON body must have arrived by then. */
   jsonBodyTimeoutMs: 30_000,
   /** A whole upload must have arrived by then. */
@@ -43,6 +46,7 @@ export type FileManagerOptions = {
   readonly backup?: BackupStorage;
   readonly logger?: Log;
   readonly stallMs?: number;
+  readonly lingerMs?: number;
   readonly jsonBodyTimeoutMs?: number;
 };
 
@@ -124,6 +128,7 @@ const createApp = (
   app.server.maxConnections = defaults.connectionsMax;
   if (options.token !== undefined) requireToken(app, options.token);
   boundJsonBodies(app, options.jsonBodyTimeoutMs ?? defaults.jsonBodyTimeoutMs);
+  answerEarly(app, options.lingerMs ?? defaults.lingerMs);
   app.setErrorHandler(async (error, request, reply) => {
     const problem = asProblem(error);
     if (problem.status >= 500) log.error({ error: messageOf(error), url: request.url }, 'request failed');

@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
@@ -168,6 +168,47 @@ test('an upload that the other side does not take is bounded in time', async (t)
     message: /upload stopped within 150 ms/,
   });
 });
+
+/** A client of a server that answers 507 to the first bytes of a connection, keeps it, and never reads on. */
+const againstUnread = async (
+  t: ExecutionContext,
+): Promise<{ client: FileManagerClient; connections: readonly Socket[] }> => {
+  const connections: Socket[] = [];
+  const text = '{"title":"The disk is full"}';
+  const server = createTcpServer((socket) => {
+    connections.push(socket.on('error', () => undefined));
+    socket.once('data', () => {
+      socket.pause();
+      socket.write(`HTTP/1.1 507 Full\r\ncontent-type: application/problem+json\r\ncontent-length: 28\r\n\r\n${text}`);
+    });
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  t.teardown(() => {
+    for (const socket of connections) socket.destroy();
+    server.close();
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    client: createFileManagerClient({ baseUrl: `http://127.0.0.1:${port}`, responseTimeoutMs: 2_000 }),
+    connections,
+  };
+};
+
+for (const [title, pieces] of [
+  ['before a body has left', 400],
+  ['to a body that the buffers of the system have taken whole', 2],
+] as const) {
+  test(`an answer ${title} ends the upload, and no other request waits behind it`, async (t) => {
+    const { client, connections } = await againstUnread(t);
+    for (let at = 1; at <= 3; at++) {
+      const body = Readable.from(Array.from({ length: pieces }, () => Buffer.alloc(65_536)));
+      const error = await t.throwsAsync(client.saveToDisk('a', { body, length: pieces * 65_536 }, newKey()));
+      t.regex(error?.message ?? '', /answered 507: The disk is full/, `save ${at}`);
+      t.true(body.destroyed);
+      t.is(connections.length, at);
+    }
+  });
+}
 
 test('an endless answer is bounded in bytes', async (t) => {
   const endless: (status: number) => Handler = (status) => (request, response) => {
