@@ -127,6 +127,22 @@ export const applyMutations: readonly Mutation[] = [
     tests: ['test/apply/breaker.test.ts'],
   },
   {
+    name: 'keep deletes waiting behind saves that find no space',
+    file: 'src/apply/space.ts',
+    find: 'refused.size === 0 || !isSave(index)',
+    replace: 'refused.size >= 0 || !isSave(index)',
+    tests: ['test/apply/space.test.ts'],
+    match: 'once a save finds no space*',
+  },
+  {
+    name: 'read every object for a disk that is full',
+    file: 'src/apply/space.ts',
+    find: 'inARow >= refusalsMax',
+    replace: 'inARow < 0',
+    tests: ['test/apply/space.test.ts'],
+    match: 'a disk that stays full*',
+  },
+  {
     name: 'do not wait as long as Retry-After asks',
     file: 'src/apply/retry.ts',
     find: ': Math.min(limits.waitMsMax, retryAfterMs);',

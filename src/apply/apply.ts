@@ -2,7 +2,7 @@ import type { OperationKind, OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { FailedAnswerError, LieError, RefusedError } from '../file-manager/client-errors.ts';
+import { FailedAnswerError, LieError, NoSpaceError, RefusedError } from '../file-manager/client-errors.ts';
 import type { Operation, Plan, Step } from '../plan/operation.ts';
 import { type BreakerLimits, breakerLimits, createBreaker } from './breaker.ts';
 import { type Clock, systemClock } from './clock.ts';
@@ -11,6 +11,7 @@ import { createOutcomeBuffer } from './outcomes.ts';
 import { type PaceLimits, paced } from './pace.ts';
 import { NotAttempted, type RetryLimits, retryLimits, withRetries } from './retry.ts';
 import { createSchedule, type StepState } from './schedule.ts';
+import { createSpaceOrder, type SpaceOrder } from './space.ts';
 import { carryOutStep, outcomeOf, type StepContext } from './step.ts';
 import { createTally, type Tally } from './tally.ts';
 
@@ -60,6 +61,8 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'onPartial'> & {
   readonly breaker?: Partial<BreakerLimits> | undefined;
   /** Failures that end a cycle once they are also the majority: what is wrong then is not about those files. */
   readonly failuresMax?: number | undefined;
+  /** Refusals for want of space in a row after which no further save begins. */
+  readonly noSpaceMax?: number;
   /** Least speed that is granted to an operation's bytes before its time is up. */
   readonly bytesPerSecondMin?: number;
   /** Once aborted, nothing more is started, and what is under way has `graceMs` to finish. */
@@ -69,7 +72,7 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'onPartial'> & {
   readonly onProgress?: (finished: number, bytes: number) => void;
 };
 
-const defaults = { failuresMax: 1_000, bytesPerSecondMin: 65_536, graceMs: 5_000 };
+const defaults = { failuresMax: 1_000, noSpaceMax: 20, bytesPerSecondMin: 65_536, graceMs: 5_000 };
 /** Bodies up to this size leave an answer's latency telling about the file manager. */
 const latencyBytesMax = 65_536;
 
@@ -96,7 +99,8 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
     ended += 1;
     onProgress?.(ended, tally.bytes);
   });
-  const carryOut = stepRunner(options, { clock, tally, stopping, aborting, begin: () => concurrency.begin() });
+  const order = createSpaceOrder(plan.steps, schedule, options.noSpaceMax ?? defaults.noSpaceMax);
+  const carryOut = stepRunner(options, { clock, tally, stopping, aborting, order, begin: () => concurrency.begin() });
   let commitFailed: { readonly error: unknown } | undefined;
   const noteFailure = (error: unknown): boolean => {
     commitFailed ??= { error };
@@ -113,8 +117,13 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   const run = async (index: number): Promise<void> => {
     const step = plan.steps[index] as Step;
     const begun = await begin(step).then(() => true, noteFailure);
-    if (!begun) return schedule.settle(index, 'not attempted');
+    if (!begun) {
+      order.ended(index, 'other');
+      return schedule.settle(index, 'not attempted');
+    }
     const { state, outcome } = await carryOut(step);
+    if (state === 'again') return order.ended(index, state);
+    order.ended(index, state === 'done' ? state : 'other');
     schedule.settle(index, state);
     if (outcome === undefined) return;
     await outcomes.add(outcome).catch(noteFailure);
@@ -124,9 +133,11 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   let woken = Promise.withResolvers<void>();
   for (;;) {
     for (let index: number | undefined; running < concurrency.limit; ) {
-      index = schedule.next();
+      index = order.next();
       if (index === undefined) break;
-      if (stopping.signal.aborted) {
+      if (!stopping.signal.aborted && order.isHopeless(index)) tally.stop(noSpaceReason);
+      if (stopping.signal.aborted || order.isHopeless(index)) {
+        order.ended(index, 'other');
         schedule.settle(index, 'not attempted');
         continue;
       }
@@ -148,6 +159,9 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   if (options.signal?.aborted) tally.stop('stopped by a signal');
   return tally.result(clock.now() - started);
 };
+
+const noSpaceReason =
+  'the file manager has no space left, so the other saves wait for the next cycle: free some on its disk';
 
 const operationAt = (plan: Plan, index: number): Operation => (plan.steps[index] as Step).operation;
 
@@ -176,11 +190,15 @@ type Running = {
   readonly tally: Tally;
   readonly stopping: AbortController;
   readonly aborting: AbortSignal;
+  readonly order: SpaceOrder;
   readonly begin: () => Attempt;
 };
 
+/** What a step came to; `again`: it was refused for want of space, and comes once more after others. */
+type Ended = { readonly state: StepState | 'again'; readonly outcome?: OutcomeEvent };
+
 /** Carries a step through its attempts to its state. Never rejects. */
-const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, begin }: Running) => {
+const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, order, begin }: Running) => {
   const limits = { ...retryLimits, ...options.retry };
   const breaker = createBreaker({ ...breakerLimits, ...options.breaker }, clock);
   const fileManager = paced(options.fileManager, options.pace ?? {}, clock);
@@ -211,9 +229,9 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
       stop(`${failed} operations failed, more than succeeded, last: ${messageOf(error)}`);
     return state;
   };
-  return async (step: Step): Promise<{ state: StepState; outcome?: OutcomeEvent }> => {
+  return async (step: Step): Promise<Ended> => {
     const size = step.result?.size ?? 0;
-    let uncertain = false;
+    let uncertain = order.wasRefused(step);
     let unanswered = false;
     const carried = step.operation.kind === 'save' ? size : 0;
     try {
@@ -238,6 +256,10 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, b
       tally.confirmed(step.operation, result);
       return { state: 'done', outcome: outcomeOf(step, result, new Date(clock.now()).toISOString()) };
     } catch (error) {
+      if (error instanceof NoSpaceError && order.refuse(step) && !stopping.signal.aborted) {
+        tally.retried();
+        return { state: 'again' };
+      }
       if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);
       else if (!unanswered && isOver(error)) options.onUncertain?.(step);
       return { state: judge(error, step) };
@@ -261,7 +283,7 @@ const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {
   const begun = clock.now();
   return (error?: unknown): void => {
     if (error === undefined) attempt.succeeded(size <= latencyBytesMax ? clock.now() - begun : undefined);
-    else if (error instanceof RetryableError) attempt.overloaded();
+    else if (error instanceof RetryableError && !(error instanceof NoSpaceError)) attempt.overloaded();
   };
 };
 

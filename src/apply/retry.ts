@@ -1,4 +1,5 @@
 import { RetryableError } from '../errors.ts';
+import { NoSpaceError } from '../file-manager/client-errors.ts';
 import type { Breaker } from './breaker.ts';
 import { type Clock, withTimeout } from './clock.ts';
 
@@ -53,7 +54,7 @@ export type RetryContext = {
 };
 
 /**
- * Repeats `attempt` while it throws RetryableError, within the limits on number and time, each admitted by the breaker. The
+ * Repeats `attempt` while it throws RetryableError other than NoSpaceError, within the limits on number and time, each admitted by the breaker. The
  * last error is thrown on; NotAttempted when there was no first attempt.
  */
 export const withRetries = async <T>(
@@ -77,7 +78,8 @@ export const withRetries = async <T>(
       return result;
     } catch (error) {
       ended(error);
-      if (!(error instanceof RetryableError)) {
+      // A moment later there is no more space, and the file manager is well: the order of the steps is what helps.
+      if (!(error instanceof RetryableError) || error instanceof NoSpaceError) {
         admitted.released();
         throw error;
       }

@@ -78,7 +78,7 @@ export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions
   const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(
     { id: 'under way', steps, unplaceable: [] },
-    { ...options, concurrency: 1, onEnded: note, onUncertain: note },
+    { ...options, concurrency: 1, noSpaceMax: Number.POSITIVE_INFINITY, onEnded: note, onUncertain: note },
   );
   await projector.catchUp();
   const last = await log.last();

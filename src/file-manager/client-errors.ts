@@ -32,6 +32,9 @@ export class LieError extends FatalError {}
  */
 export class FailedAnswerError extends RetryableError {}
 
+/** It has no space left (507): other saves fail as well, and deletes may not. */
+export class NoSpaceError extends FailedAnswerError {}
+
 const notItsOwn = new Set([502, 503, 504]);
 const retryableStatus = new Set([408, 425, 429]);
 const textMax = 500;
@@ -61,11 +64,15 @@ export const errorOfAnswer = (
   if (status >= 300 && status < 400) return redirectError(what);
   if (status >= 500 || retryableStatus.has(status)) {
     const wait = retryAfterMs(response.headers.get('retry-after'), options.nowMs, options.retryAfterCapMs);
-    const Failure = status >= 500 && !notItsOwn.has(status) ? FailedAnswerError : RetryableError;
-    return new Failure(`${what} answered ${status}${said}`, { retryAfterMs: wait });
+    return new (failureOf(status))(`${what} answered ${status}${said}`, { retryAfterMs: wait });
   }
   if (problem === undefined) return notAFileManager(`${what} answered ${status} without a problem description`);
   return new RefusedError(status, `${what} was refused with ${status}${said}`);
+};
+
+const failureOf = (status: number): typeof RetryableError => {
+  if (status === 507) return NoSpaceError;
+  return status >= 500 && !notItsOwn.has(status) ? FailedAnswerError : RetryableError;
 };
 
 type ProblemText = { readonly type?: unknown; readonly title?: unknown; readonly detail?: unknown };

@@ -245,3 +245,28 @@ test('deletes are carried out although a save before them finds the disk of the 
   t.deepEqual(await world.differences(), []);
   await world.close();
 });
+
+test('a full disk of the file manager keeps no delete of the same cycle waiting, and the saves follow', async (t) => {
+  const world = await createWorld();
+  for (const name of ['old1', 'old2']) await world.put(name, 'takes up space');
+  await world.cycle();
+  let deleted = 0;
+  const url = await startProxy(t, world.server.url, async (request, response, forward) => {
+    if (deleted < 2 && request.url?.startsWith('/saveToDisk'))
+      return answer(response, 507, '{"title":"The disk is full"}');
+    if (request.url !== '/delete') return false;
+    const { status, body } = await forward();
+    deleted += 1;
+    return answer(response, status, body);
+  });
+  for (let at = 0; at < 30; at++) await world.put(`new${at}`, 'x'.repeat(100_000));
+  for (const name of ['old1', 'old2']) {
+    await world.writer.delete(name);
+    await world.append({ type: 'delete', path: name });
+  }
+  const { report } = await world.cycle({ fileManager: createFileManagerClient({ baseUrl: url }) });
+  t.is(report.status, 'done');
+  t.deepEqual(report.operations, { save: 30, delete: 2 });
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
