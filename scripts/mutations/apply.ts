@@ -210,6 +210,14 @@ export const applyMutations: readonly Mutation[] = [
     tests: fileManagerSecurity,
   },
   {
+    name: 'list the permissions that a file had once',
+    file: 'src/file-manager/disk.ts',
+    find: 'mode === undefined || mode === found',
+    replace: 'mode === undefined || mode !== found',
+    tests: ['test/file-manager/files.test.ts'],
+    match: 'a mode that was changed*',
+  },
+  {
     name: 'follow links on the disk',
     file: 'src/file-manager/paths.ts',
     find: 'if (stats.isSymbolicLink()) throw linkProblem(parent);',

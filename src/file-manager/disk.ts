@@ -58,6 +58,29 @@ export const modeOf = (permissions: string | null): number | undefined => {
   return (Number.parseInt(permissions, 8) & 0o777) | 0o400;
 };
 
+/** The permissions that a file has: those that were recorded, unless its mode on the disk is another one by now. */
+export const permissionsOn = (stats: Stats, recorded: string | null, keepsModes: boolean): string | null => {
+  const mode = modeOf(recorded);
+  const found = stats.mode & 0o777;
+  if (!keepsModes || mode === undefined || mode === found) return recorded;
+  return `0${found.toString(8).padStart(3, '0')}`;
+};
+
+/** Whether the file system keeps the modes that it is given; not all do. `file` is made, and goes. */
+export const keepsModes = async (file: string): Promise<boolean> => {
+  const handle = await open(file, 'wx');
+  try {
+    for (const mode of [0o400, 0o751]) {
+      await handle.chmod(mode);
+      if (((await handle.stat()).mode & 0o777) !== mode) return false;
+    }
+    return true;
+  } finally {
+    await handle.close();
+    await rm(file, { force: true });
+  }
+};
+
 /** Applies a mode to a regular file without following a link. */
 export const applyMode = async (diskPath: string, mode: number): Promise<void> => {
   const handle = await open(diskPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);

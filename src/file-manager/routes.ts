@@ -2,6 +2,7 @@ import { constants, createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { permissionsOn } from './disk.ts';
 import { answerFor, recall } from './idempotency.ts';
 import { relocate, remove, updatePermissions } from './operations.ts';
 import { isFolder, look, onDisk } from './paths.ts';
@@ -136,7 +137,7 @@ export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
     }
     const limit = limitOf(query);
     const entries = [];
-    for await (const entry of entriesOf(store.root, store.db, after)) {
+    for await (const entry of entriesOf(store, after)) {
       if (entries.push(entry) > limit) break;
     }
     const page = entries.slice(0, limit);
@@ -149,7 +150,7 @@ export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
 async function* lines(store: Store, after: string): AsyncGenerator<string> {
   let text = '';
   let count = 0;
-  for await (const entry of entriesOf(store.root, store.db, after)) {
+  for await (const entry of entriesOf(store, after)) {
     text += `${JSON.stringify(entry)}\n`;
     count += 1;
     if (text.length < 65_536) continue;
@@ -164,8 +165,10 @@ const sendContent = async (store: Store, path: string, reply: FastifyReply): Pro
   if (found.kind !== 'file' || isFolder(path)) throw new Problem('not-found', `there is no file "${path}"`);
   const handle = await open(onDisk(store.root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
   try {
-    const { size } = await handle.stat();
-    const permissions = (await attributeOf(store.db, path))?.permissions;
+    const stats = await handle.stat();
+    const { size } = stats;
+    const recorded = (await attributeOf(store.db, path))?.permissions ?? null;
+    const permissions = permissionsOn(stats, recorded, store.keepsModes);
     // Stored bytes are never a page of this origin, whatever they hold.
     reply.headers({ 'content-length': size, 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff' });
     if (permissions && /^[\x20-\x7e]+$/.test(permissions)) reply.header('x-permissions', permissions);

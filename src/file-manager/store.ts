@@ -4,7 +4,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import type { BackupStorage } from './backup.ts';
 import { type BackupWorker, createBackupWorker, enqueueBackup } from './backup-worker.ts';
-import { removeTree } from './disk.ts';
+import { keepsModes, removeTree } from './disk.ts';
 import { createKeyedQueue, remember } from './idempotency.ts';
 import type { Log } from './log.ts';
 import { stateFolder } from './paths.ts';
@@ -16,6 +16,8 @@ export type Store = {
   readonly db: Database;
   readonly log: Log;
   readonly trashRetentionMs: number;
+  /** Whether a file's mode on the disk tells anything. */
+  readonly keepsModes: boolean;
   readonly temporaryFile: () => string;
   readonly trashed: (name: string) => string;
   /** One change of the tree at a time; bodies arrive beside it. */
@@ -63,6 +65,7 @@ export const openStore = async (options: {
     log,
     trashRetentionMs,
     backup,
+    keepsModes: await keepsModes(`${own}/tmp/${randomUUID()}`),
     temporaryFile: () => `${own}/tmp/${randomUUID()}`,
     trashed: (name) => `${own}/trash/${name}`,
     exclusive,

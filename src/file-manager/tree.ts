@@ -1,10 +1,11 @@
 import type { Stats } from 'node:fs';
 import { readdir, rmdir } from 'node:fs/promises';
 import type { Queries } from '../storage/database.ts';
-import { stampOf } from './disk.ts';
+import { permissionsOn, stampOf } from './disk.ts';
 import type { FileManagerEntry } from './file-manager.ts';
 import { onDisk, stateFolder, statOf } from './paths.ts';
 import { type Attribute, attributesOf, isExplicit } from './state.ts';
+import type { Store } from './store.ts';
 
 export type Node = { readonly path: string; readonly stats: Stats };
 
@@ -47,23 +48,25 @@ const sortedNames = async (root: string, folder: string): Promise<string[]> => {
     .map(({ path }) => path);
 };
 
-const entryOf = (node: Node, attribute: Attribute | undefined): FileManagerEntry | undefined => {
-  const permissions = attribute?.permissions ?? null;
-  if (node.path.endsWith('/')) return attribute?.explicit === 1 ? { path: node.path, size: 0, permissions } : undefined;
+const entryOf = (node: Node, attribute: Attribute | undefined, keepsModes: boolean): FileManagerEntry | undefined => {
+  const recorded = attribute?.permissions ?? null;
+  if (node.path.endsWith('/'))
+    return attribute?.explicit === 1 ? { path: node.path, size: 0, permissions: recorded } : undefined;
+  const permissions = permissionsOn(node.stats, recorded, keepsModes);
   // A file that was written past the file manager has another stamp: its MD5 is not known any more.
   const known = attribute?.md5 && attribute.stamp === stampOf(node.stats) ? { md5: attribute.md5 } : {};
   return { path: node.path, size: node.stats.size, permissions, ...known };
 };
 
 /** The listing after a path, in byte order: every file, and the folders that were stored as such. Not a snapshot. */
-export async function* entriesOf(root: string, db: Queries, after = ''): AsyncGenerator<FileManagerEntry> {
+export async function* entriesOf({ root, db, keepsModes }: Store, after = ''): AsyncGenerator<FileManagerEntry> {
   let batch: Node[] = [];
   const flush = async (): Promise<FileManagerEntry[]> => {
     const attributes = await attributesOf(
       db,
       batch.map(({ path }) => path),
     );
-    const entries = batch.map((node) => entryOf(node, attributes.get(node.path)));
+    const entries = batch.map((node) => entryOf(node, attributes.get(node.path), keepsModes));
     batch = [];
     return entries.filter((entry) => entry !== undefined);
   };

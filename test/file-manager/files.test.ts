@@ -1,4 +1,4 @@
-import { readdir, stat } from 'node:fs/promises';
+import { chmod, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { contentOf, holdings, newKey, save, started } from './support.ts';
@@ -20,6 +20,17 @@ test('permissions that are no POSIX mode are kept as they are, and setuid never 
   t.deepEqual(await holdings(client), { a: '1 (team:read-only)' });
   await client.updatePermissions('a', '4755', newKey());
   t.is((await stat(join(root, 'a'))).mode & 0o7777, 0o755);
+});
+
+test('a mode that was changed past the file manager is told in place of the one that was recorded', async (t) => {
+  const { client, root } = await started(t);
+  await client.updatePermissions('a', '750', newKey());
+  for (const name of ['a', 'nobody stated any']) await save(client, name, 'x');
+  t.deepEqual(await holdings(client), { a: 'x (750)', 'nobody stated any': 'x' });
+  for (const name of ['a', 'nobody stated any']) await chmod(join(root, name), 0o600);
+  t.deepEqual(await holdings(client), { a: 'x (0600)', 'nobody stated any': 'x' });
+  await client.updatePermissions('a', '4750', newKey());
+  t.deepEqual(await holdings(client), { a: 'x (4750)', 'nobody stated any': 'x' });
 });
 
 test('a folder is renamed, moved, deleted and given permissions with all beneath it', async (t) => {
