@@ -21,8 +21,9 @@ COPY --from=build /app/dist ./dist
 COPY events ./events
 COPY projections ./projections
 COPY src ./src
+COPY fixtures/bucket ./fixtures/bucket
 COPY scripts/s3-sync scripts/container-entry scripts/load-samples.ts ./scripts/
-RUN ln -s /app/scripts/s3-sync /usr/local/bin/s3-sync && mkdir /data && chown node:node /data
+RUN ln -s /app/scripts/s3-sync /usr/local/bin/s3-sync && mkdir /data .demo && chown node:node /data .demo
 USER node
 VOLUME /data
 HEALTHCHECK --interval=30s --timeout=10s --start-period=60s --retries=3 CMD ["s3-sync", "status", "--json"]

@@ -1,7 +1,14 @@
 #!/usr/bin/env bash
 # s3-sync: in the container when the compose stack is up, on this machine otherwise. Arguments, standard input and the
 # exit code stay as they are.
-here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
+# It may be called through links, under any name; the project is where the file itself lies.
+self="${BASH_SOURCE[0]}"
+while [ -L "$self" ]; do
+  folder="$(cd -P "$(dirname "$self")" && pwd)"
+  self="$(readlink "$self")"
+  [ "${self#/}" = "$self" ] && self="$folder/$self"
+done
+here="$(cd -P "$(dirname "$self")" && pwd)"
 
 stack_is_up() {
   command -v docker >/dev/null 2>&1 || return 1

@@ -218,6 +218,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'a mode that was changed*',
   },
   {
+    name: 'a demo empties any folder that it is given',
+    file: 'src/demo/folder.ts',
+    find: 'if (names.length === 0 ||',
+    replace: 'if (names.length >= 0 ||',
+    tests: ['test/commands/demo.test.ts'],
+    match: 'a demo runs in the folder*',
+  },
+  {
     name: 'follow links on the disk',
     file: 'src/file-manager/paths.ts',
     find: 'if (stats.isSymbolicLink()) throw linkProblem(parent);',

@@ -1,9 +1,10 @@
 import { once } from 'node:events';
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative, resolve } from 'node:path';
 import { createBucketWriter } from '../bucket/s3.ts';
 import { loadConfig } from '../config/config.ts';
 import { openWorkspace } from '../data-folder/workspace.ts';
+import { takeDemoFolder } from '../demo/folder.ts';
 import { demoKeys, type Running, startEmbedded, startPubSubEmulator } from '../demo/servers.ts';
 import { changeTheBucket } from '../demo/story.ts';
 import { exitCode, FatalError } from '../errors.ts';
@@ -79,12 +80,15 @@ const prove = async (context: Context, title: string): Promise<void> => {
 };
 
 /** The whole main job on an embedded default; ends with exit code 0 only when both sides were proved equal. */
-export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: boolean }): Promise<number> => {
+export const runDemo = async (
+  outer: Context,
+  flags: { pubsub?: boolean; keep?: boolean; dataDir?: string; logLevel?: string },
+): Promise<number> => {
   const { print } = outer;
-  const folder = resolve('.demo');
-  await rm(folder, { recursive: true, force: true });
-  await mkdir(folder, { recursive: true });
-  const stops: (() => Promise<void>)[] = [];
+  // Not what DATA_DIR says: that is the folder of a service that is no demo.
+  const folder = resolve(flags.dataDir ?? '.demo');
+  const logLevel = flags.logLevel ?? quieter(outer.config.text('LOG_LEVEL'));
+  const stops: (() => Promise<void>)[] = [(await takeDemoFolder(folder)).release];
   try {
     const embedded = await startEmbedded(join(folder, 'bucket'));
     stops.push(embedded.stop);
@@ -100,10 +104,10 @@ export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: 
       FILE_MANAGER_API_URL: fileManager.url,
       FILE_MANAGER_TOKEN: token,
       DATA_DIR: join(folder, 'data'),
-      LOG_LEVEL: 'warn',
+      LOG_LEVEL: logLevel,
       ...broker.environment,
     };
-    const context: Context = { ...outer, config: loadConfig(environment), logger: createLogger('warn') };
+    const context: Context = { ...outer, config: loadConfig(environment), logger: createLogger(logLevel) };
     print(
       `S3 Sync Service: the whole job on this machine\n\n  1. Started an S3 server, ${broker.name === 'embedded SQS queue' ? 'an' : 'the'} ${broker.name} and the reference file manager\n`,
     );
@@ -153,11 +157,11 @@ export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: 
       await writeFile(
         join(folder, 'env'),
         Object.entries(environment)
-          .map(([name, value]) => `${name}=${value}\n`)
+          .map(([name, value]) => `${name}=${shellQuoted(value)}\n`)
           .join(''),
       );
       print(
-        `\nStill running; Ctrl-C ends it. In another terminal:\n     S3            ${embedded.url}\n     file manager  ${fileManager.url}\n     settings      ${here('env')} (set -a; . ${here('env')}; s3-sync status)\n`,
+        `\nStill running; Ctrl-C ends it. In another terminal:\n     S3            ${embedded.url}\n     file manager  ${fileManager.url}\n     settings      ${here('env')} (set -a; . ${shellWord(here('env'))}; ./sync_cli.sh status)\n`,
       );
       await workspace.close();
       stops.pop();
@@ -168,5 +172,12 @@ export const runDemo = async (outer: Context, flags: { pubsub?: boolean; keep?: 
     for (const stop of stops.reverse()) await stop();
   }
 };
+
+/** What everybody has who set nothing, or copied `.env.example`, would be between the lines of the story. */
+const quieter = (level: string): string => (level === 'info' ? 'warn' : level);
+
+const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
+
+const shellWord = (text: string): string => (/^[\w./-]+$/.test(text) ? text : shellQuoted(text));
 
 const indented = (text: string): string => text.replace(/^/gm, '     ').replace(/ +$/, '');

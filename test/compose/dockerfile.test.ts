@@ -34,6 +34,15 @@ test('every file that the image copies is in the repository and not ignored', (t
   }
 });
 
+test('the image holds what the demo puts into its bucket, and a folder that it may write', (t) => {
+  const runtime = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
+  t.true(runtime.includes('COPY fixtures/bucket ./fixtures/bucket'));
+  t.true(
+    runtime.includes('WORKDIR /app') &&
+      runtime.some((line) => /mkdir .*\.demo && chown node:node .*\.demo$/.test(line)),
+  );
+});
+
 test('the container runs as an ordinary user and checks its own health', (t) => {
   const runtime = lines.slice(lines.findLastIndex((line) => line.startsWith('FROM ')));
   t.true(runtime.includes('USER node'));

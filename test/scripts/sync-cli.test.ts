@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, copyFileSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  realpathSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
@@ -12,8 +21,8 @@ const echo = `process.stdin.setEncoding('utf8').on('data', (text) => (input += t
 const args = ['diff', 'an old file.csv', '', '*', '$HOME "quoted"'];
 
 /** A project in a folder with a space in its name, and a `docker` that says what this test wants to hear. */
-const project = (t: ExecutionContext, docker: string) => {
-  const folder = mkdtempSync(join(tmpdir(), 's3 sync cli '));
+const project = (t: ExecutionContext, docker: string, link?: (folder: string) => string) => {
+  const folder = realpathSync(mkdtempSync(join(tmpdir(), 's3 sync cli ')));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
   for (const name of ['src', 'bin']) mkdirSync(join(folder, name));
   copyFileSync(join(root, 'sync_cli.sh'), join(folder, 'sync_cli.sh'));
@@ -22,7 +31,7 @@ const project = (t: ExecutionContext, docker: string) => {
   writeFileSync(join(folder, 'container.ts'), `const where: string = 'container';${echo}`);
   writeFileSync(join(folder, 'bin', 'docker'), `#!/usr/bin/env bash\n${docker}\n`);
   chmodSync(join(folder, 'bin', 'docker'), 0o755);
-  const run = spawnSync(join(folder, 'sync_cli.sh'), args, {
+  const run = spawnSync(link?.(folder) ?? join(folder, 'sync_cli.sh'), args, {
     encoding: 'utf8',
     cwd: tmpdir(),
     input: 'line one\nline two\n',
@@ -52,4 +61,14 @@ case "$4" in
     shift 7; exec node "$FOLDER/container.ts" "$@" ;;
 esac`;
   t.deepEqual(project(t, docker), { status: 3, output: ['container', args, input], stderr: '' });
+});
+
+test('sync_cli.sh finds its project through links to it, as s3-sync in PATH may be', (t) => {
+  const linked = (folder: string): string => {
+    mkdirSync(join(folder, 'elsewhere'));
+    symlinkSync('../sync_cli.sh', join(folder, 'elsewhere', 's3-sync'));
+    symlinkSync(join(folder, 'elsewhere', 's3-sync'), join(folder, 'bin', 's3-sync'));
+    return join(folder, 'bin', 's3-sync');
+  };
+  t.deepEqual(project(t, 'exit 1', linked), { status: 3, output: ['here', args, input], stderr: '' });
 });

@@ -1,0 +1,50 @@
+import { execFileSync } from 'node:child_process';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import test from 'ava';
+import { startCli } from '../support/cli.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
+
+test('a demo that is left running has its folder alone, and its settings can be read by a shell', async (t) => {
+  t.timeout(120_000);
+  const parent = await freshFolder();
+  t.teardown(() => removeFolder(parent));
+  const folder = join(parent, 'with a space');
+  await mkdir(folder);
+  const { child, finished } = startCli(['demo', '--keep'], {}, folder);
+  t.teardown(() => void child.kill());
+  const running = new Promise<void>((resolve) => {
+    let said = '';
+    child.stdout?.on('data', (chunk: Buffer) => {
+      said += chunk;
+      if (said.includes('Still running')) resolve();
+    });
+  });
+  t.is(await Promise.race([running, finished]), undefined);
+  const data = execFileSync('sh', ['-c', 'set -a; . .demo/env; exec printenv DATA_DIR'], { cwd: folder });
+  t.is(data.toString(), `${join(folder, '.demo/data')}\n`);
+  const second = await startCli(['demo'], {}, folder).finished;
+  t.is(second.code, 1);
+  t.regex(second.stderr, /\.demo is in use by 's3-sync demo' \(pid \d+, .*end it first.*--data-dir/);
+  t.regex(await readFile(join(folder, '.demo/env'), 'utf8'), /FILE_MANAGER_TOKEN='demo-token'/);
+  child.kill('SIGTERM');
+  t.is((await finished).code, 0);
+});
+
+test('a demo runs in the folder of --data-dir, again too, logs as it is told, and empties no folder of anything else', async (t) => {
+  t.timeout(120_000);
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  await writeFile(join(folder, 'mine'), 'precious');
+  const refused = await startCli(['demo', '--data-dir', folder], {}).finished;
+  t.is(refused.code, 1);
+  t.regex(refused.stderr, /holds something else than a demo.*name a new folder/);
+  t.is(await readFile(join(folder, 'mine'), 'utf8'), 'precious');
+  const own = join(folder, 'own');
+  for (const level of ['warn', 'info']) {
+    const { code, stdout, stderr } = await startCli(['demo', '--data-dir', own, '--log-level', level], {}).finished;
+    t.is(code, 0, stderr);
+    t.true(stdout.includes('All of it held'));
+    t.is(stderr.includes('bucket listed'), level === 'info');
+  }
+});
