@@ -17,35 +17,35 @@ $(INSTALLED): package-lock.json
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-bench: $(INSTALLED) ## Measure us beside our peers (BENCH=diff for one of them)
+bench: $(INSTALLED) ## Measure us beside our peers (BENCH=diff for one)
 	@scripts/bench-tools
 	@node bench/run.ts $(BENCH)
 
-demo: $(INSTALLED) ## Run the main job on an embedded S3 and queue (ARGS="--keep" leaves it running)
+demo: $(INSTALLED) ## Run the main job on embedded servers (ARGS=--keep)
 	node --max-semi-space-size=16 src/cli.ts demo $(ARGS)
 
 test: $(INSTALLED) install-tools ## Install what is missing and run every test
 	@node scripts/run-tests.ts
 
-mutations: $(INSTALLED) ## Break the product in named ways; the tests that guard it must notice each
+mutations: $(INSTALLED) ## Break the product in named ways; tests must notice
 	@node scripts/mutations.ts $(ARGS)
 
-soak: $(INSTALLED) ## Run the service under faults and kills (MINUTES=3 SEED=n), then compare all sides
+soak: $(INSTALLED) ## Run under faults and kills (MINUTES=3 SEED=n)
 	@node scripts/soak.ts "$(MINUTES)" "$(SEED)"
 
-setup: $(INSTALLED) install-tools ## Install packages and test servers, and make .env from .env.example
+setup: $(INSTALLED) install-tools ## Install packages and test servers, and make .env
 	@test -e .env || cp .env.example .env
 
 install-tools:
 	@scripts/install-tools
 
-up: ## Build and start the compose stack, and wait until it is healthy
+up: ## Build and start the compose stack until it is healthy
 	$(COMPOSE) up --build --detach --wait
 
 down: ## Stop the compose stack; its data stays
 	$(COMPOSE) down
 
-clean: ## Stop the stack and DELETE its volumes, the data folder and all build output
+clean: ## Stop the stack; DELETE volumes, data and build output
 	@if docker info >/dev/null 2>&1; then $(COMPOSE) down --volumes --remove-orphans; fi
 	rm -rf data .demo dist coverage
 
@@ -55,10 +55,10 @@ initial-sync: ## List the bucket and carry every file over
 incremental-sync: ## One cycle: events, diff, plan, gate, apply, report
 	$(CLI) incremental-sync $(ARGS)
 
-daemon: ## Subscribe continuously and run a cycle every SYNC_INTERVAL seconds
+daemon: ## Subscribe, and run a cycle every SYNC_INTERVAL seconds
 	$(CLI) daemon $(ARGS)
 
-status: ## Show events, operations, lag, errors, the last cycle, and what is held
+status: ## Show events, operations, lag, last cycle, and holds
 	$(CLI) status $(ARGS)
 
 test-workflow: ## End-to-end self test against what is configured

@@ -1,5 +1,6 @@
 import { type CommandEntry, catalogue, type Flags, nameOf, settingsOf } from './commands/catalogue.ts';
 import type { Context } from './commands/context.ts';
+import { endProgressLine } from './commands/progress.ts';
 import { loadConfig } from './config/config.ts';
 import { loadEnvFile } from './config/env-file.ts';
 import { asDiskError } from './disk-error.ts';
@@ -43,6 +44,7 @@ const run = async (entry: CommandEntry, context: Context, words: readonly string
 
 /** A problem may quote what a file or a server said. */
 const complain = (command: string, problem: string): void => {
+  endProgressLine();
   process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
 };
 
@@ -65,7 +67,10 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
         return logger;
       },
       signal: stopSignal(),
-      print: (text) => process.stdout.write(text),
+      print: (text) => {
+        endProgressLine();
+        process.stdout.write(text);
+      },
       isPrinted: () => process.stdout.writableLength === 0,
       openWorkspace: async () =>
         (await import('./data-folder/workspace.ts')).openWorkspace(config, command, (reason) =>
@@ -73,6 +78,7 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
         ),
     };
     process.exitCode = await run(entry, context, words, flags);
+    endProgressLine();
   } catch (error) {
     complain(command, messageOf(error));
     if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);

@@ -107,7 +107,7 @@ export const catalogue: readonly CommandEntry[] = [
     arguments: '<file>',
     summary: 'publish native events, one a line, to the configured topic or queue',
     options: [['--ordered', 'one ordering key a path']],
-    example: 'echo \'{"id":"1","type":"create","time":"2026-01-31T12:00:00Z","path":"a.txt"}\' | s3-sync publish -',
+    example: 's3-sync publish events.jsonl',
     run: async (context, [file = '-'], flags) => (await import('./publish.ts')).runPublish(context, file, flags),
   },
   {

@@ -6,6 +6,16 @@ const logEveryMs = 10_000;
 const duration = (seconds: number): string =>
   seconds < 60 ? `${Math.ceil(seconds)} s` : `${Math.floor(seconds / 60)} min ${Math.round(seconds % 60)} s`;
 
+/** A terminal has one line that is being renewed. */
+let lineIsOpen = false;
+
+/** Ends the line that progress is shown on, where one is open: what follows begins a line of its own. */
+export const endProgressLine = (): void => {
+  if (!lineIsOpen) return;
+  lineIsOpen = false;
+  process.stderr.write('\n');
+};
+
 /**
  * Progress of long work: one line that renews itself with rate and time left when standard error is a terminal, otherwise
  * a log line now and then.
@@ -33,8 +43,8 @@ export const createProgress = (
     }
     const left = total === undefined || ended ? '' : `, ${duration((total - finished) / Math.max(rate, 0.001))} left`;
     const of = total === undefined ? '' : ` of ${total}`;
-    process.stderr.write(
-      `\r\x1b[K${doing}: ${finished}${of} ${unit}, ${Math.round(rate)}/s${left}${ended ? '\n' : ''}`,
-    );
+    process.stderr.write(`\r\x1b[K${doing}: ${finished}${of} ${unit}, ${Math.round(rate)}/s${left}`);
+    lineIsOpen = true;
+    if (ended) endProgressLine();
   };
 };

@@ -91,8 +91,9 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
   await check('final state', async () => {
     const differing: string[] = [];
     const counts = await verifySides(context, false, (line) => {
-      if (line && (line.sign !== '=' || line.projection !== '=') && differing.length < 5)
-        differing.push(`${line.sign} ${line.path}`);
+      if (!line || (line.sign === '=' && line.projection === '=') || differing.length >= 5) return;
+      const sign = line.sign === '=' ? line.projection : line.sign;
+      differing.push(`${sign} ${line.path}${line.detail ? ` (${line.detail})` : ''}`);
     });
     if (!isEqual(counts)) throw new FatalError(`the sides differ: ${differing.join(', ')}`);
     return `${counts.same} files equal on all three sides`;

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCode } from '../errors.ts';
 import { readStatus, type Status } from '../status/status.ts';
+import { beside } from './columns.ts';
 import type { Context } from './context.ts';
 import { bytesText } from './summary.ts';
 
@@ -36,19 +37,26 @@ export const statusText = (status: Status): string => {
   const lines = [
     `Data folder  ${status.data_dir}`,
     `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
-    `Events       ${counted(status.events)}`,
+    beside('Events       ', counted(status.events)),
     `Projections  offset ${projections.checkpoint}, ${projections.lag_events} events behind`,
     `Bucket       ${records.files} files, ${bytesText(records.bytes)}`,
     `File manager ${records.mirror_files} files, ${bytesText(records.mirror_bytes)}; ${records.dirty} paths differ`,
-    `Operations   ${counted(status.operations)}`,
+    beside('Operations   ', counted(status.operations)),
     cycle
-      ? `Last cycle   ${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`
+      ? beside(
+          'Last cycle   ',
+          `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`,
+        )
       : 'Last cycle   none yet',
     ...unreadableLines(status),
-    `Quarantine   ${log.quarantine} messages${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
+    beside(
+      'Quarantine   ',
+      `${log.quarantine} messages${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
+    ),
     `Reports      ${status.reports_waiting} waiting to be delivered`,
   ];
-  for (const { id, reasons } of gate.held_plans) lines.push(`Gate         HOLDS plan ${id}: ${reasons.join('; ')}`);
+  for (const { id, reasons } of gate.held_plans)
+    lines.push(beside('Gate         ', `HOLDS plan ${id}: ${reasons.join('; ')}`));
   if (gate.held_plans.length === 0) lines.push('Gate         open');
   return `${lines.join('\n')}\n`;
 };

@@ -1,4 +1,5 @@
 import type { Report } from '../report/report.ts';
+import { beside } from './columns.ts';
 
 const counted = (counts: Readonly<Record<string, number | undefined>>): string =>
   Object.entries(counts)
@@ -26,18 +27,24 @@ export const summaryOf = (report: Report): string => {
     `  records     ${report.records.files} in the bucket, ${report.records.mirror} in the file manager`,
   ];
   if ((report.operations.delete ?? 0) > 0)
-    lines.push(`  deleted     'undo ${report.plan}' brings back what this plan deleted, while it is in the trash`);
+    lines.push(beside('  deleted     ', `'undo ${report.plan}' brings it back, while it is in the trash`));
   if (report.withheld)
     lines.push(
-      `  withheld    ${report.withheld.files} deletes of files that were brought back: plan ${report.withheld.plan}`,
+      beside(
+        '  withheld    ',
+        `${report.withheld.files} deletes of files that were brought back: plan ${report.withheld.plan}`,
+      ),
     );
   if (report.unverified)
     lines.push(
-      `  unverified  ${report.unverified} files: the bucket states no checksum of them, only their length was checked`,
+      beside(
+        '  unverified  ',
+        `${report.unverified} files: the bucket states no checksum of them, only their length was checked`,
+      ),
     );
   const { done: _, ...others } = report.states;
   if (Object.values(others).some((count) => count)) lines.push(`  not done    ${counted(others)}`);
-  if (report.stopped) lines.push(`  stopped     ${report.stopped}`);
+  if (report.stopped) lines.push(beside('  stopped     ', report.stopped));
   for (const { path, kind, reason } of report.failures.slice(0, 5))
     lines.push(`  ! ${kind} ${JSON.stringify(path)}: ${reason}`);
   for (const { reason } of report.unplaceable.slice(0, 5)) lines.push(`  ! ${reason}`);

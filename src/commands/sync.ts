@@ -7,7 +7,7 @@ import { scanBucket } from '../scan/scan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
-import { createProgress } from './progress.ts';
+import { createProgress, endProgressLine } from './progress.ts';
 import { neededBy, openSource, sourceNameOf } from './sources.ts';
 import { summaryOf } from './summary.ts';
 
@@ -45,11 +45,13 @@ export const initialSync = async (
       onProgress: listing,
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),
       ...(flags.dryRun && { dryRun: true }),
-    });
+    }).finally(endProgressLine);
     logger.info(scanned, 'bucket listed');
     if (flags.dryRun) {
       context.print(
-        `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone\n`,
+        flags.json
+          ? `${JSON.stringify(scanned)}\n`
+          : `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone\n`,
       );
       return { complete: scanned.complete };
     }

@@ -1,0 +1,65 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
+import test from 'ava';
+import { catalogue } from '../../src/commands/catalogue.ts';
+import { beside } from '../../src/commands/columns.ts';
+import { statusText } from '../../src/commands/status.ts';
+import { summaryOf } from '../../src/commands/summary.ts';
+import { save } from '../file-manager/support.ts';
+import { runCli } from '../support/cli.ts';
+import { createWorld } from '../support/world.ts';
+
+const root = join(import.meta.dirname, '../..');
+const tooWide = (text: string): string[] => text.split('\n').filter((line) => line.length > 80);
+
+test('a text that is too long goes on beneath itself, and a word that is too long stays whole', (t) => {
+  t.is(beside('Gate  ', 'open'), 'Gate  open');
+  const word = 'x'.repeat(90);
+  t.is(beside('Gate  ', `a ${word} b`), `Gate  a\n      ${word}\n      b`);
+  t.deepEqual(tooWide(beside('Gate  ', 'some words '.repeat(40))), []);
+});
+
+test('examples and the list of targets fit into 80 columns', (t) => {
+  t.deepEqual(tooWide(catalogue.map(({ example }) => `  $ ${example}`).join('\n')), []);
+  t.deepEqual(tooWide(execFileSync('make', ['-s', 'help'], { cwd: root, encoding: 'utf8' })), []);
+});
+
+test('what a cycle, a dry run, the self test and the status say names the place and fits into 80 columns', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld({ trashRetentionMs: 60_000 });
+  t.teardown(world.close);
+  for (const name of ['a', 'b', 'c']) await world.put(name, name);
+  await world.cycle();
+  await world.writer.delete('b');
+  await world.append({ type: 'delete', path: 'b' });
+  const { report } = await world.cycle();
+  t.regex(summaryOf(report), /'undo [0-9a-f]{16}' brings it back/);
+  t.deepEqual(tooWide(summaryOf({ ...report, unverified: 12_345, stopped: 'it failed '.repeat(20) })), []);
+
+  await world.writer.put('a', Buffer.from('other'));
+  await save(world.client, 'a', 'other');
+  await world.release();
+  const environment = {
+    CUSTOMER_S3_ENDPOINT: world.access.endpoint,
+    CUSTOMER_S3_ACCESS_KEY: world.access.accessKey,
+    CUSTOMER_S3_SECRET_KEY: world.access.secretKey,
+    CUSTOMER_S3_BUCKET: world.access.bucket,
+    FILE_MANAGER_API_URL: world.server.url,
+    DATA_DIR: world.config.paths.data,
+  };
+  const selfTest = await runCli(['test'], environment);
+  t.regex(selfTest.stdout, /FAIL {2}final state +the sides differ: \* a \(the projection has another content\)/);
+  const dryRun = await runCli(['initial-sync', '--dry-run', '--json'], environment);
+  t.is(dryRun.code, 0, dryRun.stderr);
+  t.like(JSON.parse(dryRun.stdout), { listed: 2, missing: 0, stale: 1, gone: 0, complete: true });
+  const status = JSON.parse((await runCli(['status', '--json'], environment)).stdout) as Parameters<
+    typeof statusText
+  >[0];
+  const held = { id: 'x'.repeat(16), reasons: ['it would delete too much, '.repeat(9)], since: '' };
+  const text = statusText({ ...status, gate: { ...status.gate, held_plans: [held] } });
+  t.true(text.includes('HOLDS plan'));
+  t.deepEqual(
+    tooWide(text).filter((line) => !line.startsWith('Data folder')),
+    [],
+  );
+});
