@@ -28,7 +28,7 @@ export type BucketEvent = {
   readonly permissions?: string;
   /** Order token in normal form, `scheme:value` (see order.ts); comparable only within its scheme. */
   readonly version?: string;
-  /** Bucket key, only where it differs from `path`. */
+  /** Bucket key. One that is the path itself (of a rename or move: `to`) says nothing, and the file has none. */
   readonly key?: string;
   /** RFC 3339 in UTC. Defaults to `time` where the file table needs one. */
   readonly modifiedAt?: string;

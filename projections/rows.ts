@@ -22,6 +22,9 @@ export type FileRow = {
 /** The snapshot's columns, in order. */
 export const columns = ['path', 'file_id', 'key', 'size', 'etag', 'permissions', 'modified_at', 'offset'] as const;
 
+/** The key that a row keeps: one that is the row's own path follows that path to wherever the file goes, and is none. */
+export const keyAt = (path: string, key: string | null): string | null => (key === path ? null : key);
+
 /** The place of each column among a row's cells. */
 export const column = Object.fromEntries(columns.map((name, at) => [name, at])) as Readonly<
   Record<(typeof columns)[number], number>

@@ -1,5 +1,5 @@
 import type { BucketEvent, Recorded } from '../../events/event.ts';
-import type { FileRow } from '../rows.ts';
+import { type FileRow, keyAt } from '../rows.ts';
 import type { WorkingSet } from '../working-set.ts';
 
 /** The part of a working set that one point event needs. */
@@ -13,7 +13,7 @@ export type Rows = {
 export const created = (event: Recorded<BucketEvent>, before: FileRow | undefined): FileRow => ({
   path: event.path,
   file_id: before?.file_id ?? event.offset,
-  key: event.key ?? null,
+  key: keyAt(event.path, event.key ?? null),
   size: event.size ?? null,
   etag: event.etag ?? null,
   permissions: event.permissions ?? before?.permissions ?? null,
@@ -25,7 +25,7 @@ export const created = (event: Recorded<BucketEvent>, before: FileRow | undefine
 export const carriedRow = (row: FileRow, path: string, event: Recorded<BucketEvent>): FileRow => ({
   ...row,
   path,
-  key: event.key ?? row.key,
+  key: event.key === undefined ? row.key : keyAt(path, event.key),
   offset: event.offset,
 });
 

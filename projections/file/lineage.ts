@@ -1,6 +1,6 @@
 import type { BucketEvent, Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
-import type { FileRow } from '../rows.ts';
+import { type FileRow, keyAt } from '../rows.ts';
 import { endOfFolder, type StoreWithLog } from '../store.ts';
 import { carried, isTreeEvent, keysTouching } from './paths.ts';
 
@@ -66,7 +66,7 @@ export const createLineage = (store: StoreWithLog, upTo: number): Lineage => {
         const brought = origin === undefined ? undefined : await standing(origin, event);
         // A folder's key is not that of the files beneath it.
         const key = isTreeEvent(event) ? undefined : event.key;
-        if (brought) olderState({ ...brought, path, key: key ?? brought.key });
+        if (brought) olderState({ ...brought, path, key: key === undefined ? brought.key : keyAt(path, key) });
         if (brought || carried(path, event.path, event.to as string) !== undefined) break;
       }
     }
@@ -158,7 +158,7 @@ export const createLineage = (store: StoreWithLog, upTo: number): Lineage => {
 const rowOf = (event: Event): FileRow => ({
   path: event.path,
   file_id: event.offset,
-  key: event.key ?? null,
+  key: keyAt(event.path, event.key ?? null),
   size: event.size ?? null,
   etag: event.etag ?? null,
   permissions: event.permissions ?? null,

@@ -12,6 +12,38 @@ const cellsTests = ['test/projections/packed-cells.test.ts'];
 /** Breaks of the fold on bytes, and of the door to SQLite that it reads and writes through. */
 export const foldMutations: readonly Mutation[] = [
   {
+    name: 'keep a key that is the path when the file is renamed',
+    file: 'projections/rows.ts',
+    find: 'key === path ? null : key',
+    replace: 'key',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'a file whose key is stated and is its path*',
+  },
+  {
+    name: 'fold in bulk: keep a key that is the path',
+    file: apply,
+    find: 'hasKeyBeside(place.path) ? place.key : place.operation',
+    replace: 'place.key',
+    tests: bulkTests,
+    match: 'any history*',
+  },
+  {
+    name: 'reconcile: never look for the key that a file stands for',
+    file: 'src/scan/scan.ts',
+    find: 'for (const page of namesakes.left()) await takePage(page);',
+    replace: 'namesakes.left();',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'an object that has left the key*',
+  },
+  {
+    name: 'reconcile: let an object take the path of a file that stands for another key',
+    file: 'src/scan/namesakes.ts',
+    find: ' && !seen.has(other)',
+    replace: '',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'while the key that a file stands for*',
+  },
+  {
     name: 'fold in bulk: a create takes permissions away',
     file: apply,
     find: 'before !== nowhere && isNull(place.permissions)',

@@ -45,6 +45,12 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
   const block = createBlock(rowBytesMax);
 
   const isNull = (column: number): boolean => bytes.getUint8(from[column] as number) === nullBegins;
+  /** Whether the event names a key beside the path in that column: see `keyAt`. Both cells are JSON of one writer. */
+  const hasKeyBeside = (path: number): boolean =>
+    !isNull(place.key) &&
+    bufferOf(bytes, from[place.key] as number, to[place.key] as number).compare(
+      bufferOf(bytes, from[path] as number, to[path] as number),
+    ) !== 0;
   const find = (): number => rows.find(bytes, from[place.path] as number, to[place.path] as number, hash);
   const fits = (row: number): boolean => (row === nowhere ? 0 : rows.lengthOf(row)) + length <= rowBytesMax;
   const say = (cell: number, column: number): void => {
@@ -71,7 +77,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
 
   /** Puts into the block what a create says of a file; permissions stay as they were where it says nothing of them. */
   const packContent = (before: number): number => {
-    say(keyCell, place.key);
+    // What only an outcome has is null.
+    say(keyCell, hasKeyBeside(place.path) ? place.key : place.operation);
     say(sizeCell, place.size);
     say(etagCell, place.etag);
     say(permissionsCell, place.permissions);
@@ -133,7 +140,9 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
       rows.copyCells(moved, row);
     } else {
       const texts = textsOf(row);
-      texts[keyCell] = textOf(bytes, from[place.key] as number, to[place.key] as number);
+      texts[keyCell] = hasKeyBeside(place.to)
+        ? textOf(bytes, from[place.key] as number, to[place.key] as number)
+        : 'null';
       const words = packText(block, texts.join(','));
       moved = rows.begin(toTo - toFrom, words);
       rows.addPath(bytes, toFrom, toTo);

@@ -2,12 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
+import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { type CycleMemory, remember } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Poison } from '../log/quarantine.ts';
+import { createNamesakes } from './namesakes.ts';
 import { pathsByKey } from './paths-by-key.ts';
 
 export type ScanOptions = {
@@ -56,13 +58,15 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
   const paths = await pathsByKey(database);
+  const namesakes = createNamesakes(paths, prefix);
   let observedAt = '';
   let complete = false;
   if (startedAt === 0 && prefix === undefined && !dryRun) await remember(log.database, { unlisted: true });
   try {
     for await (const page of bucket.list({ ...(prefix !== undefined && { prefix }), ...(signal && { signal }) })) {
       observedAt = page.observedAt;
-      await takePage(page);
+      counts.listed += page.objects.length;
+      await takePage(namesakes.apart(page));
       onProgress?.(counts.listed);
       complete = page.last;
     }
@@ -71,6 +75,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     await note({ objects: counts.listed, complete: false, error: messageOf(error) });
     throw error;
   }
+  if (complete) for (const page of namesakes.left()) await takePage(page);
   if (complete) await takeGone();
   if (complete && prefix === undefined) {
     await note({ objects: counts.listed, complete });
@@ -84,7 +89,6 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   async function takePage(page: ListingPage): Promise<void> {
-    counts.listed += page.objects.length;
     const poison: Poison[] = [];
     const found = new Map<string, ListedObject>();
     for (const object of page.objects) {
@@ -95,15 +99,15 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     counts.unrepresentable += poison.length;
     const names = JSON.stringify([...found.keys()]);
     await database.run('INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)', [names]);
-    const rows = await database.all<{ path: string; size: number | null; etag: string | null }>(
-      'SELECT path, size, etag FROM file WHERE path IN (SELECT value FROM json_each(?))',
+    const rows = await database.all<Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>>(
+      'SELECT path, key, size, etag FROM file WHERE path IN (SELECT value FROM json_each(?))',
       [names],
     );
     const known = new Map(rows.map((row) => [row.path, row]));
     const wanted = [...found].filter(([path, object]) => {
       const row = known.get(path);
       if (!row) counts.missing += 1;
-      else if (row.size === object.size && (row.etag === null || row.etag === object.etag)) return false;
+      else if (isKnown(row, object)) return false;
       // A folder marker's row may come from an event without a size.
       else if (path.endsWith('/') && row.size === null) return false;
       else counts.stale += 1;
@@ -168,6 +172,10 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     return { id: `scan:${scanId}:gone:${path}`, type: 'delete', time: observedAt, path, ...marker, source: 'scan' };
   }
 };
+
+/** Whether the row says all that the listing does. */
+const isKnown = ({ path, key, size, etag }: Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>, object: ListedObject) =>
+  (key ?? path) === object.key && size === object.size && (etag === null || etag === object.etag);
 
 const poisonOf = (object: ListedObject, reason: string): Poison => ({
   source: 'scan',

@@ -19,10 +19,11 @@ const within = (namespace: string, event: BucketEvent): BucketEvent => ({
   id: `${namespace}-${event.id}`,
   path: namespace + event.path,
   ...(event.to !== undefined && { to: namespace + event.to }),
+  ...(event.key !== undefined && { key: namespace + event.key }),
 });
 
-const visible = ({ key, size, etag, permissions, modified_at }: FileRow) => ({
-  key,
+const visible = (namespace: string, { key, size, etag, permissions, modified_at }: FileRow) => ({
+  key: key && key.slice(namespace.length),
   size,
   etag,
   permissions,
@@ -86,7 +87,7 @@ for (const [ordering, runs, title] of cases) {
       const slash = row.path.indexOf('/') + 1;
       const namespace = row.path.slice(0, slash);
       if (!tables.has(namespace)) tables.set(namespace, new Map());
-      tables.get(namespace)?.set(row.path.slice(slash), visible(row));
+      tables.get(namespace)?.set(row.path.slice(slash), visible(namespace, row));
     }
     drawn.forEach(({ sorted, arrived }, index) => {
       const actual = tables.get(`h${index}/`) ?? new Map();

@@ -65,6 +65,9 @@ const history = (random: () => number, count: number): LogEvent[] => {
     const isSame = random() < 0.2;
     if (!isSame) second += 1;
     const kind = scheme === 'mixed' ? pick(['n', 'v', 'none']) : scheme;
+    const drafted = drafts();
+    // A key of its own, or the very path that it stands for.
+    const key = pick([pick(pieces), drafted.to ?? drafted.path]);
     const event = Object.fromEntries(
       Object.entries({
         // Without a token, one second is no order that the last digits of the time do not make.
@@ -73,9 +76,9 @@ const history = (random: () => number, count: number): LogEvent[] => {
         size: some(pick([0, 7, 12_345, 2 ** 40])),
         etag: some(pick([...pieces, ...hashes, ...hashes, ...hashes])),
         permissions: some(pick(['0644', '0600', 'o\'n"e'])),
-        key: random() < 0.2 ? pick(pieces) : undefined,
+        key: random() < 0.2 ? key : undefined,
         modifiedAt: some(timeOf(below(1_000), pick(['', '.500']))),
-        ...drafts(),
+        ...drafted,
       }).filter(([, value]) => value !== undefined),
     );
     if (random() < 0.05)

@@ -28,7 +28,11 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
   },
   {
     weight: 1,
-    arbitrary: fc.record({ type: fc.constant('create' as const), path: file, key: fc.constantFrom('key-1', 'key-2') }),
+    arbitrary: fc.record({
+      type: fc.constant('create' as const),
+      path: file,
+      key: fc.constantFrom('key-1', 'key-2', ...files),
+    }),
   },
   { weight: 1, arbitrary: fc.record({ type: fc.constant('create' as const), path: folder }) },
   { weight: 2, arbitrary: fc.record({ type: fc.constant('delete' as const), path: file }) },
@@ -54,7 +58,12 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .record({ type: fc.constant('rename' as const), path: file, to: file, key: fc.constantFrom('key-3', 'key-4') })
+      .record({
+        type: fc.constant('rename' as const),
+        path: file,
+        to: file,
+        key: fc.constantFrom('key-3', 'key-4', ...files),
+      })
       .filter(({ path, to }) => path !== to),
   },
   {

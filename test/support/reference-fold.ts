@@ -14,7 +14,7 @@ export const referenceFold = (events: readonly BucketEvent[]): Reference => {
   for (const event of events) {
     if (event.type === 'create') {
       files.set(event.path, {
-        key: event.key ?? null,
+        key: event.key === undefined || event.key === event.path ? null : event.key,
         size: event.size ?? null,
         etag: event.etag ?? null,
         permissions: event.permissions ?? files.get(event.path)?.permissions ?? null,
@@ -30,7 +30,10 @@ export const referenceFold = (events: readonly BucketEvent[]): Reference => {
       // Many files cannot have one key: the key of a folder's rename says nothing of those beneath.
       const key = isFolder(event.path) ? undefined : event.key;
       for (const [path, row] of carried)
-        files.set((event.to as string) + path.slice(event.path.length), key === undefined ? row : { ...row, key });
+        files.set(
+          (event.to as string) + path.slice(event.path.length),
+          key === undefined ? row : { ...row, key: key === event.to ? null : key },
+        );
     }
   }
   return files;

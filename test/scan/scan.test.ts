@@ -1,0 +1,57 @@
+import test from 'ava';
+import { type ScanResult, scanBucket } from '../../src/scan/scan.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const scan = async (world: World, prefix?: string): Promise<ScanResult> => {
+  const { bucket } = world;
+  const result = await scanBucket({
+    workspace: world.workspace(),
+    bucket,
+    metadata: false,
+    ...(prefix !== undefined && { prefix }),
+  });
+  await world.workspace().projector.catchUp();
+  return result;
+};
+
+test('a file whose key is stated and is its path arrives where it is renamed to', async (t) => {
+  const world = await createWorld();
+  await world.put('x1', 'content', { key: 'x1' });
+  await world.writer.put('z1', Buffer.from('content'));
+  await world.writer.delete('x1');
+  await world.append({ type: 'rename', path: 'x1', to: 'z1' });
+  const { report } = await world.cycle();
+  t.deepEqual([report.status, report.states.superseded], ['done', 0]);
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('an object that has left the key its file stands for, for the path itself, is found by a listing', async (t) => {
+  const world = await createWorld();
+  await world.put('path', 'content', { key: 'key' });
+  await world.writer.put('path', Buffer.from('content'));
+  const { stale, gone, missing } = await scan(world, 'p');
+  t.deepEqual({ stale, gone, missing }, { stale: 0, gone: 0, missing: 0 }, 'nobody has looked for the key');
+  t.is((await scan(world)).stale, 1);
+  t.is((await scan(world)).stale, 0);
+  const { report } = await world.cycle();
+  t.deepEqual([report.status, report.states.superseded], ['done', 0]);
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('while the key that a file stands for is in the bucket, an object with the key of its path changes nothing', async (t) => {
+  const world = await createWorld();
+  for (const [path, key] of [
+    ['a', 'z'],
+    ['y', 'b'],
+  ] as const) {
+    await world.writer.put(key, Buffer.from('content'));
+    await world.put(path, 'content', { key });
+  }
+  for (let at = 0; at < 2; at++) {
+    const { listed, stale, gone, missing } = await scan(world);
+    t.deepEqual({ listed, stale, gone, missing }, { listed: 4, stale: 0, gone: 0, missing: 0 });
+  }
+  await world.close();
+});
