@@ -7,6 +7,38 @@ const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 /** Breaks of what carries a plan out: cycle, executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
   {
+    name: 'tell the endpoints of a dry run that is held',
+    file: 'src/cycle/cycle.ts',
+    find: '!options.dryRun && isNews',
+    replace: 'isNews',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'dry runs*',
+  },
+  {
+    name: 'count a dry run as a cycle',
+    file: 'src/cycle/cycle.ts',
+    find: "dryRun ? 'dry-runs' : 'cycles'",
+    replace: "'cycles'",
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'dry runs*',
+  },
+  {
+    name: 'leave no trace of a cycle that fails as a whole',
+    file: 'src/cycle/cycle.ts',
+    find: 'if (!options.dryRun) await noteFailed',
+    replace: 'if (options.dryRun) await noteFailed',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'a cycle that fails*',
+  },
+  {
+    name: 'take what the gate holds for released by a cycle that failed',
+    file: 'src/status/status.ts',
+    find: "status !== 'failed'",
+    replace: 'status !== undefined',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'a cycle that fails*',
+  },
+  {
     name: 'apply before the gate has decided',
     file: 'src/cycle/cycle.ts',
     find: 'const held = verdict.held &&',
@@ -276,8 +308,8 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'report what is superseded again and again',
     file: 'src/cycle/cycle.ts',
-    find: 'if (isNews && isWorthReporting(report))',
-    replace: 'if (isWorthReporting(report))',
+    find: 'isNews && isWorthReporting(report)',
+    replace: 'isWorthReporting(report)',
     tests: ['test/cycle/unreadable.test.ts'],
     match: 'an object whose event is late*',
   },

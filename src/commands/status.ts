@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCode } from '../errors.ts';
+import { harmless } from '../harmless.ts';
 import { readStatus, type Status } from '../status/status.ts';
 import { beside } from './columns.ts';
 import type { Context } from './context.ts';
@@ -48,6 +49,7 @@ export const statusText = (status: Status): string => {
           `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`,
         )
       : 'Last cycle   none yet',
+    ...(cycle?.status === 'failed' ? [`             ${harmless(cycle.stopped ?? '')}`] : []),
     ...unreadableLines(status),
     beside(
       'Quarantine   ',

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Bucket } from '../bucket/bucket.ts';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
+import { noteFailed } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, RetryableError, SafetyStop } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
@@ -34,6 +35,8 @@ export const initialSync = async (
 ): Promise<{ readonly complete: boolean; readonly cycle?: CycleResult }> => {
   const { config, logger, signal } = context;
   const bucket = bucketOf(context);
+  const started = new Date();
+  const options = cycleOptions(context, workspace, bucket);
   try {
     const listing = createProgress(logger, 'listing the bucket', 'objects');
     const scanned = await scanBucket({
@@ -45,7 +48,12 @@ export const initialSync = async (
       onProgress: listing,
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),
       ...(flags.dryRun && { dryRun: true }),
-    }).finally(endProgressLine);
+    })
+      .finally(endProgressLine)
+      .catch(async (error: unknown) => {
+        if (!flags.dryRun) await noteFailed(options, error, started);
+        throw error;
+      });
     logger.info(scanned, 'bucket listed');
     if (flags.dryRun) {
       context.print(
@@ -57,7 +65,7 @@ export const initialSync = async (
     }
     const listed = { objects: scanned.listed, complete: scanned.complete };
     const cycle = await runCycle({
-      ...cycleOptions(context, workspace, bucket),
+      ...options,
       retryUnreadable: true,
       ...(flags.prefix === undefined && { listing: listed }),
     });
@@ -104,10 +112,15 @@ export const incrementalSync = async (
   flags: SyncFlags,
 ): Promise<CycleResult & Drained> => {
   const bucket = bucketOf(context);
+  const started = new Date();
+  const options = cycleOptions(context, workspace, bucket);
   try {
-    const drained = await drain(context, workspace, bucket, flags);
+    const drained = await drain(context, workspace, bucket, flags).catch(async (error: unknown) => {
+      if (!flags.dryRun) await noteFailed(options, error, started);
+      throw error;
+    });
     const result = await runCycle({
-      ...cycleOptions(context, workspace, bucket),
+      ...options,
       ...(flags.full && { full: true }),
       ...(flags.dryRun && { dryRun: true }),
     });

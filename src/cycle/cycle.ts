@@ -17,6 +17,7 @@ import { type Delivered, deliverReports, postReport, type ReportEndpoint } from 
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { gatherFacts } from './facts.ts';
+import { noteFailed, nothingApplied } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
@@ -72,25 +73,31 @@ const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
   return counts;
 };
 
-const nothingApplied: ApplyResult = {
-  done: {},
-  states: { done: 0, superseded: 0, unreadable: 0, failed: 0, skipped: 0, 'not attempted': 0 },
-  bytes: 0,
-  retries: 0,
-  failures: [],
-};
+/** A dry run is no cycle: it has its folders to itself, leaves no trace in the status, and nobody is told of it. */
+const foldersOf = ({ dataFolder, dryRun }: CycleOptions): string => join(dataFolder, dryRun ? 'dry-runs' : 'cycles');
 
 /**
  * One cycle: old.csv from the mirror and new.csv from the file table at one offset, diff, plan, gate, apply, outcomes into
  * the log, report. With nothing to do it asks nothing of the file manager.
  */
 export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
+  const started = new Date();
+  const cycles = foldersOf(options);
+  const cycle = await makeCycleFolder(cycles, started.getTime());
+  try {
+    const result = await carryThrough(options, cycle, started);
+    await keepNewest(cycles, options.cyclesKept);
+    return result;
+  } catch (error) {
+    if (!options.dryRun) await noteFailed(options, error, started, cycle);
+    throw error;
+  }
+};
+
+const carryThrough = async (options: CycleOptions, cycle: string, started: Date): Promise<CycleResult> => {
   const { workspace } = options;
   const { log, projector } = workspace;
-  const started = new Date();
-  const cycles = join(options.dataFolder, 'cycles');
-  const cycle = await makeCycleFolder(cycles, started.getTime());
-  const folder = join(cycles, cycle);
+  const folder = join(foldersOf(options), cycle);
   failpoint('cycle.begun');
   const applying = applyOptions(options);
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
@@ -159,13 +166,12 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   };
   await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
   const outbox = join(options.dataFolder, 'outbox');
-  if (isNews && isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
+  if (!options.dryRun && isNews && isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
   failpoint('cycle.reported');
   if (!options.dryRun) {
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
-  await keepNewest(cycles, options.cyclesKept);
   return { report, plan, folder, waiting, ...(withheld && { withheld }) };
 };
 

@@ -8,11 +8,12 @@ import type { Unplaceable } from '../plan/operation.ts';
  * - `done`: every operation of the plan was carried out.
  * - `partial`: some were not; the next cycle's diff shows them again.
  * - `held`: the gate holds the plan.
+ * - `failed`: the cycle ended with an error, `stopped`. It is kept for the status, and delivered to nobody.
  */
 export type Report = {
   readonly format: 1;
   readonly cycle: string;
-  readonly status: 'idle' | 'done' | 'partial' | 'held' | 'dry-run';
+  readonly status: 'idle' | 'done' | 'partial' | 'held' | 'dry-run' | 'failed';
   readonly started_at: string;
   readonly finished_at: string;
   readonly duration_ms: number;
@@ -36,4 +37,5 @@ export type Report = {
 };
 
 /** Whether anyone needs to hear of it. */
-export const isWorthReporting = (report: Report): boolean => report.status !== 'idle' && report.status !== 'dry-run';
+export const isWorthReporting = ({ status }: Report): boolean =>
+  status !== 'idle' && status !== 'dry-run' && status !== 'failed';

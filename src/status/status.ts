@@ -45,14 +45,24 @@ export type Status = {
   readonly reports_waiting: number;
 };
 
-const latestReport = async (folder: string): Promise<Report | null> => {
+/** `isWanted` tells which reports count. */
+const latestReport = async (
+  folder: string,
+  isWanted: (report: Report) => boolean = () => true,
+): Promise<Report | null> => {
   const cycles = (await readdir(folder).catch((): string[] => [])).sort().reverse();
   for (const cycle of cycles) {
     const text = await readFile(join(folder, cycle, 'report.json'), 'utf8').catch(() => undefined);
-    if (text !== undefined) return JSON.parse(text) as Report;
+    if (text === undefined) continue;
+    const report = JSON.parse(text) as Report;
+    if (isWanted(report)) return report;
   }
   return null;
 };
+
+/** Operations that failed; a cycle that failed as a whole is one error itself. */
+const errorsOf = ({ status, states }: Report): number =>
+  (states.failed ?? 0) + (states.unreadable ?? 0) + (status === 'failed' ? 1 : 0);
 
 /** Each endpoint has a folder in the outbox; what it has refused for good lies deeper, and waits for nothing. */
 export const countWaiting = async (outbox: string): Promise<number> =>
@@ -76,6 +86,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const superseded = live ? await readWaiting(live.database, 'superseded') : none;
     await live?.database.close();
     const report = await latestReport(join(data, 'cycles'));
+    // A cycle that failed judged nothing: what was held before it is held still.
+    const judged = await latestReport(join(data, 'cycles'), ({ status }) => status !== 'failed');
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
     const checkpoint = live?.meta.checkpoint ?? 0;
     return {
@@ -99,11 +111,11 @@ export const readStatus = async (config: Config): Promise<Status> => {
       unreadable,
       superseded,
       last_cycle: report,
-      errors: { last_cycle: report ? (report.states.failed ?? 0) + (report.states.unreadable ?? 0) : 0 },
+      errors: { last_cycle: report ? errorsOf(report) : 0 },
       gate: {
         held_plans: held
           .filter(
-            ({ plan }) => (report?.status === 'held' && report.plan === plan.id) || report?.withheld?.plan === plan.id,
+            ({ plan }) => (judged?.status === 'held' && judged.plan === plan.id) || judged?.withheld?.plan === plan.id,
           )
           .map(({ plan, held: reasons, stored_at }) => ({ id: plan.id, reasons, since: stored_at })),
       },

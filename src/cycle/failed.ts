@@ -1,0 +1,65 @@
+import { join } from 'node:path';
+import type { ApplyResult } from '../apply/apply.ts';
+import { messageOf } from '../errors.ts';
+import type { Report } from '../report/report.ts';
+import { publishFile } from '../snapshot/publish.ts';
+import type { CycleOptions } from './cycle.ts';
+import { keepNewest, makeCycleFolder } from './folders.ts';
+
+export const nothingApplied: ApplyResult = {
+  done: {},
+  states: { done: 0, superseded: 0, unreadable: 0, failed: 0, skipped: 0, 'not attempted': 0 },
+  bytes: 0,
+  retries: 0,
+  failures: [],
+};
+
+/**
+ * Leaves a report of a cycle that failed as a whole where the status looks for it. `cycle` names its folder; without it the
+ * cycle ended before it had one. One that was stopped did not fail. What goes wrong here is let be: the error that the cycle
+ * ended with is the one to tell of.
+ */
+export const noteFailed = async (
+  {
+    workspace,
+    dataFolder,
+    cyclesKept,
+    signal,
+  }: Pick<CycleOptions, 'workspace' | 'dataFolder' | 'cyclesKept' | 'signal'>,
+  error: unknown,
+  started: Date,
+  cycle?: string,
+): Promise<void> => {
+  if (signal?.aborted) return;
+  try {
+    const cycles = join(dataFolder, 'cycles');
+    const name = cycle ?? (await makeCycleFolder(cycles, started.getTime()));
+    const endedAt = new Date();
+    const { checkpoint, stats } = workspace.projector.meta();
+    const { done, states, bytes, retries, failures } = nothingApplied;
+    const report: Report = {
+      format: 1,
+      cycle: name,
+      status: 'failed',
+      started_at: started.toISOString(),
+      finished_at: endedAt.toISOString(),
+      duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
+      offset: checkpoint,
+      plan: null,
+      planned: {},
+      operations: done,
+      states,
+      bytes,
+      retries,
+      failures,
+      unplaceable: [],
+      held: [],
+      stopped: messageOf(error),
+      records: { files: stats.files, mirror: stats.mirrorFiles },
+    };
+    await publishFile(join(cycles, name, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
+    await keepNewest(cycles, cyclesKept);
+  } catch {
+    // See above.
+  }
+};

@@ -1,0 +1,96 @@
+import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
+import { createInterface } from 'node:readline';
+import test from 'ava';
+import { readStatus } from '../../src/status/status.ts';
+import { runCli, startCli } from '../support/cli.ts';
+import { createWorld, startRecorder } from '../support/world.ts';
+
+test('dry runs leave the last cycle, its folder and the endpoints of reports alone', async (t) => {
+  const world = await createWorld();
+  const recorder = await startRecorder();
+  t.teardown(() => void recorder.server.close());
+  const reporting = { reportEndpoints: [{ url: recorder.url }], cyclesKept: 2 };
+  for (let at = 0; at < 20; at++) await world.put(`f${at}`, `content ${at}`);
+  const { folder } = await world.cycle(reporting);
+  for (let at = 0; at < 15; at++) {
+    await world.writer.delete(`f${at}`);
+    await world.append({ type: 'delete', path: `f${at}` });
+  }
+  const before = await readStatus(world.config);
+  for (let at = 0; at < 3; at++) {
+    const dry = await world.cycle({ ...reporting, dryRun: true });
+    t.is(dry.report.status, 'held', 'whoever asked is told');
+    t.true((await readdir(dry.folder)).includes('operations.jsonl'));
+  }
+  const { last_cycle, gate, reports_waiting } = await readStatus(world.config);
+  t.deepEqual(
+    { last_cycle, gate, reports_waiting },
+    { last_cycle: before.last_cycle, gate: before.gate, reports_waiting: 0 },
+  );
+  t.true((await readdir(folder)).includes('report.json'));
+  await world.cycle(reporting);
+  t.deepEqual(
+    recorder.bodies.map((body) => (body as { status: string }).status),
+    ['done', 'held'],
+  );
+  await world.cycle({ ...reporting, dryRun: true });
+  t.is((await readStatus(world.config)).gate.held_plans.length, 1);
+  await world.close();
+});
+
+test('a cycle that fails as a whole is the last one, with its reason, and is an error; what is held stays held', async (t) => {
+  const world = await createWorld();
+  for (let at = 0; at < 20; at++) await world.put(`f${at}`, `content ${at}`);
+  await world.cycle();
+  await world.append({ type: 'delete', path: 'f0' });
+  const down = { ...world.client, describe: () => Promise.reject(new Error('the file manager is down')) };
+  await t.throwsAsync(world.cycle({ fileManager: down }), { message: 'the file manager is down' });
+  const failed = await readStatus(world.config);
+  t.like(failed, { last_cycle: { status: 'failed', stopped: 'the file manager is down' }, errors: { last_cycle: 1 } });
+  for (let at = 1; at < 15; at++) await world.append({ type: 'delete', path: `f${at}` });
+  const { plan } = await world.cycle();
+  await t.throwsAsync(world.cycle({ fileManager: down }));
+  t.deepEqual(
+    (await readStatus(world.config)).gate.held_plans.map(({ id }) => id),
+    [plan.id],
+  );
+  await world.close();
+});
+
+for (const [title, away] of [
+  ['file manager', { FILE_MANAGER_API_URL: 'http://127.0.0.1:1' }],
+  ['bucket', { CUSTOMER_S3_ENDPOINT: 'http://127.0.0.1:1' }],
+] as const) {
+  test(`a daemon whose ${title} is away from its start says so in its status`, async (t) => {
+    t.timeout(90_000);
+    const world = await createWorld();
+    await world.writer.put('a', Buffer.from('content'));
+    await world.release();
+    const environment = {
+      DATA_DIR: world.config.paths.data,
+      CUSTOMER_S3_ENDPOINT: world.s3.url,
+      CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+      CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+      CUSTOMER_S3_BUCKET: world.access.bucket,
+      FILE_MANAGER_API_URL: world.server.url,
+      ...away,
+    };
+    const daemon = startCli(['daemon'], environment);
+    try {
+      const lines = createInterface({ input: daemon.child.stderr as NodeJS.ReadableStream });
+      const ended = once(daemon.child, 'close').then(() => 'the daemon ended');
+      const failed = new Promise((resolve) => {
+        lines.on('line', (line) => line.includes('cycle failed') && resolve('failed'));
+      });
+      t.is(await Promise.race([failed, ended]), 'failed');
+      const { code, stdout } = await runCli(['status'], environment);
+      t.is(code, 0);
+      t.regex(stdout, new RegExp(`Last cycle {3}failed, .* 1 errors\\n {13}\\S.*${title}`));
+    } finally {
+      daemon.child.kill('SIGTERM');
+      await daemon.finished;
+      await world.close();
+    }
+  });
+}
