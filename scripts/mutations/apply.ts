@@ -3,9 +3,42 @@ import type { Mutation } from './list.ts';
 const gateTests = ['test/cycle/gate.test.ts'];
 const executorTests = ['test/apply/schedule.test.ts'];
 const fileManagerSecurity = ['test/file-manager/security.test.ts'];
+const foundTests = ['test/scan/scan-file-manager.test.ts'];
 
 /** Breaks of what carries a plan out: cycle, executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
+  {
+    name: 'record what is found where an operation is under way',
+    file: 'src/scan/scan-file-manager.ts',
+    find: 'if (isUnderWay(path))',
+    replace: 'if (isUnderWay(path) && dryRun)',
+    tests: foundTests,
+    match: 'nothing is recorded where*',
+  },
+  {
+    name: 'find what is known to be wrong again and again',
+    file: 'src/scan/scan-file-manager.ts',
+    find: 'if (isUnknown(row))',
+    replace: 'if (row.file_id < 0)',
+    tests: foundTests,
+    match: 'what was lost*',
+  },
+  {
+    name: 'take a file of another size for what was confirmed',
+    file: 'src/scan/scan-file-manager.ts',
+    find: 'row.size !== entry.size) return',
+    replace: 'row.size < entry.size - 1e9) return',
+    tests: foundTests,
+    match: 'what was lost*',
+  },
+  {
+    name: 'carry over again what a log from a backup does not know',
+    file: 'src/scan/scan-file-manager.ts',
+    find: 'wanted === undefined || !isWanted(entry, wanted)',
+    replace: 'wanted !== null',
+    tests: foundTests,
+    match: 'what a log from a backup*',
+  },
   {
     name: 'tell the endpoints of a dry run that is held',
     file: 'src/cycle/cycle.ts',

@@ -1,4 +1,5 @@
 import type { SettingName } from '../config/settings.ts';
+import { ConfigError } from '../errors.ts';
 import type { Context } from './context.ts';
 
 /** Flags as commander parsed them. */
@@ -177,10 +178,21 @@ export const catalogue: readonly CommandEntry[] = [
   {
     name: 'reconcile',
     summary: 'compare a fresh listing with the projection, append what is missing or stale',
-    options: [dryRun, prefix, json],
+    options: [
+      ['--file-manager', 'list the file manager in its place, and record where it does not hold what it confirmed'],
+      ['--checksum', 'with --file-manager: compare the bytes of every file; without it size, permissions and MD5'],
+      dryRun,
+      prefix,
+      json,
+    ],
     example: 's3-sync reconcile --dry-run',
     handedOver: true,
-    run: async (context, _, flags) => (await import('./reconcile.ts')).runReconcile(context, flags),
+    run: async (context, _, { fileManager, checksum, ...flags }) => {
+      const { runReconcile, runReconcileFileManager } = await import('./reconcile.ts');
+      if (fileManager === true) return runReconcileFileManager(context, { ...flags, checksum: checksum === true });
+      if (checksum === true) throw new ConfigError('--checksum goes with --file-manager');
+      return runReconcile(context, flags);
+    },
   },
   {
     name: 'verify',

@@ -1,6 +1,7 @@
 import { exitCode } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
-import { bucketOf, type Context } from './context.ts';
+import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
+import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
 import { createProgress } from './progress.ts';
 
 /** Compares a fresh listing with the projection, and appends what is missing or stale as events. */
@@ -34,4 +35,45 @@ export const runReconcile = async (
     bucket.close();
     await workspace.close();
   }
+};
+
+/** Compares the file manager's listing with the mirror, and appends what was found there as outcomes. */
+export const runReconcileFileManager = async (
+  context: Context,
+  flags: { dryRun?: boolean; prefix?: string; checksum?: boolean; json?: boolean },
+): Promise<number> => {
+  requireBothSides(context);
+  const workspace = await context.openWorkspace();
+  const bucket = bucketOf(context);
+  try {
+    const result = await scanFileManager({
+      workspace,
+      bucket,
+      fileManager: fileManagerOf(context),
+      signal: context.signal,
+      onProgress: createProgress(context.logger, 'comparing the file manager', 'paths'),
+      ...(flags.prefix !== undefined && { prefix: flags.prefix }),
+      ...(flags.checksum && { checksum: true }),
+      ...(flags.dryRun && { dryRun: true }),
+    });
+    context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result, flags.dryRun === true));
+    return result.complete && result.unread === 0 ? exitCode.done : exitCode.failed;
+  } finally {
+    bucket.close();
+    await workspace.close();
+  }
+};
+
+const textOf = (result: FileManagerScanResult, dryRun: boolean): string => {
+  const { missing, unknown, different, under_way, unread } = result;
+  const verb = dryRun ? 'would be appended' : 'appended';
+  const lines = [
+    `${result.compared} paths compared; ${verb}: ${missing} missing in the file manager, ${unknown} only there, ${different} different`,
+    ...(under_way > 0
+      ? [`${under_way} left to the operation that is under way there: run a cycle, then this again`]
+      : []),
+    ...(unread > 0 ? [`${unread} could not be read on both sides: 's3-sync verify --checksum' names them`] : []),
+    ...(!dryRun && missing + unknown + different > 0 ? ['the next cycle puts them right'] : []),
+  ];
+  return `${lines.join('\n')}\n`;
 };

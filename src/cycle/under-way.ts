@@ -104,6 +104,18 @@ const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Pr
   return rows.flatMap((row) => (to === undefined ? [row.path] : [row.path, to + row.path.slice(path.length)]));
 };
 
+/** Tells of a path whether an operation that may have changed something there is under way; of a folder's, all beneath. */
+export const pathsUnderWay = async (database: Pick<Database, 'all'>): Promise<(path: string) => boolean> => {
+  const rows = await database.all<{ step: string }>('SELECT step FROM under_way');
+  const places = rows.flatMap(({ step }) => {
+    const { path, to } = (JSON.parse(step) as Step).operation;
+    return to === undefined ? [path] : [path, to];
+  });
+  const exact = new Set(places);
+  const folders = places.filter(isFolder);
+  return (path) => exact.has(path) || folders.some((folder) => path.startsWith(folder));
+};
+
 /** The paths of which the mirror does not say already that nothing is known: one that fails for ever adds to the log once. */
 const withoutUnknown = async (database: Pick<Database, 'all'>, paths: readonly string[]): Promise<string[]> => {
   const unknown = await database.all<Pick<FileRow, 'path'>>(

@@ -89,7 +89,7 @@ export const describePlan = (
   if (steps.length === 0 && unplaceable.length === 0 && withheld > 0)
     return 'Nothing to do but what waits for a person:\n';
   if (steps.length === 0 && unplaceable.length === 0)
-    return 'Nothing to do: the file manager holds what the bucket holds.\n';
+    return 'Nothing to do: nothing differs from what the file manager has confirmed.\n';
   const lines = [`Plan ${plan.id}: ${steps.length} operation${steps.length === 1 ? '' : 's'}`];
   if (steps.length > 0) lines.push(...wrapped(`${counted(steps)}${bytesOf(steps)}`, '  ', '  '));
   for (const reason of held) lines.push(...wrapped(reason, '  HELD: ', '        '));

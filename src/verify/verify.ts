@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject } from '../bucket/bucket.ts';
-import { FatalError, messageOf } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import type { Database } from '../storage/database.ts';
 import { type Listed, listBucket } from './listed.ts';
+import { cursor, digest, entriesOf, md5Shaped, rowsOf } from './sides.ts';
 
 /** `=` same, `-` missing there, `+` only there, `*` differs, `!` could not be read. There: the file manager, or the projection. */
 export type Sign = '=' | '-' | '+' | '*' | '!';
@@ -17,39 +16,6 @@ export type Verified = {
   /** The projection against the bucket. */
   readonly projection: Sign;
   readonly detail: string;
-};
-
-const pageRows = 2_000;
-
-async function* rowsOf(database: Database): AsyncGenerator<{ path: string; row: FileRow }> {
-  for (let after = ''; ; ) {
-    const rows = await database.all<FileRow>(`SELECT * FROM file WHERE path > ? ORDER BY path LIMIT ${pageRows}`, [
-      after,
-    ]);
-    for (const row of rows) yield { path: row.path, row };
-    if (rows.length < pageRows) return;
-    after = rows.at(-1)?.path ?? after;
-  }
-}
-
-async function* entriesOf(fileManager: FileManager): AsyncGenerator<{ path: string; entry: FileManagerEntry }> {
-  for await (const entry of fileManager.list()) yield { path: entry.path, entry };
-}
-
-/** One side of the merge; insists on the order that the merge relies on. */
-const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, side: string) => {
-  let head: T | undefined;
-  let previous: Buffer | undefined;
-  const next = async (): Promise<void> => {
-    const { value, done } = await items.next();
-    head = done ? undefined : value;
-    if (!head) return;
-    const path = Buffer.from(head.path);
-    if (previous && Buffer.compare(previous, path) >= 0)
-      throw new FatalError(`the ${side} lists ${JSON.stringify(head.path)} out of order: it cannot be compared`);
-    previous = path;
-  };
-  return { next, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
 };
 
 /**
@@ -74,7 +40,7 @@ export async function* verify(sides: {
 
 async function* merge(sides: Parameters<typeof verify>[0], listed: Listed): AsyncGenerator<Verified> {
   const bucket = cursor(listed.objects(), 'bucket');
-  const projection = cursor(rowsOf(sides.database), 'projection');
+  const projection = cursor(rowsOf(sides.database, 'file'), 'projection');
   const manager = cursor(entriesOf(sides.fileManager), 'file manager');
   await Promise.all([bucket.next(), projection.next(), manager.next()]);
   for (;;) {
@@ -123,8 +89,6 @@ const compare = async (
   return { path, sign, projection, detail: details.join('; ') };
 };
 
-const md5Shaped = (etag: string): boolean => /^[0-9a-f]{32}$/i.test(etag);
-
 const differentBytes = async (
   { bucket, fileManager, checksum }: Parameters<typeof verify>[0],
   object: ListedObject,
@@ -145,10 +109,4 @@ const differentBytes = async (
   } catch (error) {
     return `could not be read: ${messageOf(error)}`;
   }
-};
-
-const digest = async (body: Readable): Promise<string> => {
-  const hash = createHash('sha256');
-  for await (const chunk of body) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 };

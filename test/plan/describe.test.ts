@@ -46,7 +46,7 @@ test('a long plan is abbreviated, and an empty one says so', (t) => {
   const text = describePlan(planChanges(changesBetween([], many), facts([], [])), []);
   t.regex(text, /60 operations\n {2}60 saves; 60 bytes/);
   t.regex(text, /… and 10 more\n$/);
-  t.is(describePlan(planChanges([]), []), 'Nothing to do: the file manager holds what the bucket holds.\n');
+  t.is(describePlan(planChanges([]), []), 'Nothing to do: nothing differs from what the file manager has confirmed.\n');
 });
 
 test('a plan never claims that both sides are equal while objects wait for another try', (t) => {

@@ -1,0 +1,55 @@
+import { createHash } from 'node:crypto';
+import type { Readable } from 'node:stream';
+import type { FileRow } from '../../projections/rows.ts';
+import { FatalError } from '../errors.ts';
+import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
+import type { Queries } from '../storage/database.ts';
+
+/** The sides of a comparison, each in the byte order of its paths and in constant memory. */
+const pageRows = 2_000;
+
+export async function* rowsOf(
+  queries: Pick<Queries, 'all'>,
+  table: 'file' | 'mirror',
+): AsyncGenerator<{ path: string; row: FileRow }> {
+  for (let after = ''; ; ) {
+    const rows = await queries.all<FileRow>(`SELECT * FROM ${table} WHERE path > ? ORDER BY path LIMIT ${pageRows}`, [
+      after,
+    ]);
+    for (const row of rows) yield { path: row.path, row };
+    if (rows.length < pageRows) return;
+    after = rows.at(-1)?.path ?? after;
+  }
+}
+
+export async function* entriesOf(
+  fileManager: FileManager,
+  options: { readonly signal?: AbortSignal } = {},
+): AsyncGenerator<{ path: string; entry: FileManagerEntry }> {
+  for await (const entry of fileManager.list(options)) yield { path: entry.path, entry };
+}
+
+/** One side of the merge; insists on the order that the merge relies on. */
+export const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, side: string) => {
+  let head: T | undefined;
+  let previous: Buffer | undefined;
+  const next = async (): Promise<void> => {
+    const { value, done } = await items.next();
+    head = done ? undefined : value;
+    if (!head) return;
+    const path = Buffer.from(head.path);
+    if (previous && Buffer.compare(previous, path) >= 0)
+      throw new FatalError(`the ${side} lists ${JSON.stringify(head.path)} out of order: it cannot be compared`);
+    previous = path;
+  };
+  return { next, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
+};
+
+/** Whether an etag may be the MD5 of the content. */
+export const md5Shaped = (etag: string): boolean => /^[0-9a-f]{32}$/i.test(etag);
+
+export const digest = async (body: Readable): Promise<string> => {
+  const hash = createHash('sha256');
+  for await (const chunk of body) hash.update(chunk as Buffer);
+  return hash.digest('hex');
+};

@@ -1,0 +1,195 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import test, { type ExecutionContext } from 'ava';
+import { RetryableError } from '../../src/errors.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { openProjector } from '../../src/projector/projector.ts';
+import { type FileManagerScanOptions, scanFileManager } from '../../src/scan/scan-file-manager.ts';
+import { runCli } from '../support/cli.ts';
+import { viewsOf } from '../support/views.ts';
+import { createWorld, type World } from '../support/world.ts';
+
+const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
+  test(title, async (t) => {
+    t.timeout(90_000);
+    const world = await createWorld();
+    try {
+      await run(t, world);
+    } finally {
+      await world.close();
+    }
+  });
+};
+
+const disk = (world: World, path: string): string => join(world.folder, 'files', path);
+
+/** What was found, without what there was nothing of. */
+const scan = async (world: World, options: Partial<FileManagerScanOptions> = {}): Promise<object> => {
+  const { bucket, client } = world;
+  const { compared, complete, ...found } = await scanFileManager({
+    workspace: world.workspace(),
+    bucket,
+    fileManager: client,
+    ...options,
+  });
+  if (!complete || compared === 0) throw new Error('the scan broke off');
+  return Object.fromEntries(Object.entries(found).filter(([, count]) => count > 0));
+};
+
+/** The views are those of a log that is folded from its beginning. */
+const replaysAlike = async (t: ExecutionContext, world: World): Promise<void> => {
+  const { log, projector } = world.workspace();
+  const again = await openProjector({
+    path: join(world.folder, 'again.db'),
+    logPath: log.database.path,
+    logId: log.logId,
+    rebuilding: true,
+  });
+  await again.catchUp();
+  t.is(await viewsOf(again), await viewsOf(projector));
+  await again.close();
+};
+
+withWorld(
+  'what was lost, altered or added past the service is put right by the next cycle, each time',
+  async (t, world) => {
+    for (const path of ['lost', 'longer', 'd/', 'd/kept', 'mode', 'unset'])
+      await world.put(
+        path,
+        path.endsWith('/') ? '' : `content of ${path}`,
+        path.endsWith('/') ? {} : { permissions: '0644' },
+      );
+    await world.cycle();
+    t.deepEqual(await scan(world), {}, 'nothing to do when both are equal');
+    const last = await world.workspace().log.last();
+    t.deepEqual(await scan(world, { checksum: true }), {});
+    t.is(await world.workspace().log.last(), last);
+    for (const round of ['first', 'second']) {
+      await rm(disk(world, 'lost'));
+      await writeFile(disk(world, 'longer'), `${round}: another content, and a longer one`);
+      await writeFile(disk(world, 'unknown'), round);
+      await mkdir(disk(world, 'x'), { recursive: true });
+      await writeFile(disk(world, 'x/unknown'), round);
+      await world.client.updatePermissions('mode', '0600', { idempotencyKey: `chmod-${round}` });
+      await world.client.delete('d/', { idempotencyKey: `folder-${round}`, recursive: false });
+      t.is((await world.cycle()).report.status, 'idle', 'no event told of it');
+      const found = { missing: 2, unknown: 2, different: 2 };
+      t.deepEqual(await scan(world, { dryRun: true }), found);
+      t.deepEqual(await scan(world), found);
+      t.deepEqual(await scan(world), {}, 'what is known to be wrong is found once');
+      t.deepEqual(await scan(world, { checksum: true }), {});
+      await replaysAlike(t, world);
+      const { report } = await world.cycle();
+      t.is(report.status, 'done');
+      t.deepEqual(report.operations, { save: 3, update_permissions: 1, delete: 2 });
+      t.deepEqual(await world.differences(), []);
+      t.is((await world.cycle()).report.status, 'idle');
+    }
+  },
+);
+
+withWorld('bytes of the same length are found by their MD5, or by reading them', async (t, world) => {
+  await world.put('told', 'first');
+  await world.put('untold', 'first');
+  await world.put('encrypted', 'first', { etag: 'f'.repeat(32) });
+  const bucket = { ...world.bucket, get: (key: string) => world.bucket.get(key) };
+  await world.cycle({ bucket });
+  await world.client.saveToDisk(
+    'told',
+    { body: Readable.from(Buffer.from('other'), { objectMode: false }), length: 5 },
+    { idempotencyKey: 'past-the-service' },
+  );
+  await writeFile(disk(world, 'untold'), 'other');
+  t.deepEqual(await scan(world, { bucket, dryRun: true }), { different: 1 });
+  t.deepEqual(await scan(world, { bucket, checksum: true }), { different: 2 });
+  await world.cycle({ bucket });
+  t.is(await readFile(disk(world, 'told'), 'utf8'), 'first');
+  t.is(await readFile(disk(world, 'untold'), 'utf8'), 'first');
+});
+
+withWorld('deletes of files that nobody knew of are held like any others', async (t, world) => {
+  await world.put('a', 'content');
+  await world.cycle();
+  for (let at = 0; at < 20; at++) await writeFile(disk(world, `unknown${at}`), 'x');
+  t.deepEqual(await scan(world), { unknown: 20 });
+  const { report, plan } = await world.cycle();
+  t.is(report.status, 'held');
+  t.is(plan.steps.length, 20);
+});
+
+withWorld(
+  'what a log from a backup does not know is not carried over again, and goes with its object',
+  async (t, world) => {
+    for (const [path, text] of [
+      ['stays', 'content'],
+      ['goes', 'content too'],
+      ['d/', ''],
+    ] as const) {
+      await world.put(path, text);
+      // By an operation that the log has lost.
+      await world.client.saveToDisk(
+        path,
+        { body: Readable.from(Buffer.from(text), { objectMode: false }), length: text.length },
+        { idempotencyKey: `lost-${path}` },
+      );
+    }
+    await world.writer.delete('goes');
+    await world.append({ type: 'delete', path: 'goes' });
+    t.deepEqual(await scan(world), { unknown: 3 });
+    const { report } = await world.cycle();
+    t.deepEqual([report.status, report.operations], ['done', { delete: 1 }]);
+    t.deepEqual(await world.differences(), []);
+    t.deepEqual(await world.workspace().projector.database.all('SELECT * FROM dirty'), []);
+    await replaysAlike(t, world);
+  },
+);
+
+withWorld(
+  'nothing is recorded where an operation is under way, and the prefix leaves out the rest',
+  async (t, world) => {
+    await world.put('a', 'first');
+    await world.put('b', 'first');
+    await world.cycle();
+    await world.put('a', 'longer than before');
+    const unconfirmed: FileManager = {
+      ...world.client,
+      saveToDisk: async (path, content, options) => {
+        await world.client.saveToDisk(path, content, options);
+        throw new RetryableError('the connection was lost before the answer');
+      },
+    };
+    await world.cycle({ fileManager: unconfirmed, retry: { attemptsMax: 1 } });
+    await rm(disk(world, 'b'));
+    const last = await world.workspace().log.last();
+    t.deepEqual(await scan(world, { prefix: 'a' }), { under_way: 1 });
+    t.is(await world.workspace().log.last(), last);
+    t.deepEqual(await scan(world), { under_way: 1, missing: 1 });
+    await world.cycle();
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
+withWorld('the command says what it found, and what is to be done', async (t, world) => {
+  await world.put('a', 'content');
+  await world.cycle();
+  await rm(disk(world, 'a'));
+  await world.release();
+  const environment = {
+    DATA_DIR: world.config.paths.data,
+    CUSTOMER_S3_ENDPOINT: world.s3.url,
+    CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+    CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+    CUSTOMER_S3_BUCKET: world.access.bucket,
+    FILE_MANAGER_API_URL: world.server.url,
+  };
+  const dry = await runCli(['reconcile', '--file-manager', '--dry-run'], environment);
+  t.is(dry.stdout, '1 paths compared; would be appended: 1 missing in the file manager, 0 only there, 0 different\n');
+  const { code, stdout } = await runCli(['reconcile', '--file-manager', '--checksum'], environment);
+  t.is(code, 0);
+  t.regex(stdout, /; appended: 1 missing .*\nthe next cycle puts them right\n/);
+  t.is((await runCli(['incremental-sync'], environment)).code, 0);
+  t.is(await readFile(disk(world, 'a'), 'utf8'), 'content');
+  const wrong = await runCli(['reconcile', '--checksum'], environment);
+  t.is(wrong.code, 2);
+});
