@@ -8,6 +8,14 @@ const foundTests = ['test/scan/scan-file-manager.test.ts'];
 /** Breaks of what carries a plan out: cycle, executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
   {
+    name: 'undo: take a file that was found in the file manager for one that has not come back',
+    file: 'src/commands/undo.ts',
+    find: 'ids.has(idOf(row))',
+    replace: 'ids.has(idOf(row)) || ids.size === 0',
+    tests: foundTests,
+    match: 'a file that stands where*',
+  },
+  {
     name: 'record what is found where an operation is under way',
     file: 'src/scan/scan-file-manager.ts',
     find: 'if (isUnderWay(path))',

@@ -53,11 +53,21 @@ const noteUnknown = async ({ log, projector }: Workspace, rows: readonly FileRow
       [wanted],
     );
   };
+  /** Not those at which the file manager was found to hold something: that is there whatever comes back. */
+  const notedOf = async <T extends Pick<FileRow, 'path' | 'offset'>>(rows: readonly T[]): Promise<T[]> => {
+    const idOf = ({ path, offset }: T): string => unknownAt(path, offset).id;
+    const events = await log.database.all<{ id: string }>(
+      `SELECT id FROM event WHERE type = 'outcome' AND id IN (SELECT value FROM json_each(?))`,
+      [JSON.stringify(rows.map(idOf))],
+    );
+    const ids = new Set(events.map(({ id }) => id));
+    return rows.filter((row) => ids.has(idOf(row)));
+  };
   const there = new Set((await held()).map(({ path }) => path));
   const last = await log.last();
   const absent = (JSON.parse(wanted) as string[]).filter((path) => !there.has(path));
   await log.append(absent.map((path) => unknownAt(path, last)));
-  const unknown = (await held()).filter(({ file_id }) => file_id === 0);
+  const unknown = await notedOf((await held()).filter(({ file_id }) => file_id === 0));
   failpoint('undo.noted');
   const paths = new Map(unknown.map(({ path, offset }) => [path, offset]));
   return { paths, state: paths.size === 0 ? randomUUID() : [...paths].join(' ') };

@@ -22,6 +22,15 @@ const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Pr
   });
 };
 
+const environmentOf = (world: World): Record<string, string> => ({
+  DATA_DIR: world.config.paths.data,
+  CUSTOMER_S3_ENDPOINT: world.s3.url,
+  CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
+  CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+  CUSTOMER_S3_BUCKET: world.access.bucket,
+  FILE_MANAGER_API_URL: world.server.url,
+});
+
 const disk = (world: World, path: string): string => join(world.folder, 'files', path);
 
 /** What was found, without what there was nothing of. */
@@ -170,19 +179,32 @@ withWorld(
   },
 );
 
+test('a file that stands where an undo finds nothing in the trash is still deleted by the next cycle', async (t) => {
+  t.timeout(90_000);
+  const world = await createWorld({ trashRetentionMs: 3_600_000 });
+  await world.put('a', 'content');
+  await world.cycle();
+  await world.writer.delete('a');
+  await world.append({ type: 'delete', path: 'a' });
+  const { plan } = await world.cycle();
+  // Brought back past the service: the trash holds it no more.
+  const keys = plan.steps.map(({ operation }) => operation.op_id);
+  await world.client.undo({ keys }, { idempotencyKey: 'past-the-service' });
+  t.deepEqual(await scan(world), { unknown: 1 });
+  await world.release();
+  const undone = await runCli(['undo', plan.id, '--json'], environmentOf(world));
+  t.deepEqual(JSON.parse(undone.stdout), { plan: plan.id, restored: [], skipped: [], not_in_trash: ['a'] });
+  const { stdout } = await runCli(['incremental-sync', '--json'], environmentOf(world));
+  t.deepEqual(JSON.parse(stdout).operations, { delete: 1 });
+  await world.close();
+});
+
 withWorld('the command says what it found, and what is to be done', async (t, world) => {
   await world.put('a', 'content');
   await world.cycle();
   await rm(disk(world, 'a'));
   await world.release();
-  const environment = {
-    DATA_DIR: world.config.paths.data,
-    CUSTOMER_S3_ENDPOINT: world.s3.url,
-    CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
-    CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
-    CUSTOMER_S3_BUCKET: world.access.bucket,
-    FILE_MANAGER_API_URL: world.server.url,
-  };
+  const environment = environmentOf(world);
   const dry = await runCli(['reconcile', '--file-manager', '--dry-run'], environment);
   t.is(dry.stdout, '1 paths compared; would be appended: 1 missing in the file manager, 0 only there, 0 different\n');
   const { code, stdout } = await runCli(['reconcile', '--file-manager', '--checksum'], environment);
