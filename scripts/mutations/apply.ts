@@ -216,4 +216,20 @@ export const applyMutations: readonly Mutation[] = [
     tests: ['test/apply/breaker.test.ts'],
     match: 'attempts that began before*',
   },
+  {
+    name: 'forget at the second try that the first one got no answer',
+    file: 'src/apply/apply.ts',
+    find: 'unansweredBefore.has(step)',
+    replace: 'false',
+    tests: ['test/apply/space.test.ts'],
+    match: 'a save that got no answer*',
+  },
+  {
+    name: 'let the largest saves be refused first',
+    file: 'src/apply/space.ts',
+    find: 'sizeOf(a) - sizeOf(b)',
+    replace: 'sizeOf(b) - sizeOf(a)',
+    tests: ['test/apply/space.test.ts'],
+    match: 'large saves*',
+  },
 ];

@@ -211,6 +211,8 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, o
     tally.stop(reason);
     stopping.abort();
   };
+  /** Steps that come again, of which an attempt got no answer, and so may have an effect yet. */
+  const unansweredBefore = new Set<Step>();
   let failed = 0;
   const judge = (error: unknown, step: Step): StepState => {
     if (error instanceof NotAttempted || (aborting.aborted && !(error instanceof SupersededError)))
@@ -232,7 +234,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, o
   return async (step: Step): Promise<Ended> => {
     const size = step.result?.size ?? 0;
     let uncertain = order.wasRefused(step);
-    let unanswered = false;
+    let unanswered = unansweredBefore.has(step);
     const carried = step.operation.kind === 'save' ? size : 0;
     try {
       const onPartial = (): void => {
@@ -258,6 +260,7 @@ const stepRunner = (options: ApplyOptions, { clock, tally, stopping, aborting, o
     } catch (error) {
       if (error instanceof NoSpaceError && order.refuse(step) && !stopping.signal.aborted) {
         tally.retried();
+        if (unanswered) unansweredBefore.add(step);
         return { state: 'again' };
       }
       if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);

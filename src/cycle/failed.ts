@@ -1,3 +1,4 @@
+import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplyResult } from '../apply/apply.ts';
 import { messageOf } from '../errors.ts';
@@ -12,6 +13,19 @@ export const nothingApplied: ApplyResult = {
   bytes: 0,
   retries: 0,
   failures: [],
+};
+
+const readReport = async (cycles: string, name: string): Promise<Report | undefined> =>
+  readFile(join(cycles, name, 'report.json'), 'utf8').then(
+    (text) => JSON.parse(text) as Report,
+    () => undefined,
+  );
+
+/** Of failures in a row the last one is kept: they must not push out what was held or carried out before them. */
+const dropFailedBefore = async (cycles: string, name: string): Promise<void> => {
+  const before = (await readdir(cycles)).sort().findLast((other) => other < name);
+  if (before === undefined || (await readReport(cycles, before))?.status !== 'failed') return;
+  await rm(join(cycles, before), { recursive: true, force: true });
 };
 
 /**
@@ -33,6 +47,8 @@ export const noteFailed = async (
   if (signal?.aborted) return;
   try {
     const cycles = join(dataFolder, 'cycles');
+    // What failed after the cycle's own report was written is no part of it.
+    if (cycle !== undefined && (await readReport(cycles, cycle)) !== undefined) return;
     const name = cycle ?? (await makeCycleFolder(cycles, started.getTime()));
     const endedAt = new Date();
     const { checkpoint, stats } = workspace.projector.meta();
@@ -58,7 +74,8 @@ export const noteFailed = async (
       records: { files: stats.files, mirror: stats.mirrorFiles },
     };
     await publishFile(join(cycles, name, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
-    await keepNewest(cycles, cyclesKept);
+    await dropFailedBefore(cycles, name);
+    await keepNewest(cycles, Math.max(cyclesKept, 2));
   } catch {
     // See above.
   }

@@ -1,9 +1,12 @@
 import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket } from '../bucket/bucket.ts';
+import { remember } from '../cycle/memory.ts';
 import { pathsUnderWay, unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
+import { undoneEvents } from '../plan/undo.ts';
+import type { Queries } from '../storage/database.ts';
 import { cursor, digest, entriesOf, md5Shaped, rowsOf } from '../verify/sides.ts';
 
 export type FileManagerScanOptions = {
@@ -51,7 +54,10 @@ type Found = { readonly path: string; readonly finding: Finding; readonly entry?
 export const scanFileManager = async (options: FileManagerScanOptions): Promise<FileManagerScanResult> => {
   const { workspace, fileManager, prefix = '', signal, dryRun, onProgress } = options;
   const { log, projector } = workspace;
-  await projector.catchUp();
+  const startedAt = await projector.catchUp();
+  // What is found moves the log on: a daemon must list the bucket first all the same.
+  if (startedAt === 0 && !dryRun) await remember(log.database, { unlisted: true });
+  const isBroughtBack = await broughtBack(projector.database);
   const isUnderWay = await pathsUnderWay(log.database);
   const counts = { compared: 0, missing: 0, unknown: 0, different: 0, under_way: 0, unread: 0 };
   const mirror = cursor(rowsOf(projector.database, 'mirror'), 'mirror');
@@ -85,7 +91,7 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
     counts.compared += 1;
     onProgress?.(counts.compared);
     const found = await compare(path, sides, options);
-    if (found.finding === 'same') return;
+    if (found.finding === 'same' || (sides.entry && (await isBroughtBack(sides.row)))) return;
     if (isUnderWay(path)) {
       counts.under_way += 1;
       return;
@@ -118,13 +124,25 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
 const firstOf = (a: string | undefined, b: string | undefined): string | undefined =>
   a === undefined || b === undefined ? (a ?? b) : Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0 ? a : b;
 
-/** The mirror says already that it is not known what is there: see `unknownAt`. */
+/**
+ * Tells of a row of the mirror whether `undo` brought it back and the bucket lacks it still: nothing says what it should be,
+ * and a cycle knows it, so as not to delete it, by the offset that the row has.
+ */
+const broughtBack = async (database: Queries): Promise<(row: FileRow | undefined) => Promise<boolean>> => {
+  const undone = new Set((await undoneEvents(database)).map(({ path, file_offset }) => `${file_offset} ${path}`));
+  return async (row) =>
+    row !== undefined &&
+    undone.has(`${row.offset} ${row.path}`) &&
+    (await database.get('SELECT 1 FROM file WHERE path = ?', [row.path])) === undefined;
+};
+
+/** The mirror says already that it is not known what is there: see `unknownAt`. The next cycle settles it. */
 const isUnknown = ({ file_id }: FileRow): boolean => file_id === 0;
 
 const compare = async (path: string, { row, entry }: Rows, options: FileManagerScanOptions): Promise<Found> => {
+  if (row && isUnknown(row)) return { path, finding: 'same' };
   if (!entry) return { path, finding: 'missing' };
   if (!row) return { path, finding: 'unknown', entry };
-  if (isUnknown(row)) return { path, finding: 'same' };
   if (!isFolder(path)) {
     if (row.size !== null && row.size !== entry.size) return { path, finding: 'different' };
     const finding = await comparedBytes(row, entry, options);

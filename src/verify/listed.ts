@@ -2,7 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathOfObject } from '../../events/keys.ts';
-import type { Bucket, ListedObject } from '../bucket/bucket.ts';
+import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
+import { createNamesakes } from '../scan/namesakes.ts';
 import { pathsByKey } from '../scan/paths-by-key.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 
@@ -36,7 +37,8 @@ export const listBucket = async (bucket: Bucket, projection: Queries): Promise<L
       sorted.run(`INSERT OR REPLACE INTO ${table} SELECT value->>0, value->>1 FROM json_each(?)`, [
         JSON.stringify(rows),
       ]);
-    for await (const page of bucket.list()) {
+    const namesakes = createNamesakes(paths);
+    const place = async (page: ListingPage): Promise<void> => {
       const placed: [string, string][] = [];
       const refused: [string, string][] = [];
       for (const object of page.objects) {
@@ -47,7 +49,9 @@ export const listBucket = async (bucket: Bucket, projection: Queries): Promise<L
       }
       await insert('placed', placed);
       await insert('refused', refused);
-    }
+    };
+    for await (const page of bucket.list()) await place(namesakes.apart(page));
+    for (const page of namesakes.left()) await place(page);
   } catch (error) {
     await close();
     throw error;

@@ -1,6 +1,6 @@
 import test from 'ava';
 import { applyPlan } from '../../src/apply/apply.ts';
-import { SupersededError } from '../../src/errors.ts';
+import { RetryableError, SupersededError } from '../../src/errors.ts';
 import { NoSpaceError } from '../../src/file-manager/client-errors.ts';
 import type { Step } from '../../src/plan/operation.ts';
 import { anyBucket, collected, planOf, scriptedFileManager, stepOf, testClock } from './support.ts';
@@ -37,6 +37,38 @@ test('a disk that stays full costs a few saves, and no delete: the other saves w
   t.true(result.states.failed >= 20 && result.failures.length === result.states.failed);
   t.regex(result.stopped ?? '', /no space left.*free some/);
   t.deepEqual(options.clock.slept, [], 'and no waiting');
+});
+
+test('large saves that find no space keep no small one from being tried', async (t) => {
+  const { requests, options } = withDisk(() => false);
+  // The bucket's objects hold their own keys.
+  const save = (path: string): Step => stepOf('save', path, { size: path.length });
+  const large = Array.from({ length: 25 }, (_, at) => save(`large${at}${'x'.repeat(100)}`));
+  const small = Array.from({ length: 30 }, (_, at) => save(`small${at}`));
+  const fileManager = {
+    ...options.fileManager,
+    saveToDisk: async (...[path, ...given]: Parameters<typeof options.fileManager.saveToDisk>) => {
+      if (path.startsWith('large')) throw new NoSpaceError('answered 507');
+      return options.fileManager.saveToDisk(path, ...given);
+    },
+  };
+  const { states } = await applyPlan(planOf(...large, ...small), { ...options, fileManager });
+  t.is(states.done, 30);
+  t.is(requests.length, 30);
+  t.is(states.failed + states['not attempted'], 25);
+});
+
+test('a save that got no answer before it found no space may have an effect yet', async (t) => {
+  const over: string[] = [];
+  const answers = [new RetryableError('no answer'), new NoSpaceError('answered 507'), new NoSpaceError('answered 507')];
+  const { options } = withDisk(() => false);
+  const saveToDisk = async (): Promise<void> => {
+    throw answers.shift();
+  };
+  const onUncertain = ({ operation }: Step): void => void over.push(operation.path);
+  const fileManager = { ...options.fileManager, saveToDisk };
+  const { states } = await applyPlan(planOf(...saves(1)), { ...options, fileManager, onUncertain });
+  t.deepEqual([states.failed, answers.length, over], [1, 0, []]);
 });
 
 test('a save that found no space stays uncertain when its object is gone at the second try', async (t) => {

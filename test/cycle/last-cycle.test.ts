@@ -1,7 +1,9 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
+import { basename } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
+import { noteFailed } from '../../src/cycle/failed.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { createWorld, startRecorder } from '../support/world.ts';
@@ -50,11 +52,16 @@ test('a cycle that fails as a whole is the last one, with its reason, and is an 
   t.like(failed, { last_cycle: { status: 'failed', stopped: 'the file manager is down' }, errors: { last_cycle: 1 } });
   for (let at = 1; at < 15; at++) await world.append({ type: 'delete', path: `f${at}` });
   const { plan } = await world.cycle();
-  await t.throwsAsync(world.cycle({ fileManager: down }));
+  for (let times = 0; times < 4; times++) await t.throwsAsync(world.cycle({ fileManager: down, cyclesKept: 1 }));
   t.deepEqual(
     (await readStatus(world.config)).gate.held_plans.map(({ id }) => id),
     [plan.id],
+    'however often it fails',
   );
+  const { folder } = await world.cycle();
+  const options = { workspace: world.workspace(), dataFolder: world.config.paths.data, cyclesKept: 10 };
+  await noteFailed(options, new Error('the outbox is read-only'), new Date(), basename(folder));
+  t.is((await readStatus(world.config)).last_cycle?.status, 'held', 'and what fails behind its report');
   await world.close();
 });
 

@@ -2,6 +2,8 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
+import { recall } from '../../src/cycle/memory.ts';
+import { unknownAt } from '../../src/cycle/under-way.ts';
 import { RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { openProjector } from '../../src/projector/projector.ts';
@@ -197,6 +199,42 @@ test('a file that stands where an undo finds nothing in the trash is still delet
   const { stdout } = await runCli(['incremental-sync', '--json'], environmentOf(world));
   t.deepEqual(JSON.parse(stdout).operations, { delete: 1 });
   await world.close();
+});
+
+test('what undo brought back stays what waits for a person, however it was altered since', async (t) => {
+  t.timeout(90_000);
+  const world = await createWorld({ trashRetentionMs: 3_600_000 });
+  await world.put('a', 'content', { permissions: '0644' });
+  await world.put('keep', 'content');
+  await world.cycle();
+  await world.writer.delete('a');
+  await world.append({ type: 'delete', path: 'a' });
+  const { plan } = await world.cycle();
+  await world.release();
+  t.is((await runCli(['undo', plan.id], environmentOf(world))).code, 0);
+  await world.client.updatePermissions('a', '0600', { idempotencyKey: 'past-the-service' });
+  const found = await runCli(['reconcile', '--file-manager', '--json'], environmentOf(world));
+  t.like(JSON.parse(found.stdout), { compared: 2, different: 0 });
+  const { stdout } = await runCli(['incremental-sync', '--json'], environmentOf(world));
+  t.like(JSON.parse(stdout), { operations: {}, withheld: { files: 1 } });
+  t.is(await readFile(disk(world, 'a'), 'utf8'), 'content');
+  await world.close();
+});
+
+withWorld('a log without events still has the bucket to list before anything is deleted', async (t, world) => {
+  await writeFile(disk(world, 'a'), 'content');
+  t.deepEqual(await scan(world, { dryRun: true }), { unknown: 1 });
+  t.is((await recall(world.workspace().log.database)).unlisted, undefined);
+  t.deepEqual(await scan(world), { unknown: 1 });
+  t.true((await recall(world.workspace().log.database)).unlisted);
+});
+
+withWorld('where it is noted that something may be there, nothing is recorded', async (t, world) => {
+  const { log } = world.workspace();
+  await log.append([unknownAt('a', await log.last())]);
+  const last = await log.last();
+  t.deepEqual(await scan(world), {});
+  t.is(await log.last(), last);
 });
 
 withWorld('the command says what it found, and what is to be done', async (t, world) => {

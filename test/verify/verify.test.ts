@@ -29,6 +29,21 @@ test('a file whose key is another than its path is compared with its object', as
   }
 });
 
+test('while the key that a file stands for is in the bucket, it is compared with that object', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    await world.writer.put('key', Buffer.from('content'));
+    await world.put('path', 'another content', { key: 'key' });
+    await world.writer.put('key', Buffer.from('content'));
+    await world.append({ type: 'create', path: 'path', key: 'key', size: 7 });
+    await world.cycle();
+    t.deepEqual(await world.differences(), []);
+  } finally {
+    await world.close();
+  }
+});
+
 test('a key that no path can stand for is told with its reason, and hides nothing else', async (t) => {
   t.timeout(60_000);
   const world = await createWorld();
