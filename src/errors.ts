@@ -21,6 +21,9 @@ export class RetryableError extends Error {
   }
 }
 
+/** A broker does not answer: what it has to give is not known. */
+export class UnreachableError extends RetryableError {}
+
 /** Repeating the call is of no use. Exit 1. */
 export class FatalError extends Error {
   override readonly name = 'FatalError';

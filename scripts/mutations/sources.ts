@@ -66,6 +66,14 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'a broker that cannot be reached*',
   },
   {
+    name: 'take any passing error for a subscription that was not drained',
+    file: 'src/commands/sync.ts',
+    find: 'if (!(error instanceof UnreachableError)) throw error;',
+    replace: 'if (error instanceof FatalError) throw error;',
+    tests: ['test/commands/broker-away.test.ts'],
+    match: 'views that are locked*',
+  },
+  {
     name: 'leave the source open after an error',
     file: 'src/sources/consume.ts',
     find: 'await close().catch(() => undefined);',

@@ -3,7 +3,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
 import { noteFailed } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { exitCode, FatalError, messageOf, RetryableError, SafetyStop } from '../errors.ts';
+import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
@@ -97,8 +97,10 @@ const drain = async (context: Context, workspace: Workspace, bucket: Bucket, fla
     context.logger.info(consumed, 'subscription drained');
     return {};
   } catch (error) {
-    if (!(error instanceof RetryableError)) throw error;
-    return { undrained: messageOf(error) };
+    if (!(error instanceof UnreachableError)) throw error;
+    const reason = messageOf(error);
+    context.logger.error({ reason }, 'the subscription was not drained');
+    return { undrained: reason };
   }
 };
 
@@ -132,16 +134,13 @@ export const incrementalSync = async (
 
 /** The exit code of a cycle; throws SafetyStop when the gate holds it, FatalError when it does not know all there is. */
 export const exitCodeOf = ({ report, plan, undrained }: CycleResult & Drained): number => {
+  const notDrained = `the subscription was not drained: ${undrained}`;
   if (report.status === 'held') {
-    throw new SafetyStop(
-      `the safety gate holds this cycle:\n  ${report.held.join('\n  ')}\nlook at it with 's3-sync plan', carry it out with 's3-sync apply ${plan.id}'`,
-      plan.id,
-    );
+    const held = `the safety gate holds this cycle:\n  ${report.held.join('\n  ')}\nlook at it with 's3-sync plan', carry it out with 's3-sync apply ${plan.id}'`;
+    throw new SafetyStop(undrained === undefined ? held : `${held}\n${notDrained}`, plan.id);
   }
   if (undrained !== undefined)
-    throw new FatalError(
-      `the subscription was not drained: ${undrained}; what was known without it is carried over, run it again for the rest`,
-    );
+    throw new FatalError(`${notDrained}; what was known without it is carried over, run it again for the rest`);
   return report.status === 'partial' ? exitCode.failed : exitCode.done;
 };
 

@@ -1,4 +1,4 @@
-import { RetryableError } from '../errors.ts';
+import { UnreachableError } from '../errors.ts';
 import type { Delivery, ReceiveOptions } from './source.ts';
 
 /** What is worth telling of a broker: it cannot be read, for `seconds` now, or it can again after so many. */
@@ -25,7 +25,7 @@ export type Reach = {
   end(): void;
   /**
    * `take`, on behalf of a source's `receive`. With `idleMs` none is what the broker said: the time begins with its first
-   * answer, and where it does not answer a RetryableError tells why.
+   * answer, and where it does not answer an UnreachableError tells why.
    */
   receive(take: () => Promise<readonly Delivery[]>, options: ReceiveOptions): Promise<readonly Delivery[]>;
 };
@@ -92,7 +92,7 @@ export const createReach = ({
       await firstWord(signal);
       const taken = await take();
       if (taken.length === 0 && trouble !== undefined && !ended && !signal.aborted)
-        throw new RetryableError(`${name} cannot be read: ${trouble}`);
+        throw new UnreachableError(`${name} cannot be read: ${trouble}`);
       return taken;
     },
   };

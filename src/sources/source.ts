@@ -24,7 +24,7 @@ export type ReceiveOptions = { readonly signal: AbortSignal; readonly idleMs?: n
  *
  * Contract, held by one conformance suite that runs against every adapter's real server:
  * - `receive` resolves with at least one delivery, or with none when `signal` is aborted, the source is closed, or (with
- *   `idleMs`) nothing came for that long from a broker that answers. With `idleMs` it throws RetryableError when the broker
+ *   `idleMs`) nothing came for that long from a broker that answers. With `idleMs` it throws UnreachableError when the broker
  *   does not; without, it goes on trying. It never holds more than `messagesMax` messages or `bytesMax` bytes beyond what
  *   the broker's own flow control allows.
  * - `ack` is called only after the commit that holds the deliveries' events. It resolves when the broker has confirmed,

@@ -1,7 +1,12 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import test from 'ava';
-import { makeQueue } from '../sources/queue.ts';
+import { incrementalSync } from '../../src/commands/sync.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { openWorkspace } from '../../src/data-folder/workspace.ts';
+import { createLogger } from '../../src/logger.ts';
+import { openDatabase } from '../../src/storage/database.ts';
+import { makeQueue, sendTo } from '../sources/queue.ts';
 import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
@@ -53,6 +58,63 @@ test('a broker that cannot be reached is no empty one: commands that read it fai
       t.is(left.code, 0, left.stderr);
     }
   } finally {
+    await world.close();
+  }
+});
+
+test('a cycle that the gate holds says, too, that the subscription was not drained', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    for (const path of ['one', 'two']) await world.put(path, path);
+    await world.cycle();
+    for (const path of ['one', 'two']) {
+      await world.writer.delete(path);
+      await world.append({ type: 'delete', path });
+    }
+    await world.release();
+    const SQS_ENDPOINT = `http://127.0.0.1:${await freePort()}`;
+    const SQS_QUEUE_URL = `${SQS_ENDPOINT}/000000000000/events`;
+    const environment = environmentOf(world, { SQS_QUEUE_URL, SQS_ENDPOINT, GATE_DELETE_MAX: '1' });
+    const { code, stderr } = await runCli(['incremental-sync'], environment);
+    t.is(code, 3, stderr);
+    t.regex(stderr, /"level":50,.*"reason":"SQS_QUEUE_URL .*ECONNREFUSED.*"the subscription was not drained"/);
+    t.regex(
+      stderr,
+      /the safety gate holds this cycle:[^]*the subscription was not drained: SQS_QUEUE_URL .*ECONNREFUSED/,
+    );
+  } finally {
+    await world.close();
+  }
+});
+
+test('views that are locked are not taken for a subscription that was not drained', async (t) => {
+  t.timeout(60_000);
+  const world = await preparedWorld();
+  const SQS_QUEUE_URL = await makeQueue(world.s3);
+  await sendTo(world.s3, SQS_QUEUE_URL, ['{"id":"1","type":"delete","time":"2026-01-31T12:00:00Z","path":"gone"}']);
+  const config = loadConfig({
+    ...environmentOf(world, { SQS_QUEUE_URL, SQS_ENDPOINT: world.s3.url }),
+    CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
+  });
+  const workspace = await openWorkspace(config, 'test');
+  const other = await openDatabase({ path: config.paths.projections, mode: 'write' });
+  const told: string[] = [];
+  const logger = Object.assign(createLogger('silent'), {
+    error: (_facts: object, text: string) => void told.push(text),
+  });
+  const context = { command: 'test', config, logger, print: () => undefined, signal: new AbortController().signal };
+  try {
+    await other.transaction(() =>
+      t.throwsAsync(incrementalSync({ ...context, openWorkspace: async () => workspace }, workspace, {}), {
+        message: /projections\.db is locked by another/,
+      }),
+    );
+    t.deepEqual(told, []);
+    t.is(await workspace.log.last(), 2, 'all that was sent is in the log');
+  } finally {
+    await other.close();
+    await workspace.close();
     await world.close();
   }
 });
