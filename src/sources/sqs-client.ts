@@ -61,7 +61,7 @@ export const misconfigured = (error: unknown, queueUrl: string, doing: string): 
   if (error instanceof ConfigError) return error;
   if (!(error instanceof Error)) return undefined;
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
-  const denied = (status === 401 || status === 403) && !/throttl/i.test(error.name);
+  const denied = (status === 401 || status === 403) && !/throttl|overlimit/i.test(error.name);
   if (!permanent.has(error.name.replace(olderPrefix, '')) && !denied) return undefined;
   const text = `${doing} SQS_QUEUE_URL "${queueUrl}" failed for good: ${error.name}: ${messageOf(error)}; check the queue, the region, and what the credentials may do`;
   return new ConfigError(text, { cause: error });

@@ -175,16 +175,17 @@ serverTest('fauxqs', 'errors that pass are waited for', async (t, server) => {
   let failures = 0;
   const change = async ({ action }: Asked): Promise<Answer | undefined> => {
     // The client itself tries three times before the source hears of it.
-    if (action !== 'ReceiveMessage' || failures >= 7) return undefined;
+    if (action !== 'ReceiveMessage' || failures >= 10) return undefined;
     failures += 1;
     if (failures <= 4) return { status: 403, body: { __type: 'RequestThrottled', message: 'slow down' } };
+    if (failures <= 7) return { status: 403, body: { __type: 'OverLimit', message: 'too many in flight' } };
     return { status: 503, body: { __type: 'ServiceUnavailable', message: 'later' } };
   };
   await behindDoor(server, change, async (queueUrl) => {
     await sendTo(server, queueUrl, numbers(1));
     const source = sourceOf(t, server, queueUrl, { pollers: 1 });
     t.deepEqual(textsOf(await source.receive(limits, { signal: always, idleMs: 60_000 })), ['000']);
-    t.is(failures, 7);
+    t.is(failures, 10);
     await source.close();
   });
 });
