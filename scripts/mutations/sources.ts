@@ -58,6 +58,13 @@ export const sourceMutations: readonly Mutation[] = [
     tests: ['test/sources/reach.test.ts'],
   },
   {
+    name: 'let an outage pass for the hitch after a long one',
+    file: 'src/sources/reach.ts',
+    find: 'if (!told && time - troubleAt >= quietMs.first) quiet = 0;',
+    replace: '',
+    tests: ['test/sources/reach.test.ts'],
+  },
+  {
     name: 'a subscription that was not drained counts as done',
     file: 'src/commands/sync.ts',
     find: 'if (undrained !== undefined)',

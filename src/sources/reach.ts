@@ -31,6 +31,8 @@ export type Reach = {
 };
 
 const quietMs = { first: 60_000, most: 3_600_000 };
+/** A broker that has answered for so long was well: what comes now is new. */
+const peaceMs = 300_000;
 
 export const createReach = ({
   name,
@@ -40,6 +42,7 @@ export const createReach = ({
 }: ReachOptions): Reach => {
   let trouble: string | undefined = `no answer within ${answerMsMax / 1_000} s`;
   let troubleAt = now();
+  let answersSince = 0;
   let told = false;
   let toldAt = Number.NEGATIVE_INFINITY;
   let quiet = 0;
@@ -65,6 +68,7 @@ export const createReach = ({
       hear();
       if (told) onNews?.({ kind: 'back', seconds: seconds() });
       told = false;
+      if (trouble !== undefined) answersSince = now();
       trouble = undefined;
     },
     failed(reason) {
@@ -74,9 +78,11 @@ export const createReach = ({
       if (trouble === undefined) {
         troubleAt = time;
         // One that comes and goes is one trouble; only after a long peace is it a new one.
-        if (silent > 2 * quiet) quiet = 0;
+        if (silent > 2 * quiet || time - answersSince >= peaceMs) quiet = 0;
       }
       trouble = reason;
+      // Where the last word was that it answers, that must not stay so for long.
+      if (!told && time - troubleAt >= quietMs.first) quiet = 0;
       if (silent < quiet) return;
       quiet = Math.min(Math.max(2 * quiet, quietMs.first), quietMs.most);
       told = true;

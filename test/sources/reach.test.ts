@@ -53,6 +53,25 @@ test('a broker that comes and goes is told of no oftener than one that stays awa
   t.is(news.length, before + 1, 'after a long peace it is told at once');
 });
 
+test('trouble that is new is told, however long the one before it was', (t) => {
+  const { reach, news, wait } = clocked();
+  /** The seconds after which an outage of so many minutes is told for the first time, after a peace of so many seconds. */
+  const toldAfter = (peace: number, minutes: number): number | undefined => {
+    reach.answered();
+    wait(peace);
+    const before = news.length;
+    for (let seconds = 0; seconds < minutes * 60; seconds += 10) {
+      reach.failed('nobody there');
+      wait(10);
+    }
+    return news[before]?.seconds;
+  };
+  t.is(toldAfter(0, 125), 0);
+  t.is(toldAfter(5 * 60, 50), 0, 'at once after a peace');
+  t.is(toldAfter(30, 50), 60, 'after hardly any, once it is more than a hitch');
+  t.is(news.at(-1)?.kind, 'away', 'the last word is true');
+});
+
 test('with idleMs, none is told only of a broker that answers', async (t) => {
   const drain = { signal: never, idleMs: 1 };
   const none = async (): Promise<readonly Delivery[]> => [];
