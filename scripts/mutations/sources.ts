@@ -43,6 +43,14 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'a Pub/Sub that cannot be reached*',
   },
   {
+    name: 'take a stream that Pub/Sub ended for one that has nothing more',
+    file: 'src/sources/pubsub.ts',
+    find: 'if (subscription.isOpen) reach.answered();',
+    replace: 'reach.answered();',
+    tests: ['test/sources/pubsub.test.ts'],
+    match: 'a stream that ends*',
+  },
+  {
     name: 'wait for what SQS refuses for good',
     file: 'src/sources/sqs-client.ts',
     find: ".replace(olderPrefix, '')",

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { Duration, type Message as PubSubMessage } from '@google-cloud/pubsub';
 import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
 import { backoffMs, pause } from './backoff.ts';
@@ -34,8 +35,14 @@ const code = {
   unauthenticated: 16,
 } as const;
 
-/** What the broker itself says, and no proxy or network: who gets such an answer has reached it. */
+/**
+ * A definite answer: who gets it need not ask on. Mostly the broker's own, and no network's; but a proxy that answers with
+ * HTTP 401, 403 or 404 looks the same, since the client makes gRPC codes of these.
+ */
 const isAnswer = (error: unknown): boolean => Object.values<unknown>(code).includes(codeOf(error));
+
+/** A stream may end with any other code, such as UNKNOWN while no access token can be had. Without one, it never began. */
+const passes = (error: unknown): boolean => typeof codeOf(error) === 'number' && !isAnswer(error);
 
 const askMsMax = 5_000;
 /** The client gives up when it never was connected for so long; left alone, after five minutes. The most that a timer counts. */
@@ -63,7 +70,8 @@ const explain = (error: Error, subscription: string): Error => {
 };
 
 /**
- * Streaming pull over one stream. The client retries what is transient; anything that ends the stream comes out of `receive`.
+ * Streaming pull over one stream. The client retries much of what is transient; a stream that ends all the same is opened
+ * again, once the client has seen to what is in hand, unless Pub/Sub refuses it: that comes out of `receive`.
  * The client does not tell whether its stream is open, and Pub/Sub ends each stream after a while: so when one opens or
  * ends, Pub/Sub is asked until it answers, and trouble is told to `onNews`.
  * Acks are confirmed one by one where the subscription has exactly-once delivery, and flushed by `close` elsewhere.
@@ -89,21 +97,31 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
   const stop = new AbortController();
   const held = new Map<Delivery, PubSubMessage>();
   let listening = false;
+  /** The stream has ended, and all acks that belong to it are sent. */
+  let isFlushed = false;
+  let reopenings = 0;
   let asking: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
   const onMessage = (message: PubSubMessage) => {
     const delivery = { message: { body: message.data, attributes: message.attributes }, deliveryId: message.id };
     if (closing) return message.nack();
+    reopenings = 0;
     reach.answered();
     held.set(delivery, message);
     inbox.put(delivery, message.length);
   };
 
   const fail = (error: Error) => {
+    if (passes(error)) return reach.failed(messageOf(error));
     inbox.fail(explain(error, options.subscription));
     stop.abort();
     reach.end();
+  };
+
+  /** An answer counts only where there is a stream, too: else nothing would come, and that would pass for all there is. */
+  const answered = () => {
+    if (subscription.isOpen) reach.answered();
   };
 
   /** A question that needs no permission, and that the emulator answers with that it does not know it. */
@@ -112,10 +130,10 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     for (let failures = 0; !stop.signal.aborted; failures += 1) {
       try {
         await subscription.iam.testPermissions(permission, { timeout: askMsMax, retry: null });
-        return reach.answered();
+        return answered();
       } catch (error) {
         if (stop.signal.aborted) return;
-        if (isAnswer(error)) return reach.answered();
+        if (isAnswer(error)) return answered();
         reach.failed(messageOf(error));
       }
       await pause(backoffMs(failures, 20_000), stop.signal);
@@ -128,12 +146,23 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     });
   };
 
+  /** The client has closed what ended: what it had in hand is acked, or was given back when that took too long. */
+  const reopen = async (): Promise<void> => {
+    isFlushed = true;
+    await pause(backoffMs(reopenings++, 20_000), stop.signal);
+    if (stop.signal.aborted) return;
+    isFlushed = false;
+    subscription.open();
+    askOnce();
+  };
+
   /** The stream opens with the first `receive`: a source that is never read takes nothing from the broker. */
   const listen = () => {
     if (listening || closing) return;
     listening = true;
     collectEarly();
     subscription.on('error', fail);
+    subscription.on('close', reopen);
     subscription.on('debug', askOnce);
     subscription.on('message', onMessage);
     askOnce();
@@ -157,7 +186,8 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     stop.abort();
     reach.end();
     await settle(inbox.close(), 'nackWithResponse');
-    if (listening) await subscription.close();
+    if (subscription.isOpen) await subscription.close();
+    else if (listening && !isFlushed) await once(subscription, 'close');
     await client.close();
   };
 

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
-import { ConfigError, RetryableError } from '../../src/errors.ts';
+import { ConfigError, RetryableError, UnreachableError } from '../../src/errors.ts';
 import { createPubSubSource, type PubSubSourceOptions } from '../../src/sources/pubsub.ts';
 import { ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import type { ReachNews } from '../../src/sources/reach.ts';
@@ -248,6 +248,44 @@ serverTest(
       news.map(({ kind }) => kind),
       ['away', 'back'],
     );
+    await source.close();
+  },
+  'together',
+);
+
+serverTest(
+  'pubsub',
+  'a stream that ends for a reason that passes is opened again, and what was in hand is acked',
+  async (t, server) => {
+    const names = await makeTopic(server);
+    const door = await startBrokerProxy(Number(new URL(server.url).port));
+    t.teardown(door.stop);
+    const unknown = 2;
+    const news: ReachNews[] = [];
+    const source = sourceOf(t, {
+      ...names,
+      emulatorHost: `127.0.0.1:${door.port}`,
+      onNews: (one) => void news.push(one),
+    });
+    await publishTo(server, names.topic, ['in hand']);
+    const held = await source.receive(limits, { signal: always });
+    t.deepEqual(textsOf(held), ['in hand']);
+    door.failPulls(unknown);
+    const away = await t.throwsAsync(source.receive(limits, { signal: always, idleMs: 2_000 }), {
+      instanceOf: UnreachableError,
+    });
+    t.regex(away?.message ?? '', /cannot be read: .*as the test wants it/);
+    await source.ack(held);
+    await publishTo(server, names.topic, ['later']);
+    t.deepEqual(await source.receive(limits, { signal: AbortSignal.timeout(3_000) }), [], 'it is still tried');
+    door.failPulls(undefined);
+    const later = await source.receive(limits, { signal: always });
+    t.deepEqual(textsOf(later), ['later']);
+    await source.ack(later);
+    t.is(news.at(0)?.kind, 'away');
+    t.is(news.at(-1)?.kind, 'back');
+    t.deepEqual(await drain(source, 12_000), [], 'what was acked does not come again');
+    door.failPulls(unknown);
     await source.close();
   },
   'together',

@@ -11,12 +11,20 @@ import {
 import type { AddressInfo } from 'node:net';
 import type { TcpProxy } from './tcp-proxy.ts';
 
+const statusOf = (status: number | undefined) => ({
+  'grpc-status': `${status}`,
+  'grpc-message': 'as the test wants it',
+});
+
 /**
  * A proxy to the Pub/Sub emulator that knows HTTP/2 streams. When a client is gone it cancels what the client had open, as
  * Google's front end does: left alone, the emulator holds the stream of a killed subscriber for ever, and goes on giving it
- * messages that then wait for their ack deadline, again and again.
+ * messages that then wait for their ack deadline, again and again. `failPulls` ends streaming pulls with a
+ * gRPC status, those under way and those to come, until it is called without one.
  */
-export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> => {
+export const startBrokerProxy = async (
+  targetPort: number,
+): Promise<TcpProxy & { failPulls(status: number | undefined): void }> => {
   let upstream: ClientHttp2Session | undefined;
   const sessions = new Set<ServerHttp2Session>();
   let isCut = false;
@@ -31,7 +39,18 @@ export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> =>
     return upstream;
   };
 
+  let pullStatus: number | undefined;
+  const pulls = new Set<() => void>();
+
   const forward = (down: ServerHttp2Stream, headers: IncomingHttpHeaders): void => {
+    const isPull = headers[':path']?.endsWith('/StreamingPull');
+    if (isPull && pullStatus !== undefined) {
+      down.respond(
+        { ':status': 200, 'content-type': 'application/grpc', ...statusOf(pullStatus) },
+        { endStream: true },
+      );
+      return;
+    }
     const up = target().request(headers, { endStream: false });
     let trailers: IncomingHttpHeaders = {};
     up.on('response', (answer, flags) => {
@@ -44,8 +63,17 @@ export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> =>
       trailers = given;
     });
     down.on('wantTrailers', () => down.sendTrailers(trailers));
+    const fail = (): void => {
+      up.unpipe(down);
+      trailers = statusOf(pullStatus);
+      down.end();
+    };
+    if (isPull) pulls.add(fail);
     down.pipe(up);
-    down.on('close', () => up.close(constants.NGHTTP2_CANCEL));
+    down.on('close', () => {
+      pulls.delete(fail);
+      up.close(constants.NGHTTP2_CANCEL);
+    });
     up.on('close', () => {
       if (!down.destroyed && up.rstCode !== constants.NGHTTP2_NO_ERROR) down.close(up.rstCode);
     });
@@ -74,6 +102,10 @@ export const startBrokerProxy = async (targetPort: number): Promise<TcpProxy> =>
         upstream?.destroy();
       }
       isCut = false;
+    },
+    failPulls: (status) => {
+      pullStatus = status;
+      if (status !== undefined) for (const fail of pulls) fail();
     },
     stop: async () => {
       cut();
