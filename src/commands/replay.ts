@@ -11,6 +11,7 @@ import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { readEventsOn } from '../projector/events-on.ts';
+import { insistReplaceable } from '../projector/open-views.ts';
 import { openProjector } from '../projector/projector.ts';
 import { openDatabase, removeDatabase } from '../storage/database.ts';
 import type { Context } from './context.ts';
@@ -64,6 +65,8 @@ type Extent = { readonly from: number; readonly to: number; readonly rate: numbe
 
 /** Folds events into the file `into`, from nothing. It is there only when all is folded. */
 const foldInto = async (context: Context, log: Log, into: string, extent: Extent): Promise<number> => {
+  // What a killed process has left: one with the same id as well, as in containers.
+  await removeDatabase(into);
   try {
     const checkpoint = await foldFresh(context, log, into, extent);
     await syncFile(into);
@@ -143,8 +146,8 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
     const lock = await lockForWriting(config.paths, ['projections'], context.command);
     try {
       const projections = await realPlaceOf(config.paths.projections);
+      await insistReplaceable(projections);
       const fresh = `${projections}.rebuild`;
-      await removeDatabase(fresh);
       const checkpoint = await foldInto(context, log, fresh, { from, to, rate });
       failpoint('replay.folded');
       await retire(projections);
@@ -161,15 +164,16 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
   }
 };
 
-/** Empties the journal of the old projections, so that none is left beside the new file. */
+/** Leaves no journal beside the new file: SQLite would write it into that. What it holds goes to the old file, if there is one. */
 const retire = async (path: string): Promise<void> => {
-  if (!existsSync(path)) return;
-  try {
-    const database = await openDatabase({ path, mode: 'write' });
-    await database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
-    await database.close();
-  } catch {
-    // It cannot be read: it is replaced by what is folded from the log.
+  if (existsSync(path)) {
+    try {
+      const database = await openDatabase({ path, mode: 'write' });
+      await database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+      await database.close();
+    } catch {
+      // It cannot be read: it is replaced by what is folded from the log.
+    }
   }
   for (const suffix of ['-wal', '-shm']) await rm(path + suffix, { force: true });
 };

@@ -2,7 +2,7 @@ import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
 import { onDisk } from '../disk-error.ts';
-import { FatalError, FolderInUseError, type Holder, nameOfHolder, RetryableError } from '../errors.ts';
+import { ConfigError, FatalError, FolderInUseError, type Holder, nameOfHolder, RetryableError } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import { openDatabase } from '../storage/database.ts';
 import { realPlaceOf } from './real-place.ts';
@@ -74,28 +74,32 @@ export const lockDataFolder = async (folder: string, command: string): Promise<W
 
 /**
  * Locks a data folder and databases, all or none. The lock of a database lies where the file does, so that neither another
- * data folder nor another name leads past it. Throws FolderInUseError, or FatalError that names the holder of a database.
+ * data folder nor another name leads past it. Throws FolderInUseError, FatalError that names the holder of a database, or
+ * ConfigError where log and projections are one file: the log would be dropped, or replaced, as projections are.
  */
 export const lockForWriting = async (
   paths: Config['paths'],
   databases: readonly Guarded[],
   command: string,
 ): Promise<WriterLock> => {
-  const held = new Map([['', await lockDataFolder(paths.data, command)]]);
+  const held = [await lockDataFolder(paths.data, command)];
   const release = async (): Promise<void> => {
-    for (const { release } of [...held.values()].reverse()) await release();
+    for (const { release } of [...held].reverse()) await release();
   };
   try {
+    const places = { log: await realPlaceOf(paths.log), projections: await realPlaceOf(paths.projections) };
+    if (places.log === places.projections) {
+      throw new ConfigError(
+        `${settings.log} and ${settings.projections} lead to one file, ${places.log}: name another file in ${settings.projections}`,
+      );
+    }
     for (const name of databases) {
-      const place = await realPlaceOf(paths[name]);
-      // Two settings that name one file: what is opened as the second says what is wrong with that.
-      if (held.has(place)) continue;
       const inUse = (by: Holder | undefined, options: ErrorOptions): FatalError =>
         new FatalError(
           `${paths[name]} is in use by ${nameOfHolder(by)}: stop it first, or name another file in ${settings[name]}`,
           options,
         );
-      held.set(place, await lock(`${place}.writer`, command, inUse, paths[name]));
+      held.push(await lock(`${places[name]}.writer`, command, inUse, paths[name]));
     }
   } catch (error) {
     await release();

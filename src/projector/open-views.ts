@@ -47,12 +47,29 @@ const isDamaged = (error: unknown): boolean => {
 
 /** Whether a database holds nothing yet. Throws FatalError for one that never held views: it is somebody's, and must not be dropped. */
 const isEmpty = async (database: Database): Promise<boolean> => {
-  const names = (await database.all<{ name: string }>('SELECT name FROM sqlite_schema')).map(({ name }) => name);
-  if (names.length === 0 || names.includes('file') || names.includes('mirror')) return names.length === 0;
-  await database.close();
-  throw new FatalError(
-    `${database.path} holds something else than projections (${names.slice(0, 3).join(', ')}): name another file in DATABASE_PATH`,
-  );
+  try {
+    const names = (await database.all<{ name: string }>('SELECT name FROM sqlite_schema')).map(({ name }) => name);
+    if (names.length === 0 || names.includes('file') || names.includes('mirror')) return names.length === 0;
+    throw new FatalError(
+      `${database.path} holds something else than projections (${names.slice(0, 3).join(', ')}): name another file in DATABASE_PATH`,
+    );
+  } catch (error) {
+    await database.close();
+    throw error;
+  }
+};
+
+/** Throws FatalError where what lies at `path` must not be replaced by views. Views may be, in any state, and damage. */
+export const insistReplaceable = async (path: string): Promise<void> => {
+  if (!existsSync(path)) return;
+  if (!statSync(path).isFile()) throw new FatalError(`${path} is no file: name another one in DATABASE_PATH`);
+  try {
+    const database = await openDatabase({ path, mode: 'read' });
+    await isEmpty(database);
+    await database.close();
+  } catch (error) {
+    if (!isDamaged(error)) throw error;
+  }
 };
 
 const whyDropped = (

@@ -1,10 +1,11 @@
-import { readdir } from 'node:fs/promises';
+import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
+import { runCommand } from './in-process.ts';
 
 /** A data folder with four events in its log, and what was done to them by hand. */
 const folderWith = async (damage = ''): Promise<{ folder: string; env: Record<string, string> }> => {
@@ -73,5 +74,27 @@ test('a replay into a file that is interrupted leaves no file, and the same comm
   const again = await runCli(args, env);
   t.is(again.code, 0, again.stderr);
   t.deepEqual(await readdir(folder), ['data', 'views.db']);
+  await removeFolder(folder);
+});
+
+test('a replay into a file begins anew where a killed one, whose process had the same id, has left a part', async (t) => {
+  const { folder, env } = await folderWith();
+  const into = join(folder, 'views.db');
+  const left = `${into}.tmp-${process.pid}`;
+  t.is((await runCli(['replay', '--to', '2', '--into', into], env)).code, 0);
+  await rename(into, left);
+  const killed = await openDatabase({ path: left, mode: 'write' });
+  await killed.exec('UPDATE file SET size = 99');
+  await killed.close();
+  t.regex(await runCommand('replay', [], { flags: { into }, environment: env }), /Folded up to offset 4/);
+  t.deepEqual(await readdir(folder), ['data', 'views.db']);
+  const views = await openDatabase({ path: into, mode: 'read' });
+  t.deepEqual(await views.all('SELECT size FROM file ORDER BY size'), [
+    { size: 1 },
+    { size: 2 },
+    { size: 3 },
+    { size: 4 },
+  ]);
+  await views.close();
   await removeFolder(folder);
 });

@@ -60,11 +60,13 @@ test('projections that cannot be written are left alone, and so is a file that i
   const folder = await freshFolder();
   const env = { DATA_DIR: folder };
   const { full, failing } = await devices(folder);
+  const other = await runCli(['ingest', '-'], { DATA_DIR: join(folder, 'other') }, eventLines(5));
+  t.is(other.code, 0, other.stderr);
   for (const [path, expected] of [
     [full, /no space left for .*full.db/],
     [failing, /the disk failed while using .*failing.db/],
     [
-      join(folder, 'events.db'),
+      join(folder, 'other/events.db'),
       /events.db holds something else than projections \(.*\): name another file in DATABASE_PATH/,
     ],
   ] as const) {
