@@ -13,8 +13,9 @@ export const realPlaceOf = async (path: string): Promise<string> => {
   const there = await stat(path).catch((error: unknown) => (isMissing(error) ? undefined : cannotOpen(error)));
   if (there) return there.isFile() ? realpath(path) : path;
   const target = await readlink(path).catch(() => undefined);
-  if (target !== undefined) return realPlaceOf(resolve(dirname(path), target));
-  return join(await realpath(dirname(path)).catch(cannotOpen), basename(path));
+  // A relative target leads on from where the folder really lies, whatever links lead to the folder.
+  const folder = await realpath(dirname(path)).catch(cannotOpen);
+  return target === undefined ? join(folder, basename(path)) : realPlaceOf(resolve(folder, target));
 };
 
 const isMissing = (error: unknown): boolean => error instanceof Error && 'code' in error && error.code === 'ENOENT';

@@ -1,4 +1,4 @@
-import { mkdir, rm, symlink } from 'node:fs/promises';
+import { mkdir, readdir, rm, symlink } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -126,6 +126,23 @@ test('a link that leads nowhere, or in a circle, is named', async (t) => {
     t.is(code, 1);
     t.regex(stderr, expected);
   }
+  await removeFolder(folder);
+});
+
+test('a relative link in a linked folder leads on from where that folder really lies', async (t) => {
+  const folder = await freshFolder();
+  await mkdir(join(folder, 'real/sub'), { recursive: true });
+  await mkdir(join(folder, 'real/deep'));
+  await symlink('real/sub', join(folder, 'linked'));
+  await symlink('../deep/events.db', join(folder, 'real/sub/events.db'));
+  const env = { DATA_DIR: join(folder, 'data'), EVENT_LOG_PATH: join(folder, 'linked/events.db') };
+  const { code, stderr } = await runCli(['ingest', '-'], env, line(1));
+  t.is(code, 0, stderr);
+  t.deepEqual((await readdir(join(folder, 'real/deep'))).sort(), [
+    'events.db',
+    'events.db.writer.json',
+    'events.db.writer.lock',
+  ]);
   await removeFolder(folder);
 });
 
