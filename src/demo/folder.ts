@@ -1,4 +1,4 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { lstat, readdir, readFile, rm } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { lockDataFolder, type WriterLock } from '../data-folder/lock.ts';
 import { FatalError, FolderInUseError } from '../errors.ts';
@@ -24,9 +24,16 @@ export const takeDemoFolder = async (folder: string): Promise<WriterLock> => {
   return lock;
 };
 
-/** Everything in the folder is about to go: it has its usual name, is new, or was last a demo's. */
+/**
+ * Everything in the folder is about to go: it is new, was last a demo's, or has a demo's usual name. A link of that name
+ * says nothing of the folder it leads to.
+ */
 const refuseAnother = async (folder: string): Promise<void> => {
-  if (basename(folder) === usual) return;
+  const isLink = await lstat(folder).then(
+    (found) => found.isSymbolicLink(),
+    () => false,
+  );
+  if (basename(folder) === usual && !isLink) return;
   const names = await readdir(folder).catch(() => []);
   const holder = await readFile(join(folder, 'writer.json'), 'utf8').catch(() => '');
   if (names.length === 0 || holder.includes('"command":"demo"')) return;

@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { startCli } from '../support/cli.ts';
@@ -46,5 +46,20 @@ test('a demo runs in the folder of --data-dir, again too, logs as it is told, an
     t.is(code, 0, stderr);
     t.true(stdout.includes('All of it held'));
     t.is(stderr.includes('bucket listed'), level === 'info');
+  }
+});
+
+test('the usual name is no permission to empty a folder that a link of that name leads to', async (t) => {
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  const kept = join(folder, 'target/keepme/file');
+  await mkdir(join(folder, 'target/keepme'), { recursive: true });
+  await writeFile(kept, 'precious');
+  await symlink('target', join(folder, '.demo'));
+  for (const words of [[], ['--data-dir', `${join(folder, '.demo')}/`]]) {
+    const { code, stderr } = await startCli(['demo', ...words], {}, folder).finished;
+    t.is(code, 1, stderr);
+    t.regex(stderr, /\.demo\/? holds something else than a demo.*name a new folder/);
+    t.is(await readFile(kept, 'utf8'), 'precious');
   }
 });
