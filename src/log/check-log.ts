@@ -53,6 +53,6 @@ export const insist = async (database: Database, from: number, to: number): Prom
 const damaged = (path: string, { offset, problem }: LogDamage): DamageError =>
   new DamageError(
     `the event log ${path} is damaged at offset ${offset}: ${problem}. Nothing goes on past it. Either restore the file ` +
-      `from a backup, delete the projections and run 's3-sync reconcile'; or look at what was known before the damage with ` +
-      `'s3-sync replay --to ${offset - 1} --into FILE', then move the data folder away and begin anew with 's3-sync initial-sync'`,
+      `from a backup (delete it, its -wal and -shm files and the projections first) and run 's3-sync reconcile'; or look at ` +
+      `what was known before the damage with 's3-sync replay --to ${offset - 1} --into FILE', then move the data folder away and begin anew with 's3-sync initial-sync'`,
   );

@@ -48,6 +48,7 @@ test('a byte of the log that was flipped on the disk is found at the start, with
     );
     t.is(code, 1, command.join(' '));
     t.regex(stderr, /damaged at offset 37: .*restore the file from a backup.*replay --to 36 --into FILE/i);
+    t.regex(stderr, /delete it, its -wal and -shm files and the projections first/);
   }
   t.is((await runCli(['status', '--json'], env)).code, 0, 'the status can still be read');
   const before = await runCli(['replay', '--to', '36', '--into', join(folder, 'before.db')], env);
