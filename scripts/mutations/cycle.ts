@@ -40,8 +40,8 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'find what is known to be wrong again and again',
     file: 'src/scan/scan-file-manager.ts',
-    find: 'if (isUnknown(row))',
-    replace: 'if (row.file_id < 0)',
+    find: 'if (row && isUnknown(row))',
+    replace: 'if (row && row.file_id < 0)',
     tests: foundTests,
     match: 'what was lost*',
   },
