@@ -1,6 +1,6 @@
-import { existsSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
@@ -65,8 +65,9 @@ type Extent = { readonly from: number; readonly to: number; readonly rate: numbe
 
 /** Folds events into the file `into`, from nothing. It is there only when all is folded. */
 const foldInto = async (context: Context, log: Log, into: string, extent: Extent): Promise<number> => {
-  // What a killed process has left: one with the same id as well, as in containers.
-  await removeDatabase(into);
+  // What a killed process has left: one with the same id as well, as in containers. Without a folder that it could lie in
+  // there is nothing, and opening says what is wrong.
+  if (statSync(dirname(into), { throwIfNoEntry: false })?.isDirectory()) await removeDatabase(into);
   try {
     const checkpoint = await foldFresh(context, log, into, extent);
     await syncFile(into);
