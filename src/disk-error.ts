@@ -1,4 +1,4 @@
-import { FatalError, messageOf } from './errors.ts';
+import { codeOf, FatalError, messageOf } from './errors.ts';
 
 const meanings: Readonly<Record<string, string>> = {
   ENOSPC: 'no space is left on the disk: free some, nothing was lost',
@@ -13,9 +13,6 @@ const meanings: Readonly<Record<string, string>> = {
   EMFILE: 'too many files are open: raise the limit of the process (ulimit -n)',
   ENFILE: 'too many files are open on this machine',
 };
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** What an error of the file system means to the caller: a FatalError that names the file and what to do. */
 export const asDiskError = (error: unknown, path: string): unknown => {

@@ -21,6 +21,10 @@ export class RetryableError extends Error {
   }
 }
 
+/** The code of an error of the system's or a library's, such as ENOENT; empty where it has none. */
+export const codeOf = (error: unknown): string =>
+  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+
 /** A broker does not answer: what it has to give is not known. */
 export class UnreachableError extends RetryableError {}
 

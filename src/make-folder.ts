@@ -1,9 +1,6 @@
 import { mkdir, stat } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
-import { FatalError } from './errors.ts';
-
-const hasCode = (error: unknown, code: string): boolean =>
-  error instanceof Error && 'code' in error && error.code === code;
+import { codeOf, FatalError } from './errors.ts';
 
 /**
  * Throws FatalError where a file stands at a folder's path, or above it; that nothing is there is no error. `setting` names
@@ -11,8 +8,8 @@ const hasCode = (error: unknown, code: string): boolean =>
  */
 export const insistNoFileAt = async (folder: string, setting: string): Promise<void> => {
   const there = await stat(folder).catch((error: unknown) => {
-    if (hasCode(error, 'ENOTDIR')) return 'no folder above';
-    if (hasCode(error, 'ENOENT')) return undefined;
+    if (codeOf(error) === 'ENOTDIR') return 'no folder above';
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw error;
   });
   if (there === undefined || (typeof there === 'object' && there.isDirectory())) return;
@@ -25,7 +22,7 @@ const isFolder = async (path: string): Promise<boolean> => {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
-    if (hasCode(error, 'ENOENT')) return false;
+    if (codeOf(error) === 'ENOENT') return false;
     throw error;
   }
 };
@@ -43,8 +40,8 @@ export const makeFolder = async (folder: string): Promise<void> => {
     try {
       await mkdir(path);
     } catch (error) {
-      if (hasCode(error, 'EEXIST') && (await isFolder(path))) continue;
-      if (!hasCode(error, 'ENOENT')) throw error;
+      if (codeOf(error) === 'EEXIST' && (await isFolder(path))) continue;
+      if (codeOf(error) !== 'ENOENT') throw error;
       throw new FatalError(`cannot create ${folder}: ${dirname(path)} takes no folders; choose another place`, {
         cause: error,
       });

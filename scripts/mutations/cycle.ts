@@ -79,7 +79,7 @@ export const cycleMutations: readonly Mutation[] = [
   },
   {
     name: 'leave no trace of a cycle that fails as a whole',
-    file: 'src/cycle/cycle.ts',
+    file: 'src/cycle/failed.ts',
     find: 'if (!options.dryRun) await noteFailed',
     replace: 'if (options.dryRun) await noteFailed',
     tests: ['test/cycle/last-cycle.test.ts'],

@@ -5,7 +5,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
 import { lockForWriting } from '../data-folder/lock.ts';
-import { realPlaceOf } from '../data-folder/real-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
@@ -146,7 +145,7 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
     }
     const lock = await lockForWriting(config.paths, ['projections'], context.command);
     try {
-      const projections = await realPlaceOf(config.paths.projections);
+      const { projections } = lock.places;
       await insistReplaceable(projections);
       const fresh = `${projections}.rebuild`;
       const checkpoint = await foldInto(context, log, fresh, { from, to, rate });

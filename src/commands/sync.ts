@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import type { Bucket } from '../bucket/bucket.ts';
 import { type CycleResult, runCycle } from '../cycle/cycle.ts';
-import { noteFailed } from '../cycle/failed.ts';
+import { notingFailure } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
@@ -36,24 +36,21 @@ export const initialSync = async (
   const { config, logger, signal } = context;
   const bucket = bucketOf(context);
   const started = new Date();
-  const options = cycleOptions(context, workspace, bucket);
+  const options = { ...cycleOptions(context, workspace, bucket), ...(flags.dryRun && { dryRun: true }) };
   try {
     const listing = createProgress(logger, 'listing the bucket', 'objects');
-    const scanned = await scanBucket({
-      workspace,
-      bucket,
-      metadata: config.flag('CUSTOMER_S3_METADATA'),
-      acl: config.optional('ACL_PERMISSIONS') !== undefined,
-      signal,
-      onProgress: listing,
-      ...(flags.prefix !== undefined && { prefix: flags.prefix }),
-      ...(flags.dryRun && { dryRun: true }),
-    })
-      .finally(endProgressLine)
-      .catch(async (error: unknown) => {
-        if (!flags.dryRun) await noteFailed(options, error, started);
-        throw error;
-      });
+    const scan = () =>
+      scanBucket({
+        workspace,
+        bucket,
+        metadata: config.flag('CUSTOMER_S3_METADATA'),
+        acl: config.optional('ACL_PERMISSIONS') !== undefined,
+        signal,
+        onProgress: listing,
+        ...(flags.prefix !== undefined && { prefix: flags.prefix }),
+        ...(flags.dryRun && { dryRun: true }),
+      }).finally(endProgressLine);
+    const scanned = await notingFailure(options, started, scan);
     logger.info(scanned, 'bucket listed');
     if (flags.dryRun) {
       context.print(
@@ -115,17 +112,10 @@ export const incrementalSync = async (
 ): Promise<CycleResult & Drained> => {
   const bucket = bucketOf(context);
   const started = new Date();
-  const options = cycleOptions(context, workspace, bucket);
+  const options = { ...cycleOptions(context, workspace, bucket), ...(flags.dryRun && { dryRun: true }) };
   try {
-    const drained = await drain(context, workspace, bucket, flags).catch(async (error: unknown) => {
-      if (!flags.dryRun) await noteFailed(options, error, started);
-      throw error;
-    });
-    const result = await runCycle({
-      ...options,
-      ...(flags.full && { full: true }),
-      ...(flags.dryRun && { dryRun: true }),
-    });
+    const drained = await notingFailure(options, started, () => drain(context, workspace, bucket, flags));
+    const result = await runCycle({ ...options, ...(flags.full && { full: true }) });
     return { ...result, ...drained };
   } finally {
     bucket.close();

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { parseEnv } from 'node:util';
-import { ConfigError, messageOf } from '../errors.ts';
+import { ConfigError, codeOf, messageOf } from '../errors.ts';
 
 /**
  * Settings from a file such as `.env`, where there is one; what the environment has already stays. Throws ConfigError when
@@ -13,7 +13,7 @@ export const loadEnvFile = (path: string, environment: NodeJS.ProcessEnv): void 
   try {
     text = readFileSync(path, 'utf8');
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    if (codeOf(error) === 'ENOENT') return;
     throw new ConfigError(
       `the settings in ${resolve(path)} cannot be read (${messageOf(error)}): let this user read the file, or remove it`,
       { cause: error },

@@ -17,7 +17,7 @@ import { type Delivered, deliverReports, postReport, type ReportEndpoint } from 
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { gatherFacts } from './facts.ts';
-import { noteFailed, nothingApplied } from './failed.ts';
+import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
@@ -84,14 +84,12 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const started = new Date();
   const cycles = foldersOf(options);
   const cycle = await makeCycleFolder(cycles, started.getTime());
-  try {
+  const run = async (): Promise<CycleResult> => {
     const result = await carryThrough(options, cycle, started);
     await keepNewest(cycles, options.cyclesKept);
     return result;
-  } catch (error) {
-    if (!options.dryRun) await noteFailed(options, error, started, cycle);
-    throw error;
-  }
+  };
+  return notingFailure(options, started, run, cycle);
 };
 
 const carryThrough = async (options: CycleOptions, cycle: string, started: Date): Promise<CycleResult> => {

@@ -80,3 +80,18 @@ export const noteFailed = async (
     // See above.
   }
 };
+
+/** Notes that `work`, which belongs to a cycle, failed, and throws what it threw. A dry run leaves no trace. */
+export const notingFailure = async <T>(
+  options: Parameters<typeof noteFailed>[0] & Pick<CycleOptions, 'dryRun'>,
+  started: Date,
+  work: () => Promise<T>,
+  cycle?: string,
+): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (!options.dryRun) await noteFailed(options, error, started, cycle);
+    throw error;
+  }
+};

@@ -14,6 +14,9 @@ const settings = { log: 'EVENT_LOG_PATH', projections: 'DATABASE_PATH' } as cons
 
 export type Guarded = keyof typeof settings;
 
+/** `places`: where the files really lie. */
+export type WritingLock = WriterLock & { readonly places: Readonly<Record<Guarded, string>> };
+
 /** Resolves with what gives the lock back; throws RetryableError while another process has it. */
 const takeLock = async (path: string): Promise<() => Promise<void>> => {
   // Nothing is ever written to it: without a journal it stays empty, and needs no room on a disk that is full.
@@ -81,7 +84,7 @@ export const lockForWriting = async (
   paths: Config['paths'],
   databases: readonly Guarded[],
   command: string,
-): Promise<WriterLock> => {
+): Promise<WritingLock> => {
   const held = [await lockDataFolder(paths.data, command)];
   const release = async (): Promise<void> => {
     for (const { release } of [...held].reverse()) await release();
@@ -101,11 +104,11 @@ export const lockForWriting = async (
         );
       held.push(await lock(`${places[name]}.writer`, command, inUse, paths[name]));
     }
+    return { release, places };
   } catch (error) {
     await release();
     throw error;
   }
-  return { release };
 };
 
 /** Whether a process is the folder's writer at this moment. */

@@ -3,7 +3,6 @@ import { checkLog } from '../log/check-log.ts';
 import { openLog, type WritableLog } from '../log/log.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
 import { lockForWriting } from './lock.ts';
-import { realPlaceOf } from './real-place.ts';
 
 /** The log and its projections, open for their one writer. */
 export type Workspace = {
@@ -32,7 +31,7 @@ export const openWorkspace = async (
     opened.push(log);
     await checkLog(log.database);
     const projector = await openProjector({
-      path: await realPlaceOf(config.paths.projections),
+      path: lock.places.projections,
       logPath: config.paths.log,
       logId: log.logId,
       onDropped,

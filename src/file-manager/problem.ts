@@ -1,3 +1,4 @@
+import { codeOf } from '../errors.ts';
 /**
  * An answer as RFC 9457 describes it: thrown by whatever finds the problem, sent as `application/problem+json`.
  * `title` is constant for a kind of problem; `detail` names the path and says what to do.
@@ -43,9 +44,6 @@ export const problemBody = (problem: Problem) => ({
   status: problem.status,
   detail: problem.message,
 });
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
 /** What an error of the disk, of SQLite or of the HTTP layer means to the caller. Internals never reach the answer. */
 export const asProblem = (error: unknown): Problem => {

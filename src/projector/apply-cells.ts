@@ -1,5 +1,5 @@
 import type { LogEvent } from '../../events/event.ts';
-import { bufferOf, viewOf } from '../../projections/four-bytes.ts';
+import { bufferOf, sharedLength, viewOf } from '../../projections/four-bytes.ts';
 import {
   createBlock,
   etagCell,
@@ -46,11 +46,13 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
 
   const isNull = (column: number): boolean => bytes.getUint8(from[column] as number) === nullBegins;
   /** Whether the event names a key beside the path in that column: see `keyAt`. Both cells are JSON of one writer. */
-  const hasKeyBeside = (path: number): boolean =>
-    !isNull(place.key) &&
-    bufferOf(bytes, from[place.key] as number, to[place.key] as number).compare(
-      bufferOf(bytes, from[path] as number, to[path] as number),
-    ) !== 0;
+  const hasKeyBeside = (path: number): boolean => {
+    if (isNull(place.key)) return false;
+    const key = from[place.key] as number;
+    const length = (to[place.key] as number) - key;
+    const pathFrom = from[path] as number;
+    return length !== (to[path] as number) - pathFrom || sharedLength(bytes, key, bytes, pathFrom, length) < length;
+  };
   const find = (): number => rows.find(bytes, from[place.path] as number, to[place.path] as number, hash);
   const fits = (row: number): boolean => (row === nowhere ? 0 : rows.lengthOf(row)) + length <= rowBytesMax;
   const say = (cell: number, column: number): void => {

@@ -1,5 +1,5 @@
 import { existsSync, statSync } from 'node:fs';
-import { FatalError, messageOf } from '../errors.ts';
+import { codeOf, FatalError, messageOf } from '../errors.ts';
 import { type Database, type OpenOptions, openDatabase, removeDatabase } from '../storage/database.ts';
 import { type ProjectionMeta, readMeta } from './meta.ts';
 
@@ -42,7 +42,7 @@ export const openViews = async (
 
 const isDamaged = (error: unknown): boolean => {
   const cause = error instanceof Error ? error.cause : undefined;
-  return cause instanceof Error && 'code' in cause && /^SQLITE_(NOTADB|CORRUPT)$/.test(String(cause.code));
+  return /^SQLITE_(NOTADB|CORRUPT)$/.test(codeOf(cause));
 };
 
 /** Whether a database holds nothing yet. Throws FatalError for one that never held views: it is somebody's, and must not be dropped. */

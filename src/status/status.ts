@@ -85,9 +85,11 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const unreadable = live ? await readWaiting(live.database, 'unreadable') : none;
     const superseded = live ? await readWaiting(live.database, 'superseded') : none;
     await live?.database.close();
-    const report = await latestReport(join(data, 'cycles'));
+    const cycles = join(data, 'cycles');
+    const report = await latestReport(cycles);
     // A cycle that failed judged nothing: what was held before it is held still.
-    const judged = await latestReport(join(data, 'cycles'), ({ status }) => status !== 'failed');
+    const judged =
+      report?.status === 'failed' ? await latestReport(cycles, ({ status }) => status !== 'failed') : report;
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
     const checkpoint = live?.meta.checkpoint ?? 0;
     return {

@@ -1,9 +1,6 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { DamageError, FatalError, messageOf, RetryableError } from '../errors.ts';
-
-const codeOf = (error: unknown): string =>
-  error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
+import { codeOf, DamageError, FatalError, messageOf, RetryableError } from '../errors.ts';
 
 const remedy = "'s3-sync replay' builds projections anew, a log comes from a backup";
 

@@ -3,15 +3,10 @@ import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
 import test from 'ava';
 import { runCli, startCli } from '../support/cli.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, environmentOf, type World } from '../support/world.ts';
 
-const environmentOf = (world: World): Record<string, string> => ({
-  DATA_DIR: world.config.paths.data,
-  CUSTOMER_S3_ENDPOINT: world.s3.url,
-  CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
-  CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
-  CUSTOMER_S3_BUCKET: world.access.bucket,
-  FILE_MANAGER_API_URL: world.server.url,
+const settingsOf = (world: World): Record<string, string> => ({
+  ...environmentOf(world),
   SYNC_INTERVAL: '3600',
   LOG_LEVEL: 'info',
 });
@@ -30,7 +25,7 @@ const startDaemon = async (environment: Record<string, string>) => {
 test('while the daemon runs, syncs, plans and the self test are handed over to it', async (t) => {
   t.timeout(120_000);
   const world = await createWorld();
-  const environment = environmentOf(world);
+  const environment = settingsOf(world);
   await world.release();
   for (let n = 0; n < 20; n += 1) await world.writer.put(`f${n}`, Buffer.from(`content ${n}`));
   const daemon = await startDaemon(environment);
@@ -81,7 +76,7 @@ test('a command that was handed over fails when the daemon is killed, and the da
   const silent = createServer(() => undefined).listen(0, '127.0.0.1');
   await once(silent, 'listening');
   const { port } = silent.address() as { port: number };
-  const environment = { ...environmentOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
+  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
   await world.release();
   const daemon = await startDaemon(environment);
   try {

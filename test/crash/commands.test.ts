@@ -10,7 +10,7 @@ import { gateLimits } from '../../src/plan/gate.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { startFauxqsServer } from '../support/fauxqs.ts';
 import { freshFolder } from '../support/folder.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, environmentOf, type World } from '../support/world.ts';
 import { createGate, runKilled, runUntilDone } from './scene.ts';
 
 /** Real processes killed at the failpoints of what is not a plain sync: a queue, many ids, an undo, a hand-over. */
@@ -100,15 +100,7 @@ for (const failpoint of queueTests) {
   );
 }
 
-const environmentOf = (world: World): Record<string, string> => ({
-  DATA_DIR: world.config.paths.data,
-  CUSTOMER_S3_ENDPOINT: world.s3.url,
-  CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
-  CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
-  CUSTOMER_S3_BUCKET: world.access.bucket,
-  FILE_MANAGER_API_URL: world.server.url,
-  SYNC_INTERVAL: '3600',
-});
+const settingsOf = (world: World): Record<string, string> => ({ ...environmentOf(world), SYNC_INTERVAL: '3600' });
 
 for (const failpoint of failpoints.undo) {
   killed(
@@ -125,7 +117,7 @@ for (const failpoint of failpoints.undo) {
         const { plan, report } = await world.cycle({ gate: { ...gateLimits, deleteShareMax: 1 } });
         t.is(report.status, 'done');
         await world.release();
-        const environment = environmentOf(world);
+        const environment = settingsOf(world);
         const first = await runKilled(['undo', plan.id], environment, failpoint);
         t.is(first.code, null, `${failpoint} was not reached: ${first.stderr}`);
         t.is((await runUntilDone(['undo', plan.id], environment)).code, 0);
@@ -151,7 +143,7 @@ for (const failpoint of ['undo.noted', 'undo.answered'] as const) {
     async (t) => {
       const world = await createWorld({ trashRetentionMs: 3_600_000 });
       try {
-        const environment = environmentOf(world);
+        const environment = settingsOf(world);
         const { put, writer, append, cycle } = world;
         for (const path of ['a', 'b', 'keep']) await put(path, `content of ${path}`);
         await cycle();
@@ -200,7 +192,7 @@ const startDaemon = async (environment: Record<string, string>) => {
 for (const failpoint of failpoints.handOver) {
   killed(`a daemon killed at ${failpoint}: who handed over is told, and the command can be run again`, async (t) => {
     const world = await createWorld();
-    const environment = environmentOf(world);
+    const environment = settingsOf(world);
     await world.release();
     await world.writer.put('first', Buffer.from('first'));
     const daemon = await startDaemon({ ...environment, FAILPOINT: failpoint });

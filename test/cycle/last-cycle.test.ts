@@ -6,7 +6,7 @@ import test from 'ava';
 import { noteFailed } from '../../src/cycle/failed.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { runCli, startCli } from '../support/cli.ts';
-import { createWorld, startRecorder } from '../support/world.ts';
+import { createWorld, environmentOf, startRecorder } from '../support/world.ts';
 
 test('dry runs leave the last cycle, its folder and the endpoints of reports alone', async (t) => {
   const world = await createWorld();
@@ -74,15 +74,7 @@ for (const [title, away] of [
     const world = await createWorld();
     await world.writer.put('a', Buffer.from('content'));
     await world.release();
-    const environment = {
-      DATA_DIR: world.config.paths.data,
-      CUSTOMER_S3_ENDPOINT: world.s3.url,
-      CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
-      CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
-      CUSTOMER_S3_BUCKET: world.access.bucket,
-      FILE_MANAGER_API_URL: world.server.url,
-      ...away,
-    };
+    const environment = { ...environmentOf(world), ...away };
     const daemon = startCli(['daemon'], environment);
     try {
       const lines = createInterface({ input: daemon.child.stderr as NodeJS.ReadableStream });

@@ -1,7 +1,6 @@
-import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { runCli } from '../support/cli.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, environmentOf, type World } from '../support/world.ts';
 
 const hourMs = 3_600_000;
 
@@ -16,15 +15,6 @@ const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Pr
     }
   });
 };
-
-const environmentOf = (world: World): Record<string, string> => ({
-  DATA_DIR: join(world.folder, 'data'),
-  CUSTOMER_S3_ENDPOINT: world.s3.url,
-  CUSTOMER_S3_ACCESS_KEY: world.access.accessKey,
-  CUSTOMER_S3_SECRET_KEY: world.access.secretKey,
-  CUSTOMER_S3_BUCKET: world.access.bucket,
-  FILE_MANAGER_API_URL: world.server.url,
-});
 
 /** What the file manager holds: permissions by path. */
 const held = async (world: World): Promise<Record<string, string | null>> => {

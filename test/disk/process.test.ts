@@ -12,7 +12,7 @@ import { lockDataFolder } from '../../src/data-folder/lock.ts';
 import { FolderInUseError } from '../../src/errors.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, environmentOf } from '../support/world.ts';
 
 /** Passes every request on, and tells of each before it does. */
 const proxyTo = async (t: ExecutionContext, target: string, onRequest: (request: IncomingMessage) => void) => {
@@ -34,15 +34,6 @@ const proxyTo = async (t: ExecutionContext, target: string, onRequest: (request:
   });
   return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
 };
-
-const environmentOf = (world: World): Record<string, string> => ({
-  DATA_DIR: world.config.paths.data,
-  CUSTOMER_S3_ENDPOINT: world.s3.url,
-  CUSTOMER_S3_ACCESS_KEY: world.access.accessKey,
-  CUSTOMER_S3_SECRET_KEY: world.access.secretKey,
-  CUSTOMER_S3_BUCKET: world.access.bucket,
-  FILE_MANAGER_API_URL: world.server.url,
-});
 
 /** Resolves once the process has said this on standard error, or has ended. */
 const said = (child: ChildProcess, words: string): Promise<void> =>

@@ -10,7 +10,7 @@ import { openProjector } from '../../src/projector/projector.ts';
 import { type FileManagerScanOptions, scanFileManager } from '../../src/scan/scan-file-manager.ts';
 import { runCli } from '../support/cli.ts';
 import { viewsOf } from '../support/views.ts';
-import { createWorld, type World } from '../support/world.ts';
+import { createWorld, environmentOf, type World } from '../support/world.ts';
 
 const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
   test(title, async (t) => {
@@ -23,15 +23,6 @@ const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Pr
     }
   });
 };
-
-const environmentOf = (world: World): Record<string, string> => ({
-  DATA_DIR: world.config.paths.data,
-  CUSTOMER_S3_ENDPOINT: world.s3.url,
-  CUSTOMER_S3_ACCESS_KEY: world.s3.accessKey,
-  CUSTOMER_S3_SECRET_KEY: world.s3.secretKey,
-  CUSTOMER_S3_BUCKET: world.access.bucket,
-  FILE_MANAGER_API_URL: world.server.url,
-});
 
 const disk = (world: World, path: string): string => join(world.folder, 'files', path);
 

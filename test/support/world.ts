@@ -131,6 +131,16 @@ export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRete
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
 
+/** The settings of a command that works on this world. */
+export const environmentOf = ({ config, s3, access, server }: World): Record<string, string> => ({
+  DATA_DIR: config.paths.data,
+  CUSTOMER_S3_ENDPOINT: s3.url,
+  CUSTOMER_S3_ACCESS_KEY: access.accessKey,
+  CUSTOMER_S3_SECRET_KEY: access.secretKey,
+  CUSTOMER_S3_BUCKET: access.bucket,
+  FILE_MANAGER_API_URL: server.url,
+});
+
 /** A small HTTP server that records the bodies it is sent. */
 export const startRecorder = async (
   status = 204,
