@@ -7,7 +7,7 @@ import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Mutation, mutations } from './mutations/list.ts';
 import { readTapLine } from './tap.ts';
@@ -24,9 +24,12 @@ type Verdict = {
   readonly seconds: number;
 };
 
-/** Tracked and new files, without what is ignored; the packages and servers are shared through links. */
+/**
+ * Copies tracked and new files, without what is ignored, into a folder beside which tests put what they write; the packages
+ * and servers are shared through links.
+ */
 const makeCopy = (): string => {
-  const copy = mkdtempSync(join(tmpdir(), 's3-sync-mutations-'));
+  const copy = join(mkdtempSync(join(tmpdir(), 's3-sync-mutations-')), 'copy');
   const files = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
   for (const file of files
     .split('\0')
@@ -42,7 +45,12 @@ const firstFailure = async (copy: string, { tests, match, env }: Mutation): Prom
   const child = spawn(
     process.execPath,
     [join(copy, 'node_modules/.bin/ava'), '--tap', '--timeout=30s', ...tests, ...(match ? ['--match', match] : [])],
-    { cwd: copy, env: { ...environment, ...env }, stdio: ['ignore', 'pipe', 'ignore'], detached: true },
+    {
+      cwd: copy,
+      env: { ...environment, TMPDIR: dirname(copy), ...env },
+      stdio: ['ignore', 'pipe', 'ignore'],
+      detached: true,
+    },
   );
   const closed = once(child, 'close');
   const end = (): void => {
@@ -103,7 +111,7 @@ export const runMutations = async (names: readonly string[] = []): Promise<{ kil
     try {
       for (let next = waiting.shift(); next; next = waiting.shift()) verdicts.push(await judge(copy, next));
     } finally {
-      rmSync(copy, { recursive: true, force: true });
+      rmSync(dirname(copy), { recursive: true, force: true, maxRetries: 5 });
     }
   };
   await Promise.all(Array.from({ length: copiesAtOnce }, work));

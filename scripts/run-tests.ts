@@ -16,6 +16,8 @@ import { addTapLine, type Counts, readTapLine } from './tap.ts';
 const root = join(import.meta.dirname, '..');
 const bin = join(root, 'node_modules', '.bin');
 const folder = mkdtempSync(join(tmpdir(), 's3-sync-run-'));
+// What tests leave behind, and what is ended in the middle of its work, goes with this folder.
+process.env['TMPDIR'] = folder;
 const missingFile = join(folder, 'missing');
 writeFileSync(missingFile, '');
 
@@ -93,7 +95,7 @@ const types = await check('tsc', ['--noEmit']);
 const tests = await runAva();
 const mutations = await checkMutations();
 const missing = [...new Set(readFileSync(missingFile, 'utf8').split('\n'))].filter((line) => line !== '').sort();
-rmSync(folder, { recursive: true, force: true });
+rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 
 if (missing.length > 0) {
   console.log(`\n!!! ${tests.skipped} tests did NOT run, because a server that they need is not installed here:`);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import test from 'ava';
@@ -66,6 +66,18 @@ test('what a test logs stands beneath its name, also when it passes', (t) => {
   const run = runIn(t, { 'a.test.js': seeded, 'b.test.js': seeded.replace('t.pass', 't.fail').replace('7', '8') });
   t.regex(run.stdout, /✔ .*random\n\s+#\s+SEED=7\n/);
   t.regex(run.stdout, /✘ .*random\n[^✔✘]*SEED=8\n/);
+});
+
+test('what a test leaves in the temporary folder is gone when the run has ended', (t) => {
+  const run = runIn(t, {
+    'a.test.js': `import { mkdtempSync } from 'node:fs';
+      import { tmpdir } from 'node:os';
+      import test from 'ava';
+      test('one', (t) => (t.log('LEFT=' + mkdtempSync(tmpdir() + '/left-') + '.'), t.pass()));`,
+  });
+  const left = /LEFT=(.*)\./.exec(run.stdout)?.[1] ?? '';
+  t.regex(left, /left-/, run.stdout);
+  t.false(existsSync(left));
 });
 
 test('a crashed test file, a failing test, a lint and a type error each count as failed', (t) => {
