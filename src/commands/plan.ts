@@ -3,7 +3,8 @@ import { runCycle } from '../cycle/cycle.ts';
 import { undoneReason } from '../cycle/undone.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
-import { dropPlan, findPlan, releasePlan } from '../plan/store.ts';
+import { isCovered } from '../plan/release.ts';
+import { findPlan, releasePlan } from '../plan/store.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
 import { summaryOf } from './summary.ts';
 import { exitCodeOf } from './sync.ts';
@@ -29,7 +30,10 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
   }
 };
 
-/** Carries out a plan that was shown or held; refuses when the state it was made from has moved on. */
+/**
+ * Carries out a plan that was shown or held, together with what came since and takes nothing away. Refuses when the state it
+ * was made from has moved on otherwise.
+ */
 export const runApply = async (context: Context, id: string): Promise<number> => {
   requireBothSides(context);
   const folder = join(context.config.paths.data, 'plans');
@@ -38,16 +42,15 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
   const bucket = bucketOf(context);
   try {
     const options = cycleOptions(context, workspace, bucket);
-    const { plan: now, withheld } = await runCycle({ ...options, dryRun: true });
-    if (now.id !== stored.plan.id && withheld?.id !== stored.plan.id) {
+    const { plan: now, changes, verdict, withheld } = await runCycle({ ...options, dryRun: true });
+    const isSame = now.id === stored.plan.id || withheld?.id === stored.plan.id;
+    if (!isSame && !(stored.held.length > 0 && isCovered(now, changes, verdict, [stored]))) {
       throw new FatalError(
         `plan ${stored.plan.id} was made from a state that has moved on; the plan is ${now.id} now: look at it with 's3-sync plan'`,
       );
     }
     await releasePlan(folder, stored.plan.id);
     const result = await runCycle(options);
-    // A plan of deletes that were withheld is carried out within another one.
-    if (withheld?.id === stored.plan.id && result.report.status === 'done') await dropPlan(folder, withheld.id);
     context.print(summaryOf(result.report));
     return exitCodeOf(result);
   } finally {

@@ -9,9 +9,10 @@ import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
-import { type GateFacts, type GateLimits, judge, replacedBy } from '../plan/gate.ts';
-import type { Plan, Step } from '../plan/operation.ts';
-import { dropPlan, isReleased, storeOnce, storePlan } from '../plan/store.ts';
+import { type GateFacts, type GateLimits, judge, replacedBy, type Verdict } from '../plan/gate.ts';
+import type { Change, Plan, Step } from '../plan/operation.ts';
+import { isCovered, isStillMeant } from '../plan/release.ts';
+import { dropPlan, releasedPlans, type StoredPlan, storeOnce, storePlan } from '../plan/store.ts';
 import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
@@ -60,6 +61,9 @@ export type CycleOptions = {
 export type CycleResult = {
   readonly report: Report;
   readonly plan: Plan;
+  /** What the plan was made from. */
+  readonly changes: readonly Change[];
+  readonly verdict: Verdict;
   readonly folder: string;
   /** Objects that the plan leaves out until their next try. */
   readonly waiting: number;
@@ -101,7 +105,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
-  const { plan, changes, capabilities, waiting, withheld } = await planCycle(options, { folder, plans }, offset);
+  const released = await releasedPlans(plans);
+  const { plan, changes, capabilities, waiting, withheld } = await planCycle(options, folder, released, offset);
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -110,8 +115,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const memory = await recall(log.database);
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, { ...facts, replaced: replacedBy(plan, changes) }, options.gate);
-  const held = verdict.held && !(await isReleased(plans, plan.id));
-  if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons);
+  const held = verdict.held && !isCovered(plan, changes, verdict, released);
+  if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons, verdict.circumstances);
   if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
   const isBlocked = finished !== undefined && finished.left > 0;
   let carried: Carried = { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
@@ -122,10 +127,15 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
       { ...applying, folderPermissions: capabilities.includes('folder-permissions') },
       options,
     );
-    await dropPlan(plans, plan.id);
-    failpoint('cycle.dropped');
   }
   const { applied } = carried;
+  if (!isBlocked && !options.dryRun) {
+    const isOver = (stored: StoredPlan): boolean =>
+      !isStillMeant(stored, plan, verdict) || (!held && isWhole(plan, applied));
+    for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
+    if (!held && !released.some((stored) => stored.plan.id === plan.id)) await dropPlan(plans, plan.id);
+    failpoint('cycle.dropped');
+  }
   const endedAt = new Date();
   const stats = projector.meta().stats;
   let isNews = true;
@@ -170,7 +180,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
-  return { report, plan, folder, waiting, ...(withheld && { withheld }) };
+  return { report, plan, changes, verdict, folder, waiting, ...(withheld && { withheld }) };
 };
 
 /** What came of the steps of a plan; those that wait for another try with the reason. */
@@ -226,9 +236,12 @@ const statusOf = (
   if (held) return 'held';
   if (steps.length === 0) return 'idle';
   if (dryRun) return 'dry-run';
-  // What was superseded is no failure: the event that supersedes it is on its way.
-  return states.done + states.superseded === steps.length ? 'done' : 'partial';
+  return isWhole({ steps }, { states }) ? 'done' : 'partial';
 };
+
+/** Whether a plan was carried out. What was superseded is no failure: the event that supersedes it is on its way. */
+const isWhole = ({ steps }: Pick<Plan, 'steps'>, { states }: Pick<ApplyResult, 'states'>): boolean =>
+  states.done + states.superseded === steps.length;
 
 const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
   fileManager: options.fileManager,

@@ -5,6 +5,7 @@ import { retryLimits, withRetries } from '../apply/retry.ts';
 import { diffSnapshots } from '../diff/diff.ts';
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
+import type { StoredPlan } from '../plan/store.ts';
 import { exportSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
@@ -27,13 +28,14 @@ export type Planned = {
 /** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. */
 export const planCycle = async (
   options: CycleOptions,
-  places: { readonly folder: string; readonly plans: string },
+  folder: string,
+  released: readonly StoredPlan[],
   offset: number,
 ): Promise<Planned> => {
   const { database } = options.workspace.projector;
   const only = options.full ? {} : ({ only: 'dirty' } as const);
-  const oldPath = join(places.folder, 'old.csv');
-  const newPath = join(places.folder, 'new.csv');
+  const oldPath = join(folder, 'old.csv');
+  const newPath = join(folder, 'new.csv');
   await prepareWaiting(database);
   const { facts, ...rest } = await database.reading(async (queries) => {
     await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
@@ -41,7 +43,7 @@ export const planCycle = async (
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
     const due = options.retryUnreadable ? all : await dueNow(queries, all, options);
-    const { changes: wanted, withheld } = await withoutUndone(queries, due, places.plans);
+    const { changes: wanted, withheld } = await withoutUndone(queries, due, released);
     const { changes, unplaceable } = await withoutBlocked(queries, wanted);
     const facts = await folderFacts(queries, changes);
     return {

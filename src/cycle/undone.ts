@@ -1,6 +1,7 @@
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
-import { isReleased } from '../plan/store.ts';
+import { isNamed } from '../plan/release.ts';
+import type { StoredPlan } from '../plan/store.ts';
 import { undoneEvents } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
 
@@ -15,7 +16,7 @@ export const undoneReason = (files: number): string =>
 export const withoutUndone = async (
   queries: Queries,
   changes: readonly Change[],
-  plans: string,
+  released: readonly StoredPlan[],
 ): Promise<{ changes: readonly Change[]; withheld?: Plan }> => {
   if (!changes.some(({ want }) => want === null)) return { changes };
   const undone = new Set<string>();
@@ -23,6 +24,6 @@ export const withoutUndone = async (
   const isUndone = ({ have, want }: Change): boolean => want === null && undone.has(`${have.offset} ${have.path}`);
   if (undone.size === 0 || !changes.some(isUndone)) return { changes };
   const withheld = planChanges(changes.filter(isUndone));
-  if (await isReleased(plans, withheld.id)) return { changes };
+  if (isNamed(withheld, released)) return { changes };
   return { changes: changes.filter((change) => !isUndone(change)), withheld };
 };

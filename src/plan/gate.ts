@@ -1,4 +1,4 @@
-import type { Change, Plan } from './operation.ts';
+import type { Change, Operation, Plan } from './operation.ts';
 
 /** What the gate looks at beside the plan. Facts are gathered by the caller; judging them is pure. */
 export type GateFacts = {
@@ -39,7 +39,12 @@ export const gateLimits: Required<GateLimits> = {
   clockOffsetMsMax: 15 * 60_000,
 };
 
-export type Verdict = { readonly held: boolean; readonly reasons: readonly string[] };
+export type Verdict = {
+  readonly held: boolean;
+  readonly reasons: readonly string[];
+  /** What speaks against any plan now, whatever it deletes; the same text for as long as it is the same matter. */
+  readonly circumstances: readonly string[];
+};
 
 /** One rule: why a plan with this many deletes is held, or nothing. */
 type Rule = (deletes: number, facts: GateFacts, limits: Required<GateLimits>) => string | undefined;
@@ -96,32 +101,54 @@ const clockFarOff: Rule = (_, { clockOffsetMs = 0 }, { clockOffsetMsMax }) =>
     ? `this machine's clock is ${Math.round(Math.abs(clockOffsetMs) / 1_000)} s ${clockOffsetMs > 0 ? 'behind' : 'ahead of'} the bucket's, more than ${Math.round(clockOffsetMsMax / 1_000)} s`
     : undefined;
 
-const rules: readonly Rule[] = [
-  tooMany,
-  tooLargeAShare,
-  brokenListing,
-  emptyListing,
-  otherBucket,
-  silentBucket,
-  shrunk,
-  clockFarOff,
+const aboutDeletes: readonly Rule[] = [tooMany, tooLargeAShare, brokenListing, emptyListing, silentBucket];
+
+/** Each with what it is about. Of two buckets, which ones they are; numbers change from cycle to cycle. */
+const aboutAnything: readonly { readonly rule: Rule; readonly matter: (reason: string) => string }[] = [
+  { rule: otherBucket, matter: (reason) => reason },
+  { rule: shrunk, matter: () => 'the file table has shrunk' },
+  { rule: clockFarOff, matter: () => 'a clock is far off' },
 ];
 
 /** Files that the plan deletes. It is made after rename pairing, so a rename is no delete; a folder counts with what is in it. */
 export const deletesOf = (plan: Plan): number =>
   plan.steps.reduce((sum, { operation, files = 1 }) => sum + (operation.kind === 'delete' ? files : 0), 0);
 
-/** Files that the plan loses without a delete: another one is renamed onto their place, and they go nowhere themselves. */
-export const replacedBy = (plan: Plan, changes: readonly Change[]): number => {
+/** Paths on which a file goes without a delete: another one is renamed there, and it goes nowhere itself. */
+const replacedPaths = (plan: Plan, changes: readonly Change[]): string[] => {
   const moves = plan.steps.map(({ operation }) => operation).filter(({ to }) => to !== undefined);
   const leaving = new Set(moves.map(({ path }) => path));
   const arriving = new Set(moves.map(({ to }) => to));
-  return changes.filter(({ path, have }) => have !== null && arriving.has(path) && !leaving.has(path)).length;
+  return changes
+    .filter(({ path, have }) => have !== null && arriving.has(path) && !leaving.has(path))
+    .map(({ path }) => path);
+};
+
+/** How many files the plan loses without a delete. */
+export const replacedBy = (plan: Plan, changes: readonly Change[]): number => replacedPaths(plan, changes).length;
+
+/** The operations that take files away. */
+export const losesFiles = (plan: Plan, changes: readonly Change[]): readonly Operation[] => {
+  const replaced = new Set(replacedPaths(plan, changes));
+  return plan.steps
+    .map(({ operation }) => operation)
+    .filter(({ kind, to }) => kind === 'delete' || (to !== undefined && replaced.has(to)));
 };
 
 /** Judges a plan. Every reason to hold is named, with its numbers; a plan that does nothing is never held. */
 export const judge = (plan: Plan, facts: GateFacts, limits: Partial<GateLimits> = {}): Verdict => {
   const deletes = deletesOf(plan) + (facts.replaced ?? 0);
-  const reasons = rules.flatMap((rule) => rule(deletes, facts, { ...gateLimits, ...limits }) ?? []);
-  return { held: reasons.length > 0 && plan.steps.length > 0, reasons };
+  const ask = (rule: Rule): string[] => {
+    const reason = rule(deletes, facts, { ...gateLimits, ...limits });
+    return reason === undefined ? [] : [reason];
+  };
+  const general = aboutAnything.flatMap(({ rule, matter }) =>
+    ask(rule).map((reason) => ({ reason, matter: matter(reason) })),
+  );
+  const reasons = [...aboutDeletes.flatMap(ask), ...general.map(({ reason }) => reason)];
+  return {
+    held: reasons.length > 0 && plan.steps.length > 0,
+    reasons,
+    circumstances: general.map(({ matter }) => matter),
+  };
 };

@@ -8,16 +8,27 @@ import type { Plan } from './operation.ts';
  * Plans that were shown or are held, each under its id in a folder of its own. The id is a hash of the plan's operations,
  * so a plan expires by itself once the state that it was made from has moved on. A crash leaves at most a temporary file.
  */
-export type StoredPlan = { readonly plan: Plan; readonly held: readonly string[]; readonly stored_at: string };
+export type StoredPlan = {
+  readonly plan: Plan;
+  readonly held: readonly string[];
+  /** As in the gate's verdict. Absent from what was stored by a version without it. */
+  readonly circumstances?: readonly string[];
+  readonly stored_at: string;
+};
 
 const plansKept = 50;
 const idLength = 16;
 const planFile = /^[0-9a-f]{16}\.json$/;
 const temporaryFile = /^[0-9a-f]{16}\.(json|undo|released)\.tmp-\d+$/;
 
-export const storePlan = async (folder: string, plan: Plan, held: readonly string[]): Promise<void> => {
+export const storePlan = async (
+  folder: string,
+  plan: Plan,
+  held: readonly string[],
+  circumstances: readonly string[] = [],
+): Promise<void> => {
   await mkdir(folder, { recursive: true });
-  const stored: StoredPlan = { plan, held, stored_at: new Date().toISOString() };
+  const stored: StoredPlan = { plan, held, circumstances, stored_at: new Date().toISOString() };
   await publishFile(join(folder, `${plan.id}.json`), (append) => append(JSON.stringify(stored)));
   const others = (await listPlans(folder)).filter((kept) => kept.plan.id !== plan.id);
   for (const old of others.slice(0, Math.max(0, others.length + 1 - plansKept))) await dropPlan(folder, old.plan.id);
@@ -99,12 +110,20 @@ const editsBetween = (a: string, b: string): number => {
   return (previous[b.length] as number) + Math.max(0, a.length - 64);
 };
 
-/** Releases a held plan: a person has named it. The mark holds for this plan alone, and goes once it was carried out. */
+/**
+ * Releases a held plan: a person has named it. The mark holds for what this plan does, also where it is part of another one,
+ * and goes once that was carried out, or is not planned any more.
+ */
 export const releasePlan = (folder: string, id: string): Promise<void> =>
   publishFile(join(folder, `${id}.released`), (append) => append(new Date().toISOString()));
 
-export const isReleased = async (folder: string, id: string): Promise<boolean> =>
-  (await namesIn(folder)).includes(`${id}.released`);
+/** The plans that a person has named, and that are not over. */
+export const releasedPlans = async (folder: string): Promise<StoredPlan[]> => {
+  const names = await namesIn(folder);
+  const marked = names.filter((name) => planFile.test(name) && names.includes(`${name.slice(0, idLength)}.released`));
+  const plans = await Promise.all(marked.map((name) => readStored(join(folder, name))));
+  return plans.filter((stored) => stored !== undefined);
+};
 
 export const dropPlan = async (folder: string, id: string): Promise<void> => {
   for (const end of ['json', 'released']) await rm(join(folder, `${id}.${end}`), { force: true });

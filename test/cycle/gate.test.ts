@@ -3,7 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
-import { listPlans, releasePlan } from '../../src/plan/store.ts';
+import { listPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -167,6 +167,46 @@ withWorld('a held plan expires when its state has moved on: its release holds fo
   t.not(later.plan.id, held.plan.id);
   t.is(later.report.status, 'held');
 });
+
+withWorld(
+  'a release holds while the bucket goes on changing, for as long as nothing more is deleted',
+  async (t, world) => {
+    await fill(world, 20);
+    await world.cycle();
+    for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
+    const held = await world.cycle();
+    await world.put('new', 'content');
+    await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
+    const later = await world.cycle();
+    t.not(later.plan.id, held.plan.id);
+    t.like(later.report, { status: 'done', operations: { delete: 15, save: 1 } });
+    await fill(world, 20);
+    await world.cycle();
+    for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
+    t.is((await world.cycle()).report.status, 'held', 'and for nothing that comes later');
+  },
+);
+
+withWorld(
+  'what is left of a released plan goes on in the next cycle, and then the release is over',
+  async (t, world) => {
+    await fill(world, 40);
+    await world.cycle();
+    for (let at = 0; at < 36; at++) await remove(world, `f${at}`);
+    const held = await world.cycle();
+    const folder = join(world.config.paths.data, 'plans');
+    await releasePlan(folder, held.plan.id);
+    const down: FileManager = { ...world.client, delete: () => Promise.reject(new FatalError('not now')) };
+    const first = await world.cycle({ fileManager: down, failuresMax: 2, concurrency: 1 });
+    t.like(first.report, { status: 'partial', operations: {} });
+    await world.restart();
+    const rest = await world.cycle();
+    t.is(rest.report.status, 'done', rest.report.held.join());
+    t.true((rest.report.operations.delete ?? 0) > 30);
+    t.deepEqual(await world.differences(), []);
+    t.deepEqual(await releasedPlans(folder), []);
+  },
+);
 
 withWorld('files that go because others are renamed onto their places count as deletes', async (t, world) => {
   await fill(world, 40);

@@ -87,9 +87,16 @@ withWorld('undo brings back what a plan deleted, and nothing deletes it again wi
     'a rebuild of the projections knows it too',
   );
 
+  // More is waiting by now.
+  await world.writer.put('beside', Buffer.from('content'));
+  t.is((await runCli(['reconcile'], env)).code, 0);
   const applied = await runCli(['apply', report.withheld.plan], env);
   t.is(applied.code, 0, applied.stderr);
-  t.deepEqual(Object.keys(await held(world)), ['e', 'keep', 'later'], 'the same file is really deleted once more');
+  t.deepEqual(
+    Object.keys(await held(world)),
+    ['beside', 'e', 'keep', 'later'],
+    'the same file is really deleted once more',
+  );
   t.is((await runCli(['verify', '--checksum'], env)).code, 0);
   const last = JSON.parse((await runCli(['status', '--json'], env)).stdout) as {
     last_cycle: { plan: string };

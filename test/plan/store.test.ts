@@ -4,7 +4,7 @@ import test, { type ExecutionContext } from 'ava';
 import { FatalError } from '../../src/errors.ts';
 import type { Plan } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { dropPlan, findPlan, isReleased, listPlans, releasePlan, storePlan } from '../../src/plan/store.ts';
+import { dropPlan, findPlan, listPlans, releasedPlans, releasePlan, storePlan } from '../../src/plan/store.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { changesBetween } from './model.ts';
 import { row } from './tables.ts';
@@ -73,14 +73,17 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   );
 });
 
-test('a release holds for one plan, and goes with it', async (t) => {
+test('a release is of one plan, and goes with it', async (t) => {
   const folder = await plansFolder(t);
+  const released = async (): Promise<string[]> => (await releasedPlans(folder)).map(({ plan }) => plan.id);
   const id = 'a'.repeat(16);
-  t.false(await isReleased(folder, id));
-  await storePlan(folder, named(id), ['held']);
+  await storePlan(folder, named(id), ['held'], ['another bucket']);
+  await storePlan(folder, named('b'.repeat(16)), ['held']);
+  t.deepEqual(await released(), []);
   await releasePlan(folder, id);
-  t.true(await isReleased(folder, id));
-  t.false(await isReleased(folder, 'b'.repeat(16)));
+  await releasePlan(folder, 'c'.repeat(16));
+  t.deepEqual(await released(), [id], 'what is not stored releases nothing');
+  t.deepEqual((await releasedPlans(folder))[0]?.circumstances, ['another bucket']);
   await dropPlan(folder, id);
-  t.false(await isReleased(folder, id));
+  t.deepEqual(await released(), []);
 });
