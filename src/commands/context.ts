@@ -99,6 +99,7 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     onUndelivered: ({ url, problem, waiting, refused }) =>
       logger.warn({ host: new URL(url).host, problem, waiting, refused }, 'reports wait for an endpoint'),
     cyclesKept: config.number('CYCLES_KEPT'),
+    onFolderLeft: ({ message }) => logger.warn({ problem: message }, "an older cycle's folder cannot be removed"),
     signal,
     onProgress: (finished, planned) => progress(finished, planned),
   };

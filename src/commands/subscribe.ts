@@ -92,7 +92,13 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
       : await incrementalSync(within, workspace, { drain: false });
     const report = result?.report;
     logger.info(
-      { status: report?.status, operations: report?.operations, durationMs: report?.duration_ms, held: report?.held },
+      {
+        status: report?.status,
+        plan: report?.plan,
+        operations: report?.operations,
+        durationMs: report?.duration_ms,
+        held: report?.held,
+      },
       'cycle ended',
     );
   };

@@ -38,6 +38,8 @@ export type CycleOptions = {
   /** Called for each endpoint that did not take every report. */
   readonly onUndelivered?: (delivered: Delivered) => void;
   readonly cyclesKept: number;
+  /** Called for each older cycle's folder that cannot be removed. */
+  readonly onFolderLeft?: (error: Error) => void;
   /** Export and compare all rows, not only those that changed; the operations are the same. */
   readonly full?: boolean;
   readonly dryRun?: boolean;
@@ -90,7 +92,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const cycle = await makeCycleFolder(cycles, started.getTime());
   const run = async (): Promise<CycleResult> => {
     const result = await carryThrough(options, cycle, started);
-    await keepNewest(cycles, options.cyclesKept);
+    await keepNewest(cycles, options.cyclesKept, options.onFolderLeft);
     return result;
   };
   return notingFailure(options, started, run, cycle);

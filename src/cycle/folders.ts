@@ -20,9 +20,13 @@ export const makeCycleFolder = async (cycles: string, nowMs: number): Promise<st
   return cycle;
 };
 
-/** Removes all but the newest cycles. */
-export const keepNewest = async (cycles: string, kept: number): Promise<void> => {
+/** Removes all but the newest cycles. One that cannot be removed is told of, and stands in nobody's way. */
+export const keepNewest = async (
+  cycles: string,
+  kept: number,
+  onLeft: (error: Error) => void = () => undefined,
+): Promise<void> => {
   const names = (await readdir(cycles)).sort();
   for (const old of names.slice(0, Math.max(0, names.length - kept)))
-    await rm(join(cycles, old), { recursive: true, force: true });
+    await rm(join(cycles, old), { recursive: true, force: true }).catch(onLeft);
 };

@@ -13,7 +13,7 @@ import type { Change, Plan } from './operation.ts';
  */
 export type Deletion = { readonly op_id: string; readonly path: string; readonly rows: readonly FileRow[] };
 
-const recordsKept = 50;
+const [recordsKept, recordsShown] = [50, 10] as const;
 const recordFile = /^[0-9a-f]{16}\.undo$/;
 
 const isWithin = (path: string, place: string): boolean =>
@@ -46,29 +46,62 @@ export const keepUndo = async (folder: string, plan: Plan, changes: readonly Cha
   await publishFile(join(folder, `${plan.id}.undo`), async (append) => {
     for (const deletion of deletions) await append(`${JSON.stringify(deletion)}\n`);
   });
-  const names = (await readdir(folder)).filter((name) => recordFile.test(name));
-  if (names.length <= recordsKept) return;
-  const dated = await Promise.all(names.map(async (name) => ({ name, at: (await stat(join(folder, name))).mtimeMs })));
-  for (const { name } of dated.sort((a, b) => a.at - b.at).slice(0, names.length - recordsKept))
-    await rm(join(folder, name), { force: true });
+  // Never this one, whatever times the others have: a clock may have been ahead.
+  const others = (await recordsIn(folder)).filter(({ id }) => id !== plan.id);
+  for (const { id } of others.slice(recordsKept - 1)) await rm(join(folder, `${id}.undo`), { force: true });
 };
 
-/** What a plan deleted, by its id or a unique beginning of it. Throws FatalError that names those that are kept. */
-export const readUndo = async (folder: string, id: string): Promise<{ plan: string; deletions: Deletion[] }> => {
+/** The kept records, newest first. */
+const recordsIn = async (folder: string): Promise<{ id: string; at: Date }[]> => {
   const names = (await readdir(folder).catch((): string[] => [])).filter((name) => recordFile.test(name));
-  const plans = names.map((name) => name.slice(0, 16)).sort();
-  const found = plans.filter((plan) => id.length >= 4 && plan.startsWith(id));
-  const [plan] = found;
+  const dated = await Promise.all(
+    names.map(async (name) => ({ id: name.slice(0, 16), at: (await stat(join(folder, name))).mtime })),
+  );
+  return dated.sort((a, b) => b.at.getTime() - a.at.getTime());
+};
+
+/** What a plan deleted, by its id or a unique beginning of it. Throws FatalError that names the newest that are kept. */
+export const readUndo = async (folder: string, id: string): Promise<{ plan: string; deletions: Deletion[] }> => {
+  const records = await recordsIn(folder);
+  const found = records.filter((record) => id.length >= 4 && record.id.startsWith(id));
+  const plan = found[0]?.id;
   if (plan === undefined || found.length > 1) {
-    const kept = plans.length === 0 ? 'none is kept' : `kept are ${plans.slice(0, 5).join(', ')}`;
     throw new FatalError(
       found.length > 1
-        ? `${JSON.stringify(id)} is the beginning of several plans: ${found.join(', ')}`
-        : `no plan ${JSON.stringify(id)} was carried out that deleted anything; ${kept}`,
+        ? `${JSON.stringify(id)} is the beginning of several plans: ${found.map((record) => record.id).join(', ')}`
+        : `no plan ${JSON.stringify(id)} was carried out that deleted anything; ${await describeRecords(folder, records)}`,
     );
   }
-  const lines = (await readFile(join(folder, `${plan}.undo`), 'utf8')).split('\n').filter((line) => line !== '');
-  return { plan, deletions: lines.map((line) => JSON.parse(line) as Deletion) };
+  return { plan, deletions: await readRecord(folder, plan) };
+};
+
+const readRecord = async (folder: string, plan: string): Promise<Deletion[]> => {
+  const path = join(folder, `${plan}.undo`);
+  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  try {
+    return lines.map((line) => JSON.parse(line) as Deletion);
+  } catch {
+    throw new FatalError(`${path} is damaged: what this plan deleted can be brought back from the trash by hand only`);
+  }
+};
+
+/** The newest records, one to a line: nobody else tells which plan deleted what. */
+const describeRecords = async (
+  folder: string,
+  records: readonly { readonly id: string; readonly at: Date }[],
+): Promise<string> => {
+  if (records.length === 0) return 'none is kept';
+  const lines = await Promise.all(
+    records.slice(0, recordsShown).map(async ({ id, at }) => {
+      const files = await readRecord(folder, id).then(
+        (deletions) => deletions.reduce((sum, { rows }) => sum + rows.length, 0),
+        () => undefined,
+      );
+      return `\n  ${id}  ${at.toISOString()}  ${files === undefined ? 'damaged' : `${files} file${files === 1 ? '' : 's'}`}`;
+    }),
+  );
+  const more = records.length - lines.length;
+  return `kept are${lines.join('')}${more > 0 ? `\n  and ${more} older` : ''}`;
 };
 
 const undoPrefix = 'outcome:undo:';

@@ -1,5 +1,12 @@
+import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { planChanges } from '../../src/plan/plan.ts';
+import { keepUndo, readUndo } from '../../src/plan/undo.ts';
+import { changesBetween } from '../plan/model.ts';
+import { row } from '../plan/tables.ts';
 import { runCli } from '../support/cli.ts';
+import { freshFolder, removeFolder } from '../support/folder.ts';
 import { createWorld, environmentOf, type World } from '../support/world.ts';
 
 const hourMs = 3_600_000;
@@ -139,13 +146,37 @@ withWorld('a file that the bucket holds again is no longer withheld', async (t, 
   t.like(JSON.parse(cycle.stdout), { operations: { save: 1 }, withheld: { files: 2 } });
 });
 
+test('a damaged record is named, and stands in no other one’s way; a new one stays, whatever the clock said before', async (t) => {
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  const path = 'gone.txt';
+  const deleting = planChanges(changesBetween([row(path, 1)], []));
+  const ahead = new Date('2099-01-01T00:00:00Z');
+  for (let at = 0; at < 50; at++) {
+    const record = join(folder, `${at.toString(16).padStart(16, '0')}.undo`);
+    await writeFile(record, '{"op_id":"');
+    await utimes(record, ahead, ahead);
+  }
+  await keepUndo(folder, deleting, changesBetween([row(path, 1)], []));
+  t.is((await readUndo(folder, deleting.id)).deletions[0]?.path, path);
+  t.is((await readdir(folder)).length, 50);
+  await t.throwsAsync(readUndo(folder, '0'.repeat(15)), { message: /beginning of several/ });
+  await t.throwsAsync(readUndo(folder, `${'0'.repeat(14)}30`), { message: /30\.undo is damaged/ });
+  await t.throwsAsync(readUndo(folder, 'ffff'), {
+    message: /kept are\n {2}0+\S+ {2}2099.*damaged\n(.*\n)*.*and 40 older$/,
+  });
+});
+
 test('undo says what it cannot do: no such plan, no trash', async (t) => {
   const world = await createWorld();
   const plan = await afterDeletes(world);
   await world.release();
   const unknown = await runCli(['undo', '0123456789'], environmentOf(world));
   t.is(unknown.code, 1);
-  t.regex(unknown.stderr, new RegExp(`no plan "0123456789" was carried out that deleted anything; kept are ${plan}`));
+  t.regex(
+    unknown.stderr,
+    new RegExp(`no plan "0123456789" was carried out that deleted anything; kept are\\n  ${plan}  2.*Z  3 files`),
+  );
   const without = await runCli(['undo', plan], environmentOf(world));
   t.is(without.code, 1);
   t.regex(without.stderr, /keeps no trash/);
