@@ -150,6 +150,13 @@ export const planMutations: readonly Mutation[] = [
     match: 'a diff of more records*',
   },
   {
+    name: 'take eight bytes for the same that are two zeros as numbers',
+    file: 'projections/four-bytes.ts',
+    find: ' || eight === 0',
+    replace: '',
+    tests: ['test/projections/four-bytes.test.ts'],
+  },
+  {
     name: 'leave out the time of a packed record that has no etag',
     file: 'src/plan/packed.ts',
     find: 'field === column.modified_at && hasEtag',

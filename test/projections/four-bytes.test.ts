@@ -56,3 +56,12 @@ test('four bytes at a time say what a look at each byte says', (t) => {
   }
   t.pass();
 });
+
+test('what are two zeros, or no number, as eight bytes are told apart as bytes', (t) => {
+  const lengthOf = (one: string, other: string): number =>
+    sharedLength(viewOf(Buffer.from(one, 'hex')), 0, viewOf(Buffer.from(other, 'hex')), 0, 8);
+  t.is(lengthOf('0000000000000000', '0000000000000080'), 7);
+  t.is(lengthOf('0000000000000000', '0000000000000000'), 8);
+  t.is(lengthOf('010000000000f87f', '010000000000f87f'), 8);
+  t.is(lengthOf('010000000000f87f', '020000000000f87f'), 0);
+});
