@@ -1,4 +1,4 @@
-import { copyBytes, enlarged, wordBytes } from '../../projections/four-bytes.ts';
+import { copyBytes, enlarged, sharedLength, wordBytes } from '../../projections/four-bytes.ts';
 import { hexIn, writeHex } from '../../projections/hex-digits.ts';
 import { column, columns } from '../../projections/rows.ts';
 import { createEntry, type Entry, fromOf, readEntry, toOf } from '../diff/entry.ts';
@@ -7,9 +7,12 @@ import type { Digits } from './operation-bytes.ts';
 
 const [comma, newline] = [0x2c, 0x0a] as const;
 /** Lengths of one byte are kept for the fields, and one of two for the path. */
-const [fieldMost, pathMost] = [0xff, 0xffff] as const;
-/** Before a record: its form, how much of the path before it shares, the lengths of its fields and of `extra`. */
-const [sharedAt, pathAt, fieldsAt, extraAt, headBytes] = [1, 2, 3, 11, 12] as const;
+const [fieldMost, pathMost, sharedMost, backMost] = [0xff, 0xffff, 0xff, 0xffff] as const;
+/**
+ * Before a record: its form, how much its path shares with an earlier one and how far before the head that one stands, the
+ * lengths of its fields and of `extra`.
+ */
+const [sharedAt, pathAt, fieldsAt, extraAt, backAt, headBytes] = [1, 2, 3, 11, 12, 14] as const;
 /** The form: a record as it is, or packed, and then a bit for each field whose digits are halved. */
 const [asItIs, packed] = [0, 1] as const;
 
@@ -17,7 +20,7 @@ const [asItIs, packed] = [0, 1] as const;
 export type Unpacked = {
   readonly entry: Entry;
   readonly extra: { readonly bytes: DataView; readonly from: 0; to: number };
-  /** A record, written out. It begins with the path, of which the next one may share the beginning. */
+  /** A record, written out. */
   text: DataView;
 };
 
@@ -30,25 +33,41 @@ export const createUnpacked = (): Unpacked => ({
 /** The most bytes that a record takes when it is packed. */
 export const packedMost = (entry: Entry, extra: Digits): number => headBytes + entry.length + extra.to - extra.from;
 
+/** The last path that a run of records holds whole: later ones share its beginning. `to` is `from` where there is none. */
+export type WholePath = { from: number; to: number };
+
 /**
- * Appends what an operation could need of a record, and `extra`. The path's first `shared` bytes are left out. A record that
+ * Appends what an operation could need of a record, and `extra`. What its path shares with `whole` is left out. A record that
  * is not plain, or has a field of unusual length, is kept as it is.
  */
-export const pack = (cursor: Cursor, entry: Entry, shared: number, extra: Digits): void => {
+export const pack = (cursor: Cursor, entry: Entry, whole: WholePath, extra: Digits): void => {
   const { bytes } = cursor;
   const start = cursor.at;
   cursor.at += headBytes;
   bytes.setUint8(start, asItIs);
   bytes.setUint8(start + extraAt, extra.to - extra.from);
-  if (canPack(entry)) packFields(cursor, start, entry, shared);
+  if (canPack(entry)) packFields(cursor, start, entry, whole);
   else put(cursor, entry.bytes, entry.start, entry.start + entry.length);
   putHalved(cursor, extra.bytes, extra.from, extra.to);
 };
 
-const packFields = (cursor: Cursor, start: number, entry: Entry, shared: number): void => {
+/** How much of a path is left out. One that shares little is kept whole, for those that come after it. */
+const sharedWith = (whole: WholePath, { bytes, at }: Cursor, path: Entry): number => {
+  const length = path.pathTo - path.pathFrom;
+  const most = Math.min(length, sharedMost);
+  const shared = sharedLength(bytes, whole.from, path.bytes, path.pathFrom, Math.min(most, whole.to - whole.from));
+  if (shared >= most / 2 && at - whole.from <= backMost) return shared;
+  whole.from = at;
+  whole.to = at + length;
+  return 0;
+};
+
+const packFields = (cursor: Cursor, start: number, entry: Entry, whole: WholePath): void => {
   const { bytes } = cursor;
   let form: number = packed;
+  const shared = sharedWith(whole, cursor, entry);
   bytes.setUint8(start + sharedAt, shared);
+  bytes.setUint16(start + backAt, shared === 0 ? 0 : start - whole.from, true);
   bytes.setUint16(start + pathAt, entry.pathTo - entry.pathFrom - shared, true);
   put(cursor, entry.bytes, entry.pathFrom + shared, entry.pathTo);
   const hasEtag = fromOf(entry, column.etag) < toOf(entry, column.etag);
@@ -77,7 +96,7 @@ const putHalved = (cursor: Cursor, source: DataView, from: number, to: number): 
 };
 
 /** Whether a record can be packed. */
-export const canPack = (entry: Entry): boolean => {
+const canPack = (entry: Entry): boolean => {
   if (!entry.plain || entry.pathTo - entry.pathFrom > pathMost) return false;
   if (entry.length <= fieldMost) return true;
   for (let field: number = column.file_id; field <= column.offset; field++)
@@ -85,7 +104,7 @@ export const canPack = (entry: Entry): boolean => {
   return true;
 };
 
-/** Reads what `pack` wrote. Where paths are shared, all before it has to be read in turn with the same `into`. */
+/** Reads what `pack` wrote. */
 export const unpack = (cursor: Cursor, into: Unpacked): void => {
   const { bytes } = cursor;
   const start = cursor.at;
@@ -107,6 +126,8 @@ const unpackFields = (bytes: DataView, start: number, into: Unpacked): number =>
   const pathLength = shared + bytes.getUint16(start + pathAt, true);
   into.text = enlarged(into.text, pathLength + columns.length * (1 + fieldMost));
   const { text } = into;
+  const whole = start - bytes.getUint16(start + backAt, true);
+  copyBytes(text, 0, bytes, whole, whole + shared);
   let at = start + headBytes + pathLength - shared;
   let end = copyBytes(text, shared, bytes, start + headBytes, at);
   entry.ends[column.path] = end;

@@ -20,23 +20,23 @@ export type Rest = {
 };
 
 /**
- * Each list is in path order. In the first two, as with the files that came alone, no other change has to do with the files:
+ * The first two lists are in path order. In them, as with the files that came alone, no other change has to do with the files:
  * nothing on the other side could be the other end of their rename, or is in their way.
  */
 export type Divided = {
-  readonly gone: readonly number[];
+  readonly gone: Float64Array;
   /** One file under two paths, with the same content and permissions: where what is had is, and what is wanted. */
-  readonly renamed: { readonly from: readonly number[]; readonly to: readonly number[] };
+  readonly renamed: { readonly from: Float64Array; readonly to: Float64Array };
   readonly others: readonly Change[];
 };
 
 export const createRest = (): Rest => {
-  const store = createPackedStore({ sharesPaths: false });
+  const store = createPackedStore();
   const count = { having: 0, wanting: 0 };
   const each = (onChange: (position: number, have: Entry | null, want: Entry | null) => void): void =>
     store.each((tag, position, { entry }, second) => {
       if (tag === twoRecords) onChange(position, entry, second.entry);
-      else if (tag !== taken) onChange(position, tag === gone ? entry : null, tag === came ? entry : null);
+      else onChange(position, tag === gone ? entry : null, tag === gone ? null : entry);
     });
   let bothSides: { readonly having: Side; readonly wanting: Side } | undefined;
   /** Made once all changes have been added. */
@@ -75,30 +75,56 @@ export const createRest = (): Rest => {
         return !having.isAt(hash) && !having.isNear(hash) && !wanting.isNear(hash);
       };
       const other = createUnpacked();
-      const renamed = { from: [] as number[], to: [] as number[] };
-      each((position, have) => {
-        if (!have || having.onlyOf(have) !== position || isFolderEntry(have)) return;
-        const to = wanting.onlyOf(have);
-        if (to === undefined) return;
+      /** Where the same file is wanted, if nothing but its path is to change. */
+      const renamedTo = (position: number, have: Entry): number | undefined => {
+        const to = having.onlyOf(have) === position ? wanting.onlyOf(have) : undefined;
+        if (to === undefined) return undefined;
         store.read(to, other);
         const want = other.entry;
-        if (isFolderEntry(want) || !sameContentOf(have, want) || !samePermissionsOf(have, want)) return;
-        if (!isFree(have) || !fits(want)) return;
-        renamed.from.push(position);
-        renamed.to.push(to);
-      });
-      for (const positions of [renamed.from, renamed.to])
-        for (const position of positions) store.retag(position, taken);
-      const divided = { gone: [] as number[], others: [] as Change[] };
+        const isSame = !isFolderEntry(want) && sameContentOf(have, want) && samePermissionsOf(have, want);
+        return isSame && isFree(have) && fits(want) ? to : undefined;
+      };
+      const others: Change[] = [];
+      const goneAt = createPositions(count.having);
+      const fromAt = createPositions(count.having);
+      const toAt = createPositions(count.having);
+      /** Of what came: what may be where a file was renamed to. */
+      const metAt = createPositions(count.wanting);
       each((position, have, want) => {
-        if (isFolderEntry((have ?? want) as Entry)) divided.others.push(changeOf(have, want));
-        else if (!have && want && !having.matches(want) && fits(want)) onCreated(want);
-        else if (!want && have && !wanting.matches(have) && isFree(have)) divided.gone.push(position);
-        else divided.others.push(changeOf(have, want));
+        if ((have && want) || isFolderEntry((have ?? want) as Entry)) others.push(changeOf(have, want));
+        else if (want && having.matches(want)) metAt.add(position);
+        else if (want && fits(want)) onCreated(want);
+        else if (want) others.push(changeOf(null, want));
+        else if (have) {
+          const target = renamedTo(position, have);
+          if (target !== undefined) {
+            fromAt.add(position);
+            toAt.add(target);
+            store.retag(target, taken);
+          } else if (!wanting.matches(have) && isFree(have)) goneAt.add(position);
+          else others.push(changeOf(have, null));
+        }
       });
-      return { ...divided, renamed };
+      for (const position of metAt.all()) {
+        if (store.tagOf(position) === taken) continue;
+        store.read(position, other);
+        others.push(changeOf(null, other.entry));
+      }
+      return { gone: goneAt.all(), renamed: { from: fromAt.all(), to: toAt.all() }, others };
     },
     read: store.read,
+  };
+};
+
+/** Positions, so many at most, outside the collected heap. */
+const createPositions = (most: number) => {
+  const positions = new Float64Array(most);
+  let length = 0;
+  return {
+    add: (position: number): void => {
+      positions[length++] = position;
+    },
+    all: (): Float64Array => positions.subarray(0, length),
   };
 };
 

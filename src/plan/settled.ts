@@ -26,7 +26,7 @@ export type Settled = {
 };
 
 export const createSettled = (): Settled => {
-  const store = createPackedStore({ sharesPaths: true });
+  const store = createPackedStore();
   const contents = createHashList();
   const nesting = createNesting();
   const hash = createPathHash();

@@ -1,7 +1,8 @@
 import test from 'ava';
 import { bufferOf, viewOf } from '../../projections/four-bytes.ts';
 import { column, type FileRow } from '../../projections/rows.ts';
-import { createEntry, readEntry, rowOfEntry, textOfPath } from '../../src/diff/entry.ts';
+import { createEntry, type Entry, readEntry, rowOfEntry, textOfPath } from '../../src/diff/entry.ts';
+import { createUnpacked } from '../../src/plan/packed.ts';
 import { createPackedStore, twoRecords } from '../../src/plan/packed-store.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
 
@@ -14,7 +15,7 @@ const permissions = ['', '0644', '0x44', 'none'];
 /** A row as it comes back: the time of one that has an etag may be left out. */
 const known = (row: FileRow): FileRow => (row.etag === null ? row : { ...row, modified_at: '' });
 
-test('packed records come back, whatever their paths share and their digits are', (t) => {
+test('packed records come back in turn and one by one, whatever their paths share and their digits are', (t) => {
   const seed = seedOf(t);
   const random = randomOf(seed);
   const one = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
@@ -24,38 +25,38 @@ test('packed records come back, whatever their paths share and their digits are'
     if (random() < 0.02) fields[column.etag] = 'long'.repeat(100);
     return `${fields.join(',')}\n`;
   };
-  for (const sharesPaths of [false, true]) {
-    const store = createPackedStore({ sharesPaths });
-    const items = Array.from({ length: 5_000 }, () => {
-      const [first, second] = [record(), !sharesPaths && random() < 0.3 ? record() : undefined];
-      return { first, second, extra: random() < 0.5 ? String(Math.floor(random() * 2 ** 53)) : '' };
+  const store = createPackedStore();
+  const items = Array.from({ length: 10_000 }, () => ({
+    first: record(),
+    second: random() < 0.3 ? record() : undefined,
+    extra: random() < 0.5 ? String(Math.floor(random() * 2 ** 53)) : '',
+  }));
+  const entryOf = (text: string) => {
+    const entry = createEntry();
+    readEntry(entry, viewOf(Buffer.from(text)), 0, Buffer.byteLength(text));
+    return entry;
+  };
+  const read = (entry: Entry) => ({ path: textOfPath(entry), row: known(rowOfEntry(entry)) });
+  for (const { first, second, extra } of items)
+    store.append(second ? twoRecords : 0, entryOf(first), second ? entryOf(second) : null, {
+      bytes: viewOf(Buffer.from(extra)),
+      from: 0,
+      to: extra.length,
     });
-    const entryOf = (text: string) => {
-      const entry = createEntry();
-      readEntry(entry, viewOf(Buffer.from(text)), 0, Buffer.byteLength(text));
-      return entry;
-    };
-    for (const { first, second, extra } of items)
-      store.append(second ? twoRecords : 0, entryOf(first), second ? entryOf(second) : null, {
-        bytes: viewOf(Buffer.from(extra)),
-        from: 0,
-        to: extra.length,
-      });
-    let at = 0;
-    store.each((tag, _, { entry, extra }, second) => {
-      const item = items[at++];
-      const rows = [entry, ...(tag === twoRecords ? [second.entry] : [])].map((read) => ({
-        path: textOfPath(read),
-        row: known(rowOfEntry(read)),
-      }));
-      const wanted = [item?.first, item?.second].flatMap((text) => {
-        const row = text === undefined ? undefined : rowOfEntry(entryOf(text));
-        return row ? [{ path: row.path, row: known(row) }] : [];
-      });
-      const digits = bufferOf(extra.bytes, extra.from, extra.to).toString();
-      if (JSON.stringify([rows, digits]) !== JSON.stringify([wanted, item?.extra]))
-        t.deepEqual([rows, digits], [wanted, item?.extra ?? ''], `SEED=${seed}`);
-    });
-    t.is(at, items.length);
+  const positions: number[] = [];
+  store.each((tag, position, { entry, extra }, second) => {
+    const item = items[positions.push(position) - 1];
+    const rows = [entry, ...(tag === twoRecords ? [second.entry] : [])].map(read);
+    const wanted = [item?.first, item?.second].flatMap((text) => (text === undefined ? [] : [read(entryOf(text))]));
+    const digits = bufferOf(extra.bytes, extra.from, extra.to).toString();
+    if (JSON.stringify([rows, digits]) !== JSON.stringify([wanted, item?.extra]))
+      t.deepEqual([rows, digits], [wanted, item?.extra ?? ''], `SEED=${seed}`);
+  });
+  t.is(positions.length, items.length);
+
+  const into = createUnpacked();
+  for (let at = items.length - 1; at >= 0; at -= 7) {
+    store.read(positions[at] as number, into);
+    t.deepEqual(read(into.entry), read(entryOf(items[at]?.first ?? '')), `SEED=${seed}`);
   }
 });
