@@ -4,7 +4,7 @@ import { type Entry, parentLength, rowOfEntry } from '../diff/entry.ts';
 import { createCursor } from './cursor.ts';
 import { deleteDraft, moveDraft, permissionsDraft, saveDraft } from './drafts.ts';
 import type { Operation } from './operation.ts';
-import { type Digits, frameBytes, idOf, type Line, noOffset, offsetOf, putLine } from './operation-bytes.ts';
+import { type Digits, digestOf, frameBytes, type Line, noOffset, offsetOf, putLine } from './operation-bytes.ts';
 import { withId } from './operation-id.ts';
 
 /** Lines are printed this many bytes at a time: a write for each would cost more than the diff. */
@@ -58,7 +58,7 @@ export const createOperationLines = (printer?: Printer): OperationLines => {
     if (hashed.bytes.byteLength < needed) hashed.bytes = createCursor(needed * 2).bytes;
     if (block.bytes.byteLength - block.at < needed) flush();
     if (block.bytes.byteLength < needed) block.bytes = createCursor(needed).bytes;
-    putLine(block, idOf(hashed, line), line);
+    putLine(block, digestOf(hashed, line), line);
   };
   return {
     save: (want, from = noOffset) => {
