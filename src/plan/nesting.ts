@@ -27,9 +27,12 @@ export const createNesting = (): Nesting => {
         watched.pop();
       }
       copyBytes(newest, shared, path, pathFrom + shared, pathTo);
-      const isBeneath = lengths.some(
-        (name, at) => (isWatched || watched[at]) && name < length && newest.getUint8(name) === slash,
-      );
+      let isBeneath = false;
+      // No `some`: its closure, made for each path, was a quarter of what V8 had to collect.
+      for (let at = 0; at < lengths.length; at += 1) {
+        const name = lengths[at] as number;
+        if ((isWatched || watched[at]) && name < length && newest.getUint8(name) === slash) isBeneath = true;
+      }
       lengths.push(length);
       watched.push(isWatched);
       return isBeneath;
