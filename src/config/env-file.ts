@@ -1,7 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { resolve } from 'node:path';
-import { parseEnv } from 'node:util';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
+
+/** As they are: an import would load all that belongs to them, with every command. */
+const { readFileSync } = process.getBuiltinModule('node:fs');
+const { parseEnv } = process.getBuiltinModule('node:util');
 
 /**
  * Settings from a file such as `.env`, where there is one; what the environment has already stays. Throws ConfigError when
