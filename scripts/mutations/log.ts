@@ -135,6 +135,13 @@ export const logMutations: readonly Mutation[] = [
     tests: ['test/storage/insertion.test.ts'],
   },
   {
+    name: 'change the quotes of a statement, not those of its rows',
+    file: 'src/storage/insertion.ts',
+    find: 'for (let at = length; at < end; at++) if',
+    replace: 'for (let at = 0; at < length; at++) if',
+    tests: ['test/storage/insertion.test.ts'],
+  },
+  {
     name: 'take escaped text for what it stands for',
     file: 'src/storage/insertion.ts',
     find: "if (text.includes('\\\\')) {",
