@@ -159,16 +159,16 @@ export const logMutations: readonly Mutation[] = [
   {
     name: "write an id with another one's digest",
     file: 'src/log/ids.ts',
-    find: 'while (at < looked.length && looked[at]?.id !== id) at += 1;',
+    find: 'while (at < looked.length && looked[at] !== id) at += 1;',
     replace: '',
     tests: logTests,
     match: 'an id is known also*',
   },
   {
     name: 'take a hole among the ids that are written for none',
-    file: 'src/log/ids.ts',
-    find: 'if (places[to]?.offset === (places[to - 1]?.offset ?? 0) + 1) continue;',
-    replace: 'if (to < places.length) continue;',
+    file: 'src/log/held-ids.ts',
+    find: 'if (to < count && offsets[to] === (offsets[to - 1] as number) + 1) continue;',
+    replace: 'if (to < count) continue;',
     tests: logTests,
     match: 'ids are known*',
   },
@@ -179,5 +179,12 @@ export const logMutations: readonly Mutation[] = [
     replace: 'await unwrittenIds(queries, 0)',
     tests: logTests,
     match: 'an id is known*',
+  },
+  {
+    name: 'find only one of the ids under a digest',
+    file: 'src/log/held-ids.ts',
+    find: 'if (digests[place] === digest) found.push(offsets[place] as number);',
+    replace: 'if (digests[place] === digest) return void found.push(offsets[place] as number);',
+    tests: ['test/log/held-ids.test.ts'],
   },
 ];

@@ -3,6 +3,7 @@ import type { Recorded } from '../../events/event.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
+import { createHeldIds, type HeldIds } from './held-ids.ts';
 import type { EventRow } from './rows.ts';
 
 /**
@@ -22,34 +23,42 @@ export type Ids = {
 /** Ids held in memory, which the next start reads again: some 5 MB and a tenth of a second. */
 const heldMax = 50_000;
 
-/** `digest` is left out where nobody needed it yet. */
-export type IdPlace = { readonly id: string; readonly offset: number; readonly digest?: number | undefined };
+export type IdPlace = { readonly id: string; readonly offset: number };
 
 /** The first 48 bits of the id's SHA-256: an integer that JavaScript holds exactly. Two ids may share one. */
-const digestOf = (id: string): number =>
-  // As text, since a buffer for each takes twice as long.
-  Number.parseInt(hash('sha256', id, 'hex').slice(0, 12), 16);
+const digestOf = (id: string): number => {
+  // As text of a byte each, since a buffer takes twice as long.
+  const bytes = hash('sha256', id, 'binary');
+  return numberOf(bytes, 0) * 2 ** 24 + numberOf(bytes, 3);
+};
 
-/** Parts of places whose offsets follow one another: all are one, unless an event is missing. */
-function* runsOf(places: readonly IdPlace[]): Generator<readonly IdPlace[]> {
-  for (let from = 0, to = 1; from < places.length; to += 1) {
-    if (places[to]?.offset === (places[to - 1]?.offset ?? 0) + 1) continue;
-    yield places.slice(from, to);
-    from = to;
-  }
-}
+/** Three bytes, the most significant one first. */
+const numberOf = (bytes: string, at: number): number =>
+  (bytes.charCodeAt(at) << 16) | (bytes.charCodeAt(at + 1) << 8) | bytes.charCodeAt(at + 2);
+
+const jsonOf = (digests: Float64Array): string => `[${digests.join(',')}]`;
 
 /** Writes the digests of the ids that follow, in the log, those that were written before. SQLite sorts them, on its thread. */
-export const writeIds = async (queries: Queries, places: readonly IdPlace[]): Promise<void> => {
-  for (const run of runsOf(places)) {
-    const digests = run.map(({ id, digest = digestOf(id) }) => digest);
+const writeHeld = async (queries: Queries, held: HeldIds): Promise<void> => {
+  let through = 0;
+  for (const { first, digests } of held.runs()) {
     await queries.run('INSERT INTO known_id SELECT value, ? + key FROM json_each(?) ORDER BY value', [
-      run[0]?.offset ?? 0,
-      JSON.stringify(digests),
+      first,
+      jsonOf(digests),
     ]);
+    through = first + digests.length - 1;
   }
-  await queries.run(`INSERT OR REPLACE INTO meta VALUES ('ids_through', ?)`, [places.at(-1)?.offset ?? 0]);
+  await queries.run(`INSERT OR REPLACE INTO meta VALUES ('ids_through', ?)`, [through]);
 };
+
+const heldOf = (places: readonly IdPlace[]): HeldIds => {
+  const held = createHeldIds();
+  for (const { id, offset } of places) held.add(digestOf(id), offset);
+  return held;
+};
+
+export const writeIds = (queries: Queries, places: readonly IdPlace[]): Promise<void> =>
+  writeHeld(queries, heldOf(places));
 
 /** Up to `limit` of the ids that are not written yet, in the order of the log. */
 export const unwrittenIds = (queries: Queries, limit: number): Promise<IdPlace[]> =>
@@ -61,31 +70,30 @@ export const unwrittenIds = (queries: Queries, limit: number): Promise<IdPlace[]
   );
 
 export const openIds = async (queries: Queries): Promise<Ids> => {
-  const held = new Map((await unwrittenIds(queries, -1)).map((place) => [place.id, place]));
-  /** The ids that were looked for last and are not held, in order: those that turn out to be new are held next. */
-  let looked: { readonly id: string; readonly digest: number }[] = [];
+  const held = heldOf(await unwrittenIds(queries, -1));
+  /** The ids that were looked for last, in order: those that turn out to be new are held next. */
+  let looked: readonly string[] = [];
+  let digests = new Float64Array(0);
   return {
     find: async (queries, ids) => {
       if (ids.length === 0) return new Map();
       const offsets: number[] = [];
-      looked = [];
-      for (const id of ids) {
-        const place = held.get(id);
-        if (place) offsets.push(place.offset);
-        else looked.push({ id, digest: digestOf(id) });
-      }
+      looked = ids;
+      digests = Float64Array.from(ids, digestOf);
+      for (const digest of digests) held.find(digest, offsets);
       const rows = await queries.all<EventRow>(
         `SELECT ${eventColumnList} FROM event WHERE "offset" IN (
            SELECT value FROM json_each(?)
            UNION ALL SELECT "offset" FROM json_each(?) CROSS JOIN known_id ON digest = value)`,
-        [JSON.stringify(offsets), JSON.stringify(looked.map(({ digest }) => digest))],
+        // In the order of the table, so that a page is looked for once.
+        [JSON.stringify(offsets), jsonOf(digests.toSorted())],
       );
       return new Map(rows.map((row) => [row.id, row]));
     },
     write: async (queries) => {
-      if (held.size < heldMax) return false;
+      if (held.count() < heldMax) return false;
       failpoint('ids.before');
-      await writeIds(queries, [...held.values()]);
+      await writeHeld(queries, held);
       failpoint('ids.written');
       return true;
     },
@@ -94,8 +102,8 @@ export const openIds = async (queries: Queries): Promise<Ids> => {
       let at = 0;
       for (const { id, offset } of events) {
         // In the order in which they were looked for, as far as they are new: what is not found is hashed once more.
-        while (at < looked.length && looked[at]?.id !== id) at += 1;
-        held.set(id, { id, offset, digest: looked[at]?.digest });
+        while (at < looked.length && looked[at] !== id) at += 1;
+        held.add(digests[at] ?? digestOf(id), offset);
       }
       looked = [];
     },
