@@ -15,8 +15,8 @@ export const logMutations: readonly Mutation[] = [
   {
     name: 'take a reused id for a duplicate',
     file: 'src/log/log.ts',
-    find: 'payloadOfRow(row).every(',
-    replace: 'payloadOfRow(row).some(',
+    find: 'cellsOfRow(row).every(',
+    replace: 'cellsOfRow(row).some(',
     tests: logTests,
   },
   {
@@ -186,5 +186,13 @@ export const logMutations: readonly Mutation[] = [
     find: 'if (digests[place] === digest) found.push(offsets[place] as number);',
     replace: 'if (digests[place] === digest) return void found.push(offsets[place] as number);',
     tests: ['test/log/held-ids.test.ts'],
+  },
+  {
+    name: 'leave out a cell that says something',
+    file: 'src/log/stored.ts',
+    find: ' && event.scope === undefined',
+    replace: '',
+    tests: logTests,
+    match: 'whatever an event says*',
   },
 ];

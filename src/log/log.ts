@@ -5,17 +5,9 @@ import { type Database, openDatabase, type Queries } from '../storage/database.t
 import { eventColumnList, eventColumns } from './columns.ts';
 import { type Ids, openIds } from './ids.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
-import {
-  chainText,
-  type EventCells,
-  type EventRow,
-  eventOf,
-  eventOfCells,
-  payloadOf,
-  payloadOfRow,
-  textOf,
-} from './rows.ts';
+import { cellsOf, cellsOfRow, chainText, type EventRow, eventOf, eventOfCells, textOf } from './rows.ts';
 import { prepareLog, readLogMeta } from './schema.ts';
+import { storedAs } from './stored.ts';
 import type { Place } from './window.ts';
 
 /** What became of a batch: every event and every poison message is in exactly one of the counts. */
@@ -60,9 +52,9 @@ const wasAsked = (source: string): boolean => source.endsWith('+head') || source
 const samePayload = (event: LogEvent, row: EventRow): boolean => {
   if (event.type === 'outcome' || wasAsked(event.source) || wasAsked(row.source))
     return event.type === row.type || row.type !== 'outcome';
-  const sourceAt = eventColumns.indexOf('source') - 1;
-  const ours = payloadOf(event);
-  return payloadOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
+  const sourceAt = eventColumns.indexOf('source');
+  const ours = cellsOf(row.offset, event);
+  return cellsOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
 };
 
 const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {
@@ -177,20 +169,21 @@ const insertEvents = async (
   if (events.length === 0) return { recorded: [], last: before };
   let { offset, checksum } = before;
   const recorded: Recorded[] = [];
+  const { columns, rowOf } = storedAs(events);
   const rows = events.map((event) => {
     offset += 1;
-    const payload = payloadOf(event);
-    const text = textOf(offset, payload);
+    const cells = cellsOf(offset, event);
+    const text = textOf(cells);
     checksum = chainText(checksum, text);
-    recorded.push(eventOfCells([offset, ...payload] as unknown as EventCells));
-    return `${text.slice(1, -1)},${checksum}`;
+    recorded.push(eventOfCells(cells));
+    return rowOf(text, event, checksum);
   });
-  await queries.insert({ into: 'event', columns: eventColumns, rows });
+  await queries.insert({ into: 'event', columns, rows });
   return { recorded, last: { offset, checksum } };
 };
 
 const asRow = (event: LogEvent): EventRow => {
-  const cells = [0, ...payloadOf(event), 0];
+  const cells = [...cellsOf(0, event), 0];
   return Object.fromEntries(eventColumns.map((name, index) => [name, cells[index]])) as EventRow;
 };
 

@@ -23,13 +23,12 @@ export type EventRow = {
   readonly checksum: number;
 };
 
-type Cell = string | number | null;
-
-/** The event's fields in column order, from `id` to `file_offset`: what the producer said, without the log's own two. */
-export const payloadOf = (event: LogEvent): Cell[] => {
+/** The event's row: its columns in order, without the checksum. */
+export const cellsOf = (offset: number, event: LogEvent): EventCells => {
   const outcome = event.type === 'outcome' ? event : undefined;
   const bucket = event.type === 'outcome' ? undefined : event;
   return [
+    offset,
     event.id,
     event.type,
     event.time,
@@ -59,27 +58,7 @@ export const chainText = (previous: number, rows: string): number => crc32(`${ro
 export const chainBytes = (previous: number, rows: Buffer): number => crc32(',', crc32(rows, previous));
 
 /** A row's text as the chain covers it: everything but the checksum itself. */
-export const textOf = (offset: number, payload: readonly Cell[]): string => JSON.stringify([offset, ...payload]);
-
-/** The row's payload again, as `payloadOf` had it. */
-export const payloadOfRow = (row: EventRow): Cell[] => [
-  row.id,
-  row.type,
-  row.time,
-  row.path,
-  row.to,
-  row.size,
-  row.etag,
-  row.permissions,
-  row.version,
-  row.key,
-  row.modified_at,
-  row.scope,
-  row.source,
-  row.operation,
-  row.file_id,
-  row.file_offset,
-];
+export const textOf = (cells: EventCells): string => JSON.stringify(cells);
 
 /** A row of the log as an array: its columns in order, without the checksum. */
 export type EventCells = readonly [
@@ -102,9 +81,29 @@ export type EventCells = readonly [
   fileOffset: number | null,
 ];
 
+/** The row's cells, as `cellsOf` had them. */
+export const cellsOfRow = (row: EventRow): EventCells => [
+  row.offset,
+  row.id,
+  row.type,
+  row.time,
+  row.path,
+  row.to,
+  row.size,
+  row.etag,
+  row.permissions,
+  row.version,
+  row.key,
+  row.modified_at,
+  row.scope,
+  row.source,
+  row.operation,
+  row.file_id,
+  row.file_offset,
+];
+
 /** A log row as the event that it holds. */
-export const eventOf = (row: EventRow): Recorded =>
-  eventOfCells([row.offset, ...payloadOfRow(row)] as unknown as EventCells);
+export const eventOf = (row: EventRow): Recorded => eventOfCells(cellsOfRow(row));
 
 /** The same from an array of cells; this runs for every event of a replay. */
 export const eventOfCells = (cells: EventCells): Recorded => {

@@ -1,6 +1,6 @@
 import type { Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
-import { chainText, type EventRow, payloadOfRow, textOf } from './rows.ts';
+import { cellsOfRow, chainText, type EventRow, textOf } from './rows.ts';
 import { type Place, readWindow } from './window.ts';
 
 /** The first place at which the log is not what was appended. */
@@ -35,7 +35,7 @@ const locateDamage = async (queries: Queries, sound: Place, through: number): Pr
   for (const row of rows) {
     if (row.offset !== offset + 1) break;
     offset = row.offset;
-    checksum = chainText(checksum, textOf(offset, payloadOfRow(row)));
+    checksum = chainText(checksum, textOf(cellsOfRow(row)));
     if (checksum !== row.checksum)
       return { offset, problem: `event ${offset} is not what was appended (checksum differs)` };
   }

@@ -257,6 +257,33 @@ test('the checksum of many rows is that of their text, whatever characters they 
   await log.close();
 });
 
+test('whatever an event says beside the usual comes back, alone and among others', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const seldom: Partial<BucketEvent>[] = [
+    {},
+    { key: 'k' },
+    { modifiedAt: '2026-01-01T00:00:00Z' },
+    { scope: 'marker' },
+    { source: 'a "source", null' },
+    { source: ',null' },
+    { to: 'b', size: 1, etag: 'e', permissions: '0644', version: 'n:00011' },
+  ];
+  const named = (how: string): BucketEvent[] => seldom.map((more, at) => event(`${how} ${at}`, more));
+  const outcome: OutcomeEvent = {
+    ...{ id: 'outcome:1', type: 'outcome', time: '2026-01-01T00:00:00Z', path: 'p', source: 'file-manager' },
+    ...{ operation: 'save', fileId: 1, fileOffset: 2 },
+  };
+  for (const one of [...named('alone'), outcome]) await log.append([one]);
+  await log.append(named('together'));
+  t.deepEqual(
+    (await log.read(1, 100, 100)).map(({ offset: _, ...said }) => said),
+    [...named('alone'), outcome, ...named('together')],
+  );
+  const window = await readWindow(log.database, { offset: 0, checksum: 0 }, 100);
+  t.is(window.computed, window.stored);
+  await log.close();
+});
+
 test('an id is known however many came after it', async (t) => {
   const path = join(await freshFolder(), 'events.db');
   const log = await openLog(path);
