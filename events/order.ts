@@ -46,6 +46,12 @@ export const timeKey = (time: string): string => {
   return `${parts[1]}.${(parts[2] ?? '').padEnd(9, '0')}`;
 };
 
+/** The first time after this one, given by its key; in a second's last nanosecond that time itself, and log order decides. */
+export const justAfter = (key: string): string => {
+  const nanoseconds = Math.min(Number(key.slice(20)) + 1, 999_999_999);
+  return `${key.slice(0, 20)}${String(nanoseconds).padStart(9, '0')}Z`;
+};
+
 const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
 /**

@@ -2,6 +2,7 @@ import type { Mutation } from './list.ts';
 
 const bulkTests = ['test/projector/bulk-fold.test.ts'];
 const databaseTests = ['test/storage/database.test.ts'];
+const placesTests = ['test/scan/places.test.ts'];
 const rowsTests = ['test/projections/packed-rows.test.ts'];
 const handedTests = ['test/projections/replay.test.ts'];
 const handedTitle = 'events that are handed over*';
@@ -42,6 +43,46 @@ export const foldMutations: readonly Mutation[] = [
     replace: '',
     tests: ['test/scan/scan.test.ts'],
     match: 'while the key that a file stands for*',
+  },
+  {
+    name: 'reconcile: let an event from the future stand against a listing',
+    file: 'src/scan/places.ts',
+    find: 'if (!isAhead || paths',
+    replace: 'if (isAhead || paths',
+    tests: placesTests,
+    match: 'a listing has the last word about a file*',
+  },
+  {
+    name: "reconcile: let a folder's event from the future stand against a listing",
+    file: 'src/scan/places.ts',
+    find: 'keysTouching(path).map(',
+    replace: '[path].map(',
+    tests: placesTests,
+    match: 'a listing has the last word about what events*',
+  },
+  {
+    name: 'reconcile: place a listing after events that came meanwhile',
+    file: 'src/scan/places.ts',
+    find: '[after, startedAt, second]',
+    replace: '[after, startedAt + 1e9, second]',
+    tests: placesTests,
+    match: 'an event that comes while*',
+  },
+  {
+    name: 'reconcile: leave it to arrival what comes after an event from the future',
+    file: 'events/order.ts',
+    find: 'Number(key.slice(20)) + 1,',
+    replace: 'Number(key.slice(20)),',
+    tests: placesTests,
+    match: 'a time just after*',
+  },
+  {
+    name: 'reconcile: count what has no effect',
+    file: 'src/scan/scan.ts',
+    find: 'if (lackOf(after.get(path), object)) overtake(lack);',
+    replace: 'if (after.size < 0) overtake(lack);',
+    tests: placesTests,
+    match: 'an event that comes while*',
   },
   {
     name: 'fold in bulk: a create takes permissions away',

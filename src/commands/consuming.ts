@@ -1,8 +1,10 @@
 import { scan as accumulate, lastValueFrom, map, tap } from 'rxjs';
 import type { Format } from '../../events/decode.ts';
+import type { Recorded } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
+import { furthestTime } from '../intake/ahead.ts';
 import { type Intake, takeIn } from '../intake/intake.ts';
 import type { PermissionSources } from '../intake/unstated.ts';
 import { createFollower } from '../projector/follow.ts';
@@ -62,6 +64,18 @@ const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
   logger.debug({ ...counts, quarantined }, 'batch committed');
 };
 
+const tellAhead = (logger: Context['logger'], appended: readonly Recorded[]): void => {
+  const furthest = furthestTime();
+  const ahead = appended.filter(({ time }) => time > furthest);
+  const [first] = ahead;
+  if (!first) return;
+  const { path, time } = first;
+  logger.warn(
+    { events: ahead.length, path, time },
+    "events are dated in the future: later changes of their paths have no effect before then, but for what 's3-sync reconcile' finds",
+  );
+};
+
 /**
  * Runs the stream: receive, decode, append, commit, ack; projections follow. Ends at the signal, or once nothing has come
  * for `idleMs`. Resolves, when all is folded, with what became of all messages.
@@ -109,7 +123,10 @@ export const consumeInto = async (
       ...(options.bucket && { bucket: options.bucket }),
       permissions,
       ...(options.format !== undefined && { format: options.format }),
-      onAppended: (events) => follower.grown(events.length, events),
+      onAppended: (events) => {
+        tellAhead(logger, events);
+        follower.grown(events.length, events);
+      },
     });
     idle = intake.waiting.length === deliveries.length ? idle + 1 : 0;
     return intake;

@@ -1,5 +1,5 @@
 import { exitCode } from '../errors.ts';
-import { scanBucket } from '../scan/scan.ts';
+import { type ScanResult, scanBucket } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
 import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
 import { createProgress } from './progress.ts';
@@ -28,7 +28,7 @@ export const runReconcile = async (
     context.print(
       flags.json
         ? `${JSON.stringify(result)}\n`
-        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths\n`,
+        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${overtakenText(result)}\n`,
     );
     return result.complete ? exitCode.done : exitCode.failed;
   } finally {
@@ -36,6 +36,9 @@ export const runReconcile = async (
     await workspace.close();
   }
 };
+
+const overtakenText = ({ overtaken }: ScanResult): string =>
+  overtaken > 0 ? `; ${overtaken} more have no effect: events that came meanwhile say otherwise, run it again` : '';
 
 /** Compares the file manager's listing with the mirror, and appends what was found there as outcomes. */
 export const runReconcileFileManager = async (

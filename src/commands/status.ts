@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCode } from '../errors.ts';
 import { harmless } from '../harmless.ts';
+import { furthestTime } from '../intake/ahead.ts';
 import { readStatus, type Status } from '../status/status.ts';
 import { beside } from './columns.ts';
 import type { Context } from './context.ts';
@@ -33,11 +34,22 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
   ];
 };
 
+const aheadLines = ({ log: { newest_event_at: newest } }: Status): string[] =>
+  newest !== null && newest > furthestTime()
+    ? [
+        beside(
+          'Ahead        ',
+          `events are dated up to ${newest}: later changes of the same paths have no effect before then; see 'reconcile'`,
+        ),
+      ]
+    : [];
+
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate } = status;
   const lines = [
     `Data folder  ${status.data_dir}`,
     `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
+    ...aheadLines(status),
     beside('Events       ', counted(status.events)),
     `Projections  offset ${projections.checkpoint}, ${projections.lag_events} events behind`,
     `Bucket       ${records.files} files, ${bytesText(records.bytes)}`,

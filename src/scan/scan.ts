@@ -11,6 +11,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { createNamesakes } from './namesakes.ts';
 import { pathsByKey } from './paths-by-key.ts';
+import { createPlaces, type Places } from './places.ts';
 
 export type ScanOptions = {
   readonly workspace: Workspace;
@@ -28,15 +29,20 @@ export type ScanOptions = {
 
 export type ScanResult = {
   readonly listed: number;
+  /** Objects that the projection lacked; these counts are of what took effect. */
   readonly missing: number;
   readonly stale: number;
   /** Files of the projection that the bucket does not hold any more. */
   readonly gone: number;
   /** Keys that no path can stand for; they are in quarantine. */
   readonly unrepresentable: number;
+  /** What was appended and has no effect: of these paths an event that came meanwhile says otherwise. */
+  readonly overtaken: number;
   /** False when a signal ended the listing early: nothing was taken for gone. */
   readonly complete: boolean;
 };
+
+type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
 
 const headConcurrency = 16;
 const pageRows = 1_000;
@@ -44,8 +50,9 @@ const pageRows = 1_000;
 /**
  * The bucket scan is a source like any other: it lists the bucket and appends what the log does not know as events.
  * Their time is the moment the bucket's own clock gave for the listing, so an event that was under way meanwhile finds its
- * place before or after. Deletes are appended only after a complete listing, and only for rows that are older than it.
- * Started again after a crash it appends what is still missing.
+ * place before or after; it is later where an event that came before the listing is dated after it (places.ts).
+ * Deletes are appended only after a complete listing, and only for rows that are older than it. Started again after a
+ * crash it appends what is still missing.
  */
 export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const { workspace, bucket, prefix, signal, onProgress, dryRun } = options;
@@ -53,18 +60,20 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const { database } = projector;
   const scanId = randomUUID().slice(0, 8);
   const startedAt = await projector.catchUp();
-  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unrepresentable: 0 };
+  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unrepresentable: 0, overtaken: 0 };
   await database.exec(
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
-  const paths = await pathsByKey(database);
-  const namesakes = createNamesakes(paths, prefix);
+  const pathsOfKeys = await pathsByKey(database);
+  const namesakes = createNamesakes(pathsOfKeys, prefix);
   let observedAt = '';
+  let places: Places | undefined;
   let complete = false;
   if (startedAt === 0 && prefix === undefined && !dryRun) await remember(log.database, { unlisted: true });
   try {
     for await (const page of bucket.list({ ...(prefix !== undefined && { prefix }), ...(signal && { signal }) })) {
       observedAt = page.observedAt;
+      places ??= createPlaces(projector, startedAt, observedAt);
       counts.listed += page.objects.length;
       await takePage(namesakes.apart(page));
       onProgress?.(counts.listed);
@@ -92,38 +101,52 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const poison: Poison[] = [];
     const found = new Map<string, ListedObject>();
     for (const object of page.objects) {
-      const checked = pathOfObject(paths.get(object.key) ?? object.key, object.size);
+      const checked = pathOfObject(pathsOfKeys.get(object.key) ?? object.key, object.size);
       if ('path' in checked) found.set(checked.path, object);
       else poison.push(poisonOf(object, checked.problem));
     }
     counts.unrepresentable += poison.length;
-    const names = JSON.stringify([...found.keys()]);
-    await database.run('INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)', [names]);
-    const rows = await database.all<Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>>(
-      'SELECT path, key, size, etag FROM file WHERE path IN (SELECT value FROM json_each(?))',
-      [names],
-    );
-    const known = new Map(rows.map((row) => [row.path, row]));
-    const wanted = [...found].filter(([path, object]) => {
-      const row = known.get(path);
-      if (!row) counts.missing += 1;
-      else if (isKnown(row, object)) return false;
-      // A folder marker's row may come from an event without a size.
-      else if (path.endsWith('/') && row.size === null) return false;
-      else counts.stale += 1;
-      return true;
+    const names = [...found.keys()];
+    await database.run('INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)', [JSON.stringify(names)]);
+    const rows = await rowsAt(names);
+    const wanted = [...found].flatMap(([path, object]) => {
+      const lack = lackOf(rows.get(path), object);
+      return lack === undefined ? [] : [{ path, object, lack }];
     });
+    for (const { lack } of wanted) counts[lack] += 1;
     if (dryRun || (wanted.length === 0 && poison.length === 0)) return;
     failpoint('scan.page.before');
+    const paths = wanted.map(({ path }) => path);
+    const timeAt = await placed(paths, page.observedAt);
     const events = await lastValueFrom(
       from(wanted).pipe(
-        mergeMap(([path, object]) => createOf(path, object, page.observedAt), headConcurrency),
+        mergeMap(({ path, object }) => createOf(path, object, timeAt(path)), headConcurrency),
         toArray(),
       ),
     );
     await log.append(events, poison);
     failpoint('scan.page.appended');
     await projector.catchUp();
+    const after = await rowsAt(paths);
+    for (const { path, object, lack } of wanted) if (lackOf(after.get(path), object)) overtake(lack);
+  }
+
+  async function rowsAt(paths: readonly string[]): Promise<ReadonlyMap<string, Row>> {
+    const rows = await database.all<Row>(
+      'SELECT path, key, size, etag FROM file WHERE path IN (SELECT value FROM json_each(?))',
+      [JSON.stringify(paths)],
+    );
+    return new Map(rows.map((row) => [row.path, row]));
+  }
+
+  function overtake(kind: 'missing' | 'stale' | 'gone'): void {
+    counts[kind] -= 1;
+    counts.overtaken += 1;
+  }
+
+  async function placed(paths: readonly string[], time: string): Promise<(path: string) => string> {
+    const later = await places?.(paths, time);
+    return (path) => later?.get(path) ?? time;
   }
 
   async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
@@ -162,20 +185,30 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       counts.gone += rows.length;
       if (dryRun) continue;
       failpoint('scan.gone.before');
-      await log.append(rows.map(({ path }) => deleteOf(path)));
+      const paths = rows.map(({ path }) => path);
+      const timeAt = await placed(paths, observedAt);
+      await log.append(paths.map((path) => deleteOf(path, timeAt(path))));
       failpoint('scan.gone.appended');
+      await projector.catchUp();
+      for (const _ of (await rowsAt(paths)).keys()) overtake('gone');
     }
   }
 
-  function deleteOf(path: string): BucketEvent {
+  function deleteOf(path: string, time: string): BucketEvent {
     const marker = path.endsWith('/') && { scope: 'marker' as const };
-    return { id: `scan:${scanId}:gone:${path}`, type: 'delete', time: observedAt, path, ...marker, source: 'scan' };
+    return { id: `scan:${scanId}:gone:${path}`, type: 'delete', time, path, ...marker, source: 'scan' };
   }
 };
 
-/** Whether the row says all that the listing does. */
-const isKnown = ({ path, key, size, etag }: Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>, object: ListedObject) =>
-  (key ?? path) === object.key && size === object.size && (etag === null || etag === object.etag);
+/** What the file table lacks of an object; undefined where its row says all that the listing does. */
+const lackOf = (row: Row | undefined, object: ListedObject): 'missing' | 'stale' | undefined => {
+  if (!row) return 'missing';
+  const { path, key, size, etag } = row;
+  // A folder marker's row may come from an event without a size.
+  if (path.endsWith('/') && size === null) return undefined;
+  const isKnown = (key ?? path) === object.key && size === object.size && (etag === null || etag === object.etag);
+  return isKnown ? undefined : 'stale';
+};
 
 const poisonOf = (object: ListedObject, reason: string): Poison => ({
   source: 'scan',

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
 import { join, sep } from 'node:path';
+import type { Frontier } from '../../projections/file/frontier.ts';
 import type { Config } from '../config/config.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
@@ -16,6 +17,8 @@ export type Status = {
   readonly log: {
     readonly last_offset: number;
     readonly last_event_at: string | null;
+    /** The latest time that any event states; one beyond this machine's clock comes from a clock that was ahead. */
+    readonly newest_event_at: string | null;
     readonly quarantine: number;
     readonly quarantine_full: boolean;
   };
@@ -60,6 +63,11 @@ const latestReport = async (
   return null;
 };
 
+const newestOf = (frontier: Frontier): string | null => {
+  const newest = Object.values(frontier).reduce((latest, { time }) => (time > latest ? time : latest), '');
+  return newest === '' ? null : `${newest.replace(/\.?0+$/, '')}Z`;
+};
+
 /** Operations that failed; a cycle that failed as a whole is one error itself. */
 const errorsOf = ({ status, states }: Report): number =>
   (states.failed ?? 0) + (states.unreadable ?? 0) + (status === 'failed' ? 1 : 0);
@@ -97,6 +105,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       log: {
         last_offset: last,
         last_event_at: stats?.lastEventAt ?? null,
+        newest_event_at: live ? newestOf(live.meta.fileFold.frontier) : null,
         quarantine: quarantine?.entries ?? 0,
         quarantine_full: quarantine?.full ?? false,
       },

@@ -84,3 +84,17 @@ test('while the bucket is away an ingest takes in what does not need it, and say
   t.regex(stdout, /2 messages: 1 new events/);
   t.regex(stderr, /1 messages of - were not taken in: .*bucket cannot be reached.*ingest it again/);
 });
+
+test('events that are dated in the future are told of when they come, and in the status', async (t) => {
+  const folder = await freshFolder();
+  const file = join(folder, 'events.jsonl');
+  const environment = { DATA_DIR: join(folder, 'data') };
+  const future = { id: '2', type: 'delete', time: '2100-01-01T00:00:00.500Z', path: 'first' };
+  await writeFile(file, created('1', 'first'));
+  await runCli(['ingest', file], environment);
+  t.notRegex((await runCli(['status'], environment)).stdout, /Ahead/);
+  await writeFile(file, JSON.stringify(future));
+  t.regex((await runCli(['ingest', file], environment)).stderr, /"path":"first".*events are dated in the future/);
+  t.regex((await runCli(['status'], environment)).stdout, /Ahead +events are dated up to 2100-01-01T00:00:00\.5Z/);
+  await removeFolder(folder);
+});

@@ -28,6 +28,7 @@ export const createSimulatedBucket = (
   chance: Chance,
   faults: Faults,
   clock: VirtualClock,
+  skew: Chance,
   publish: (event: Published) => void,
 ) => {
   const objects = new Map<string, Held>();
@@ -39,7 +40,10 @@ export const createSimulatedBucket = (
 
   const tell = (event: Record<string, unknown> & { type: string; path: string }): void => {
     number += 1;
-    publish({ id: `e${number}`, time: now(), version: String(number), ...event });
+    // Its order tokens are made from its clock.
+    const aheadS = faults.strikes("producer's clock hours ahead", 0.01, skew) ? 36_000 : 0;
+    const stated = new Date(time + aheadS * 1_000).toISOString();
+    publish({ id: `e${number}`, time: stated, version: String(number + aheadS), ...event });
   };
   const store = (path: string): void => {
     const bytes = Buffer.from(`${path} ${number} ${'x'.repeat(chance.below(chance.is(0.1) ? 100_000 : 40))}`);

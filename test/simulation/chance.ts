@@ -51,6 +51,7 @@ export const faultKinds = [
   'listing breaks off',
   'listing comes back empty',
   "clock far from the bucket's",
+  "producer's clock hours ahead",
   'disk full',
   'database locked by another process',
   'disk full at a commit',
@@ -62,7 +63,8 @@ export type FaultKind = (typeof faultKinds)[number];
 
 /** Whether a fault happens here and now; counts those that do. */
 export type Faults = {
-  readonly strikes: (kind: FaultKind, probability: number) => boolean;
+  /** `by`: a chance of its own, that takes no draws from those of the other faults. */
+  readonly strikes: (kind: FaultKind, probability: number, by?: Chance) => boolean;
   /** From now on nothing goes wrong any more. */
   readonly end: () => void;
   readonly fired: ReadonlyMap<FaultKind, number>;
@@ -73,8 +75,8 @@ export const createFaults = (chance: Chance): Faults => {
   let active = true;
   return {
     fired,
-    strikes: (kind, probability) => {
-      if (!active || !chance.is(probability)) return false;
+    strikes: (kind, probability, by = chance) => {
+      if (!active || !by.is(probability)) return false;
       fired.set(kind, (fired.get(kind) ?? 0) + 1);
       return true;
     },
