@@ -13,6 +13,21 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'messages are acked*',
   },
   {
+    name: 'give a batch back at each failure, until it is among the dead letters',
+    file: 'src/sources/consume.ts',
+    find: 'if (Date.now() < inHand.untilMs) return true;',
+    replace: '',
+    tests: ['test/commands/locked-log.test.ts'],
+  },
+  {
+    name: 'stop with a batch in hand',
+    file: 'src/sources/consume.ts',
+    find: 'if (inHand) await giveBack(inHand.deliveries);',
+    replace: '',
+    tests: ['test/sources/consume.test.ts'],
+    match: 'a stop gives back*',
+  },
+  {
     name: 'take settings that cannot be read for none',
     file: 'src/config/env-file.ts',
     find: "=== 'ENOENT') return;",

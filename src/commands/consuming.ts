@@ -36,6 +36,8 @@ const batchBytesMax = 64 * 1024 * 1024;
 const refusedMs = 30_000;
 /** How long one that the bucket must be asked about is, while the bucket is away: each return is one nearer to dead letters. */
 const awayMs = 300_000;
+/** How long a batch is kept that cannot be committed, which costs it nothing at its broker. */
+const keptMs = 300_000;
 /** The longest pause before a batch while the bucket cannot be asked. */
 const waitMsMax = 30_000;
 
@@ -46,7 +48,8 @@ const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
   if (result.kind === 'failed') {
     const { deliveries: messages, reason, retryMs, inARow } = result;
     const severity = inARow < loudAfter ? 'warn' : 'error';
-    return logger[severity]({ messages, reason, retryMs, inARow }, 'batch goes back to its broker');
+    const fate = result.kept ? 'batch is kept, and tried again' : 'batch goes back to its broker';
+    return logger[severity]({ messages, reason, retryMs, inARow }, fate);
   }
   const { quarantined, refused, waiting, waitingFor: reason, ...counts } = result.counts;
   if (waiting.length > 0) logger.warn({ messages: waiting.length, reason }, 'messages wait for the bucket');
@@ -144,6 +147,7 @@ export const consumeInto = async (
       refusedBy: ({ refused }: Intake) => refused,
       waitingBy: ({ waiting }: Intake) => waiting,
     }),
+    keptMs: senderWaits ? 0 : keptMs,
     refusedMs: senderWaits ? 0 : refusedMs,
     waitingMs: senderWaits ? 0 : awayMs,
   }).pipe(

@@ -15,13 +15,17 @@ export type BatchResult<Counts> =
       /** Why the broker may deliver the batch again: it did not take the acks. Harmless, dedupe absorbs it. */
       readonly ackProblem?: string;
     }
-  /** The commit failed, the `inARow`th time without one that did not; the next batch is tried after `retryMs`. */
+  /**
+   * The commit failed, the `inARow`th time without one that did not; after `retryMs` the batch is tried again where it is
+   * `kept`, and else the next one.
+   */
   | {
       readonly kind: 'failed';
       readonly deliveries: number;
       readonly reason: string;
       readonly retryMs: number;
       readonly inARow: number;
+      readonly kept: boolean;
     };
 
 export type ConsumeOptions<Counts> = {
@@ -31,6 +35,11 @@ export type ConsumeOptions<Counts> = {
   /** Completes when nothing came for this long. */
   readonly idleMs?: number;
   readonly retryMsMax?: number;
+  /**
+   * How long a batch that cannot be committed is kept and tried again, before its broker gets it back: each time it goes
+   * back brings it nearer to the dead letters. Left out, it goes back at once.
+   */
+  readonly keptMs?: number;
   /** The deliveries that a committed step could not keep. They stay unacked; the others of the batch are acked. */
   readonly refusedBy?: (counts: Counts) => readonly Delivery[];
   /** How long what was refused is held back before its broker gets it: it would come again at once. */
@@ -55,7 +64,7 @@ const tolerable = (error: unknown): string => {
  * Receive, commit, ack: one step, and the next one starts only when it has ended. RxJS has no backpressure, so nothing
  * is ever queued here; what waits, waits at the broker.
  *
- * `step` decodes, appends and commits. `ack` follows only a step that resolved; a step that throws is answered with `nack`.
+ * `step` decodes, appends and commits. `ack` follows only a step that resolved; a step that goes on throwing is answered with `nack`.
  * What the step refused is given back after a while, so that a broker that redelivers at once cannot make a busy loop.
  * ConfigError and FatalError of any of them end the stream with that error, anything else is retried with backoff and full jitter.
  * A crash between commit and ack repeats the batch; the log's dedupe absorbs it.
@@ -66,12 +75,27 @@ export const consume = <Counts>(
   step: (deliveries: readonly Delivery[]) => Promise<Counts>,
   options: ConsumeOptions<Counts>,
 ): Observable<BatchResult<Counts>> => {
-  const { limits, signal, idleMs, retryMsMax = 30_000, refusedBy, waitingBy } = options;
+  const { limits, signal, idleMs, retryMsMax = 30_000, keptMs = 0, refusedBy, waitingBy } = options;
   let failures = 0;
+  let inHand: { readonly deliveries: readonly Delivery[]; readonly untilMs: number } | undefined;
   const refusals = createReturns(source, { holdMs: options.refusedMs ?? 30_000 });
   const waiters = createReturns(source, { holdMs: options.waitingMs ?? 300_000, heldMax: Number.POSITIVE_INFINITY });
 
+  const giveBack = async (deliveries: readonly Delivery[]): Promise<void> => {
+    inHand = undefined;
+    await source.nack(deliveries).catch(() => undefined);
+  };
+
+  /** Whether the deliveries stay in hand for another try; else they have gone back. */
+  const keep = async (deliveries: readonly Delivery[]): Promise<boolean> => {
+    inHand ??= { deliveries, untilMs: Date.now() + keptMs };
+    if (Date.now() < inHand.untilMs) return true;
+    await giveBack(deliveries);
+    return false;
+  };
+
   const close = async (): Promise<void> => {
+    if (inHand) await giveBack(inHand.deliveries);
     await refusals.flush();
     await waiters.flush();
     await source.close();
@@ -82,12 +106,17 @@ export const consume = <Counts>(
     try {
       counts = await step(deliveries);
     } catch (error) {
-      await source.nack(deliveries).catch(() => undefined);
-      if (isForGood(error)) throw error;
+      if (isForGood(error)) {
+        await giveBack(deliveries);
+        throw error;
+      }
+      const kept = await keep(deliveries);
       const retryMs = backoffMs(failures++, retryMsMax);
-      return { kind: 'failed', deliveries: deliveries.length, reason: messageOf(error), retryMs, inARow: failures };
+      const facts = { deliveries: deliveries.length, reason: messageOf(error), retryMs, inARow: failures };
+      return { kind: 'failed', ...facts, kept };
     }
     failures = 0;
+    inHand = undefined;
     // Committed is committed: a lost ack only means that the broker delivers again.
     const refused = refusedBy?.(counts) ?? [];
     const waiting = waitingBy?.(counts) ?? [];
@@ -110,6 +139,7 @@ export const consume = <Counts>(
   const next = async (previous?: BatchResult<Counts>): Promise<BatchResult<Counts> | undefined> => {
     try {
       if (previous?.kind === 'failed') await pause(previous.retryMs, signal);
+      if (inHand && !signal.aborted) return await commit(inHand.deliveries);
       await waiters.room(waitingMax, signal);
       const deliveries = await source.receive(limits, { signal, ...(idleMs === undefined ? {} : { idleMs }) });
       if (deliveries.length > 0) {

@@ -29,7 +29,7 @@ export type ReceiveOptions = { readonly signal: AbortSignal; readonly idleMs?: n
  *   the broker's own flow control allows.
  * - `ack` is called only after the commit that holds the deliveries' events. It resolves when the broker has confirmed,
  *   as far as the broker confirms. A failed ack is not an error of the batch: the broker delivers again, dedupe absorbs.
- * - `nack` gives deliveries back after a failed commit; they come again later, after the broker's own delay. Where the
+ * - `nack` gives deliveries back that cannot be committed; they come again later, after the broker's own delay. Where the
  *   broker keeps an order (ordering keys, FIFO groups), what came after them and was not handed out yet goes back too.
  * - `close` stops receiving, gives back what was never handed out, and lets pending acks finish.
  */

@@ -74,6 +74,43 @@ test('a batch that fails again and again tells how often in a row, and counts an
   t.deepEqual(inARow.slice(0, 5), [1, 2, 3, 0, 1]);
 });
 
+test('a batch that cannot be committed is kept and tried again for a while, and then given back', async (t) => {
+  const { source, told } = broker(['a', 'b', 'c']);
+  const step = async (deliveries: readonly Delivery[]) => {
+    told.push(`step ${deliveries.map(({ deliveryId }) => deliveryId).join('')}`);
+    if (!told.includes('nack a')) throw new RetryableError('the log is locked');
+    return deliveries.length;
+  };
+  const results = await lastValueFrom(
+    consume(source, step, {
+      limits,
+      signal: new AbortController().signal,
+      idleMs: 10,
+      retryMsMax: 2,
+      keptMs: 100,
+    }).pipe(toArray()),
+  );
+  const returned = told.indexOf('nack a');
+  t.true(returned >= 2, told.join());
+  t.true(told.slice(0, returned).every((word) => word === 'step ab'));
+  t.deepEqual(told.slice(returned), ['nack a', 'nack b', 'step ab', 'ack a', 'ack b', 'step c', 'ack c', 'close']);
+  const kept = results.map((result) => result.kind === 'failed' && result.kept);
+  t.deepEqual([kept[0], kept.lastIndexOf(true)], [true, returned - 2], 'it is said of each try but the last');
+});
+
+test('a stop gives back the batch that is kept', async (t) => {
+  const { source, told } = broker(['a']);
+  const stop = new AbortController();
+  const step = async () => {
+    told.push('step');
+    if (told.length === 2) stop.abort();
+    throw new RetryableError('the log is locked');
+  };
+  const options = { limits, signal: stop.signal, idleMs: 10, retryMsMax: 1, keptMs: 60_000 };
+  await lastValueFrom(consume(source, step, options));
+  t.deepEqual(told, ['step', 'step', 'nack a', 'close']);
+});
+
 test('a fatal error gives the batch back, closes the source and ends the stream', async (t) => {
   const { source, told } = broker(['a']);
   const step = async () => Promise.reject(new FatalError('no space left'));
