@@ -7,7 +7,8 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import { undoneEvents } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
-import { cursor, digest, entriesOf, md5Shaped, rowsOf } from '../verify/sides.ts';
+import { compareBytes } from '../verify/bytes.ts';
+import { cursor, entriesOf, rowsOf } from '../verify/sides.ts';
 
 export type FileManagerScanOptions = {
   readonly workspace: Workspace;
@@ -145,34 +146,14 @@ const compare = async (path: string, { row, entry }: Rows, options: FileManagerS
   if (!row) return { path, finding: 'unknown', entry };
   if (!isFolder(path)) {
     if (row.size !== null && row.size !== entry.size) return { path, finding: 'different' };
-    const finding = await comparedBytes(row, entry, options);
-    if (finding !== 'same') return { path, finding };
+    const pair = { path, key: row.key ?? path, etag: row.etag, md5: entry.md5 };
+    const bytes = await compareBytes(pair, options);
+    if (bytes !== 'same') return { path, finding: bytes === 'different' ? bytes : 'unread' };
   }
   if (row.permissions === null || row.permissions === entry.permissions) return { path, finding: 'same' };
   // None at all is nothing that an outcome can say: the file is then saved anew, and gets them. A folder is never.
   if (entry.permissions === null) return { path, finding: isFolder(path) ? 'same' : 'different' };
   return { path, finding: 'different', entry };
-};
-
-/** An etag in the shape of an MD5 is none everywhere (encrypted objects): where they differ, the bytes themselves decide. */
-const comparedBytes = async (
-  { path, key, etag }: FileRow,
-  { md5 }: FileManagerEntry,
-  { fileManager, bucket, checksum, signal }: FileManagerScanOptions,
-): Promise<'same' | 'different' | 'unread'> => {
-  const isSuspect = etag !== null && md5 !== undefined && md5Shaped(etag) && md5 !== etag.toLowerCase();
-  if (!checksum && !isSuspect) return 'same';
-  const within = signal ? { signal } : {};
-  try {
-    const [theirs, ours] = await Promise.all([
-      fileManager.read(path, within).then(digest),
-      bucket.get(key ?? path, { ...within, ...(etag !== null && { ifMatch: etag }) }).then(({ body }) => digest(body)),
-    ]);
-    return theirs === ours ? 'same' : 'different';
-  } catch {
-    signal?.throwIfAborted();
-    return 'unread';
-  }
 };
 
 /** Whether what is there is what the bucket holds: known by its MD5 alone, like by an etag. */

@@ -1,5 +1,3 @@
-import { createHash } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { FileRow } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
@@ -43,13 +41,4 @@ export const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, sid
     previous = path;
   };
   return { next, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
-};
-
-/** Whether an etag may be the MD5 of the content. */
-export const md5Shaped = (etag: string): boolean => /^[0-9a-f]{32}$/i.test(etag);
-
-export const digest = async (body: Readable): Promise<string> => {
-  const hash = createHash('sha256');
-  for await (const chunk of body) hash.update(chunk as Buffer);
-  return hash.digest('hex');
 };

@@ -1,10 +1,10 @@
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject } from '../bucket/bucket.ts';
-import { messageOf } from '../errors.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import type { Database } from '../storage/database.ts';
+import { compareBytes } from './bytes.ts';
 import { type Listed, listBucket } from './listed.ts';
-import { cursor, digest, entriesOf, md5Shaped, rowsOf } from './sides.ts';
+import { cursor, entriesOf, rowsOf } from './sides.ts';
 
 /** `=` same, `-` missing there, `+` only there, `*` differs, `!` could not be read. There: the file manager, or the projection. */
 export type Sign = '=' | '-' | '+' | '*' | '!';
@@ -20,7 +20,8 @@ export type Verified = {
 
 /**
  * Compares bucket, projection and file manager, path by path, in constant memory: first the keys that no path can stand
- * for, then every path in byte order. `checksum` reads the bytes of every file on both sides.
+ * for, then every path in byte order. `checksum` reads the bytes of every file on both sides; without it only those of
+ * files whose MD5 is not the etag.
  */
 export async function* verify(sides: {
   bucket: Bucket;
@@ -90,23 +91,12 @@ const compare = async (
 };
 
 const differentBytes = async (
-  { bucket, fileManager, checksum }: Parameters<typeof verify>[0],
-  object: ListedObject,
-  entry: FileManagerEntry,
+  sides: Parameters<typeof verify>[0],
+  { key, etag, size }: ListedObject,
+  { path, md5, ...entry }: FileManagerEntry,
 ): Promise<string | undefined> => {
-  if (object.key.endsWith('/')) return undefined;
-  if (!checksum) {
-    return md5Shaped(object.etag) && entry.md5 !== undefined && entry.md5 !== object.etag.toLowerCase()
-      ? 'the MD5 differs'
-      : undefined;
-  }
-  try {
-    const [ours, theirs] = await Promise.all([
-      fileManager.read(entry.path).then(digest),
-      bucket.get(object.key, { ifMatch: object.etag }).then(({ body }) => digest(body)),
-    ]);
-    return ours === theirs ? undefined : 'the bytes differ';
-  } catch (error) {
-    return `could not be read: ${messageOf(error)}`;
-  }
+  if (key.endsWith('/') || (size !== entry.size && !sides.checksum)) return undefined;
+  const found = await compareBytes({ path, key, etag, md5 }, sides);
+  if (found === 'same') return undefined;
+  return found === 'different' ? 'the bytes differ' : `could not be read: ${found.unread}`;
 };
