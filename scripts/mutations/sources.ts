@@ -74,6 +74,22 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'what SQS refuses*',
   },
   {
+    name: 'cut off the questions to SQS that are open at a stop',
+    file: 'src/sources/sqs.ts',
+    find: 'abortSignal: giveUp.signal',
+    replace: 'abortSignal: stop.signal',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'fauxqs: what comes after*',
+  },
+  {
+    name: 'wait at a stop for room that nobody makes',
+    file: 'src/sources/sqs.ts',
+    find: 'await inbox.room(bufferMax, stop.signal);',
+    replace: 'await inbox.room(bufferMax, new AbortController().signal);',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'a source closes while*',
+  },
+  {
     name: 'tell of every failed receive',
     file: 'src/sources/reach.ts',
     find: 'if (silent < quiet) return;',

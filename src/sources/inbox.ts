@@ -17,8 +17,8 @@ export type Inbox = {
   /** Takes out what matches, in order. */
   withdraw(matches: (delivery: Delivery) => boolean): readonly Delivery[];
   take(limits: BatchLimits, options: ReceiveOptions): Promise<readonly Delivery[]>;
-  /** Resolves when fewer messages and fewer bytes wait here, or the inbox is closed. */
-  room(less: { readonly messages: number; readonly bytes: number }): Promise<void>;
+  /** Resolves when fewer messages and fewer bytes wait here, the inbox is closed, or `signal` is aborted. */
+  room(less: { readonly messages: number; readonly bytes: number }, signal: AbortSignal): Promise<void>;
 };
 
 export const createInbox = (): Inbox => {
@@ -102,8 +102,8 @@ export const createInbox = (): Inbox => {
       await until(full, limits.lingerMs, signal);
       return signal.aborted || closed ? [] : remove(fitting(limits));
     },
-    async room(less) {
-      await until(() => entries.length < less.messages && bytes < less.bytes, undefined);
+    async room(less, signal) {
+      await until(() => entries.length < less.messages && bytes < less.bytes, undefined, signal);
     },
   };
 };

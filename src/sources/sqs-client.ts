@@ -13,7 +13,7 @@ export type SqsConnection = {
 export const batchMax = 10;
 const attempts = 3;
 const connectMsMax = 5_000;
-/** A receive may wait for 20 seconds at SQS. */
+/** Far longer than a receive waits at SQS. */
 const answerMsMax = 40_000;
 
 export const connectSqs = ({ endpoint, region, credentials }: Omit<SqsConnection, 'queueUrl'>): SQSClient =>

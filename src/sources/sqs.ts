@@ -14,8 +14,10 @@ import { batchMax, connectSqs, isFifo, misconfigured, type SqsConnection, sendAl
 
 /** SQS refuses a visibility past 12 hours after the receive; leave the last minutes to the broker. */
 const leaseSecondsLimit = 11.5 * 60 * 60;
-/** SQS's longest wait for a message, in seconds. */
-const longPoll = 20;
+/** How long SQS waits for a message, in seconds: a stop lasts as long, so it is less than the 20 that SQS allows. */
+const pollSeconds = { listening: 3, draining: 1 };
+/** What an answer may take beyond that before a stop gives it up. */
+const lateMs = 2_000;
 
 export type SqsSourceOptions = SqsConnection & {
   /** Long polls open at once. A FIFO queue gets one, so that groups arrive in order. */
@@ -60,6 +62,8 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   const reach = createReach({ name: `SQS_QUEUE_URL "${QueueUrl}"`, onNews: options.onNews });
   const held = new Map<Delivery, Held>();
   const stop = new AbortController();
+  const giveUp = new AbortController();
+  let waitSeconds = pollSeconds.listening;
   let polling: Promise<unknown> | undefined;
   let closing: Promise<void> | undefined;
   let heartbeat: NodeJS.Timeout | undefined;
@@ -111,19 +115,19 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     let failures = 0;
     let answered = false;
     while (!stop.signal.aborted) {
-      await inbox.room(bufferMax);
+      await inbox.room(bufferMax, stop.signal);
       if (stop.signal.aborted) return;
       try {
         const answer = await client.send(
           new ReceiveMessageCommand({
             QueueUrl,
             MaxNumberOfMessages: batchMax,
-            WaitTimeSeconds: answered ? longPoll : 0,
+            WaitTimeSeconds: answered ? waitSeconds : 0,
             VisibilityTimeout: visibility,
             MessageAttributeNames: ['All'],
             MessageSystemAttributeNames: ['MessageGroupId'],
           }),
-          { abortSignal: stop.signal },
+          { abortSignal: giveUp.signal },
         );
         failures = 0;
         answered = true;
@@ -150,10 +154,13 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     await setVisibility(release(deliveries), delaySeconds);
   };
 
+  /** Open questions are let end: SQS answers one that was cut off, too, and hides from everybody what it gave to nobody. */
   const shutDown = async () => {
     stop.abort();
     reach.end();
+    const late = setTimeout(() => giveUp.abort(), waitSeconds * 1_000 + lateMs);
     await polling;
+    clearTimeout(late);
     clearInterval(heartbeat);
     await beating;
     await giveBack(inbox.close(), 0);
@@ -163,6 +170,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   return {
     name: 'sqs',
     receive(limits, receiving) {
+      waitSeconds = receiving.idleMs === undefined ? pollSeconds.listening : pollSeconds.draining;
       listen();
       return reach.receive(() => inbox.take(limits, receiving), receiving);
     },

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
 import { ConfigError, RetryableError } from '../../src/errors.ts';
 import type { ReachNews } from '../../src/sources/reach.ts';
@@ -276,6 +277,43 @@ serverTest(
     }
   },
 );
+
+for (const name of ['fauxqs', 'localstack'] as const) {
+  for (const [how, idleMs] of [
+    ['drained', 1_500],
+    ['listened for as long as it was open', undefined],
+  ] as const) {
+    serverTest(
+      name,
+      `${name}: what comes after a source that ${how} has closed goes to the next one at once`,
+      async (t, server) => {
+        const queueUrl = await makeQueue(server);
+        const stop = new AbortController();
+        const source = sourceOf(t, server, queueUrl, { visibilitySeconds: 60 });
+        if (idleMs === undefined) setTimeout(() => stop.abort(), 1_500);
+        const receiving = { signal: stop.signal, ...(idleMs !== undefined && { idleMs }) };
+        t.deepEqual(await source.receive(limits, receiving), []);
+        const closing = performance.now();
+        await source.close();
+        const closedMs = performance.now() - closing;
+        t.true(closedMs < 4_500, `closed after ${closedMs} ms`);
+        await sendTo(server, queueUrl, ['000']);
+        t.deepEqual(await drain(sourceOf(t, server, queueUrl), 1_500), ['000']);
+      },
+    );
+  }
+}
+
+serverTest('fauxqs', 'a source closes while more wait here than it may hold', async (t, server) => {
+  const queueUrl = await makeQueue(server);
+  await sendTo(server, queueUrl, numbers(30));
+  const bufferMax = { messages: 5, bytes: 1_000_000 };
+  const source = createSqsSource({ queueUrl, ...accessOf(server), bufferMax, pollers: 1 });
+  await source.ack(await source.receive({ ...limits, messagesMax: 1, lingerMs: 0 }, { signal: always }));
+  const closed = await Promise.race([source.close().then(() => true), sleep(6_000, false, { ref: false })]);
+  t.true(closed);
+  t.is((await drain(sourceOf(t, server, queueUrl), 1_500)).length, 29);
+});
 
 serverTest('fauxqs', 'what waits here is bounded in messages and in bytes', async (t, server) => {
   const queueUrl = await makeQueue(server);
