@@ -243,4 +243,12 @@ export const cycleMutations: readonly Mutation[] = [
     tests: ['test/cycle/last-cycle.test.ts'],
     match: 'a cycle that fails as a whole*',
   },
+  {
+    name: 'count reports that nobody delivers as waiting',
+    file: 'src/report/outbox.ts',
+    find: ' && !claimed.has(folder)',
+    replace: ' && !claimed',
+    tests: ['test/report/outbox.test.ts'],
+    match: 'what waits for an endpoint*',
+  },
 ];

@@ -10,7 +10,7 @@ import { createFileManagerClient, type FileManagerClient } from '../file-manager
 import type { PermissionSources } from '../intake/unstated.ts';
 import type { Logger } from '../logger.ts';
 import { gateLimits } from '../plan/gate.ts';
-import type { ReportEndpoint } from '../report/outbox.ts';
+import { reportEndpoints } from '../report/endpoints.ts';
 import { createProgress } from './progress.ts';
 
 /** What every command is given. Data goes to `print`, logs to standard error. */
@@ -56,20 +56,6 @@ export const fileManagerOf = ({ config }: Context): FileManagerClient => {
   });
 };
 
-/** Every endpoint that hears of a cycle, each once: the file manager, the reference API, and the further ones. */
-export const reportEndpoints = ({ config }: Context): ReportEndpoint[] => {
-  const token = config.optional('FILE_MANAGER_TOKEN');
-  const reportOf = (base: string): string => `${base.replace(/\/+$/, '')}/report`;
-  const fileManager = config.optional('FILE_MANAGER_API_URL');
-  const mock = config.optional('MOCK_API_URL');
-  const endpoints = new Map<string, ReportEndpoint>();
-  for (const url of config.urls('REPORT_URLS')) endpoints.set(url, { url });
-  if (mock) endpoints.set(reportOf(mock), { url: reportOf(mock) });
-  if (fileManager)
-    endpoints.set(reportOf(fileManager), { url: reportOf(fileManager), ...(token !== undefined && { token }) });
-  return [...endpoints.values()];
-};
-
 const optionalNumber = (text: string | undefined): number | undefined =>
   text === undefined ? undefined : Number(text);
 
@@ -94,7 +80,7 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     },
     unreadable: { ...unreadableSchedule, firstMs: config.number('UNREADABLE_RETRY') * 1000 },
     defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
-    reportEndpoints: reportEndpoints(context),
+    reportEndpoints: reportEndpoints(config),
     // The address may carry a secret in its query.
     onUndelivered: ({ url, problem, waiting, refused }) =>
       logger.warn({ host: new URL(url).host, problem, waiting, refused }, 'reports wait for an endpoint'),

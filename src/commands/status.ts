@@ -44,6 +44,16 @@ const aheadLines = ({ log: { newest_event_at: newest } }: Status): string[] =>
       ]
     : [];
 
+const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): string[] =>
+  reports === 0
+    ? []
+    : [
+        beside(
+          'Unclaimed    ',
+          `${reports} reports for endpoints that are not configured; set their addresses again, or delete ${folders.join(', ')}`,
+        ),
+      ];
+
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate } = status;
   const lines = [
@@ -68,6 +78,7 @@ export const statusText = (status: Status): string => {
       `${log.quarantine} messages${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
     ),
     `Reports      ${status.reports_waiting} waiting to be delivered`,
+    ...unclaimedLines(status),
   ];
   for (const { id, reasons } of gate.held_plans)
     lines.push(beside('Gate         ', `HOLDS plan ${id}: ${reasons.join('; ')}`));

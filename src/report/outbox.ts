@@ -45,6 +45,30 @@ export const postReport = async (
   }
 };
 
+/** Reports that lie in the outbox; those that are unclaimed wait in folders of endpoints that are not configured. */
+export type Outbox = {
+  readonly waiting: number;
+  readonly unclaimed: { readonly reports: number; readonly folders: readonly string[] };
+};
+
+/** What an endpoint has refused for good lies deeper, and waits for nothing. */
+export const readOutbox = async (outbox: string, endpoints: readonly ReportEndpoint[]): Promise<Outbox> => {
+  const claimed = new Set(endpoints.map(({ url }) => folderOf(outbox, url)));
+  const names = await readdir(outbox).catch((): string[] => []);
+  const folders = await Promise.all(
+    names.sort().map(async (name) => {
+      const folder = join(outbox, name);
+      return { folder, reports: (await reportsIn(folder)).length };
+    }),
+  );
+  const sum = (some: typeof folders): number => some.reduce((total, { reports }) => total + reports, 0);
+  const unclaimed = folders.filter(({ folder, reports }) => reports > 0 && !claimed.has(folder));
+  return {
+    waiting: sum(folders) - sum(unclaimed),
+    unclaimed: { reports: sum(unclaimed), folders: unclaimed.map(({ folder }) => folder) },
+  };
+};
+
 export type Delivered = {
   readonly url: string;
   readonly delivered: number;

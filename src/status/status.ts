@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readdir, readFile } from 'node:fs/promises';
-import { join, sep } from 'node:path';
+import { join } from 'node:path';
 import type { Frontier } from '../../projections/file/frontier.ts';
 import type { Config } from '../config/config.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
@@ -8,6 +8,8 @@ import { openLogForReading } from '../log/log.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { listPlans } from '../plan/store.ts';
+import { reportEndpoints } from '../report/endpoints.ts';
+import { type Outbox, readOutbox } from '../report/outbox.ts';
 import type { Report } from '../report/report.ts';
 import { openProjections } from './projections.ts';
 
@@ -45,7 +47,10 @@ export type Status = {
       readonly since: string;
     }[];
   };
+  /** Those that are delivered once their endpoint takes them. */
   readonly reports_waiting: number;
+  /** Those that nobody delivers: their endpoint is not configured any more, or has another address. */
+  readonly reports_unclaimed: Outbox['unclaimed'];
 };
 
 /** `isWanted` tells which reports count. */
@@ -72,12 +77,6 @@ const newestOf = (frontier: Frontier): string | null => {
 const errorsOf = ({ status, states }: Report): number =>
   (states.failed ?? 0) + (states.unreadable ?? 0) + (status === 'failed' ? 1 : 0);
 
-/** Each endpoint has a folder in the outbox; what it has refused for good lies deeper, and waits for nothing. */
-export const countWaiting = async (outbox: string): Promise<number> =>
-  (await readdir(outbox, { recursive: true }).catch((): string[] => [])).filter(
-    (name) => name.endsWith('.json') && name.split(sep).length === 2,
-  ).length;
-
 /** Reads the status beside a running writer; takes no lock and asks no server. */
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
@@ -99,6 +98,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const judged =
       report?.status === 'failed' ? await latestReport(cycles, ({ status }) => status !== 'failed') : report;
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
+    const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
     return {
       data_dir: data,
@@ -130,7 +130,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
           )
           .map(({ plan, held: reasons, stored_at }) => ({ id: plan.id, reasons, since: stored_at })),
       },
-      reports_waiting: await countWaiting(join(data, 'outbox')),
+      reports_waiting: outbox.waiting,
+      reports_unclaimed: outbox.unclaimed,
     };
   } finally {
     await log?.close();

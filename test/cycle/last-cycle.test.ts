@@ -1,6 +1,6 @@
 import { once } from 'node:events';
 import { readdir } from 'node:fs/promises';
-import { basename } from 'node:path';
+import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
 import { noteFailed } from '../../src/cycle/failed.ts';
@@ -25,10 +25,10 @@ test('dry runs leave the last cycle, its folder and the endpoints of reports alo
     t.is(dry.report.status, 'held', 'whoever asked is told');
     t.true((await readdir(dry.folder)).includes('operations.jsonl'));
   }
-  const { last_cycle, gate, reports_waiting } = await readStatus(world.config);
+  const { last_cycle, gate, reports_waiting, reports_unclaimed } = await readStatus(world.config);
   t.deepEqual(
-    { last_cycle, gate, reports_waiting },
-    { last_cycle: before.last_cycle, gate: before.gate, reports_waiting: 0 },
+    { last_cycle, gate, reports_waiting, unclaimed: reports_unclaimed.reports },
+    { last_cycle: before.last_cycle, gate: before.gate, reports_waiting: 0, unclaimed: 0 },
   );
   t.true((await readdir(folder)).includes('report.json'));
   await world.cycle(reporting);
@@ -39,6 +39,22 @@ test('dry runs leave the last cycle, its folder and the endpoints of reports alo
   await world.cycle({ ...reporting, dryRun: true });
   t.is((await readStatus(world.config)).gate.held_plans.length, 1);
   await world.close();
+});
+
+test('status tells what waits for an endpoint apart from what waits for one that is not configured', async (t) => {
+  const world = await createWorld();
+  await world.put('f', 'content');
+  const mock = 'http://127.0.0.1:1';
+  await world.cycle({ reportEndpoints: [{ url: `${mock}/report` }] });
+  t.teardown(world.close);
+  await world.release();
+  const status = async (environment: Record<string, string>): Promise<string> =>
+    (await runCli(['status'], { DATA_DIR: world.config.paths.data, ...environment })).stdout;
+  const configured = await status({ MOCK_API_URL: mock });
+  t.regex(configured, /^Reports {6}1 waiting to be delivered\nGate/m);
+  const removed = await status({});
+  t.regex(removed, /^Reports {6}0 waiting to be delivered\nUnclaimed {4}1 reports /m);
+  t.true(removed.includes(join(world.config.paths.data, 'outbox', '')), removed);
 });
 
 test('a cycle that fails as a whole is the last one, with its reason, and is an error; what is held stays held', async (t) => {

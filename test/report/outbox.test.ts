@@ -6,9 +6,8 @@ import { join } from 'node:path';
 import { json } from 'node:stream/consumers';
 import test, { type ExecutionContext } from 'ava';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
-import { deliverReports, postReport } from '../../src/report/outbox.ts';
+import { deliverReports, postReport, readOutbox } from '../../src/report/outbox.ts';
 import { isWorthReporting, type Report } from '../../src/report/report.ts';
-import { countWaiting } from '../../src/status/status.ts';
 import { started } from '../file-manager/support.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
@@ -141,7 +140,19 @@ test('a report that is refused for good is set aside, and those behind it are de
   t.like(delivered, { delivered: 1, waiting: 0, refused: 1, problem: 'it answered 422' });
   const [folder = ''] = await readdir(outbox);
   t.deepEqual(await readdir(join(outbox, folder, 'refused')), ['1.json']);
-  t.is(await countWaiting(outbox), 0, 'what is refused for good waits for nothing');
+  t.is((await readOutbox(outbox, [{ url }])).waiting, 0, 'what is refused for good waits for nothing');
+});
+
+test('what waits for an endpoint that is not configured any more is told apart, with where it lies', async (t) => {
+  const outbox = await outboxOf(t);
+  const [kept, gone] = [{ url: 'http://127.0.0.1:1/report' }, { url: 'http://127.0.0.1:1/report?secret=rotated' }];
+  await postReport(outbox, [kept, gone], reportOf('1'));
+  await postReport(outbox, [gone], reportOf('2'));
+  const all = await readOutbox(outbox, [kept, gone]);
+  t.deepEqual(all, { waiting: 3, unclaimed: { reports: 0, folders: [] } });
+  const { waiting, unclaimed } = await readOutbox(outbox, [kept]);
+  t.deepEqual([waiting, unclaimed.reports, unclaimed.folders.length], [1, 2, 1]);
+  t.deepEqual((await readdir(unclaimed.folders[0] ?? '')).sort(), ['1.json', '2.json']);
 });
 
 test('an answer that never ends is not read', async (t) => {
