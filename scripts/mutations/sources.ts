@@ -82,6 +82,14 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'fauxqs: what comes after*',
   },
   {
+    name: 'wait at a stop for an SQS that does not answer',
+    file: 'src/sources/sqs.ts',
+    find: 'const late = setTimeout(() => giveUp.abort(),',
+    replace: 'const late = setTimeout(() => giveUp,',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'a source closes soon*',
+  },
+  {
     name: 'wait at a stop for room that nobody makes',
     file: 'src/sources/sqs.ts',
     find: 'await inbox.room(bufferMax, stop.signal);',

@@ -304,6 +304,27 @@ for (const name of ['fauxqs', 'localstack'] as const) {
   }
 }
 
+serverTest('fauxqs', 'a source closes soon also when SQS leaves its question unanswered', async (t, server) => {
+  let asked = () => {};
+  const isAsked = new Promise<void>((resolve) => {
+    asked = resolve;
+  });
+  const silence = async ({ action }: Asked): Promise<Answer | undefined> => {
+    if (action !== 'ReceiveMessage') return undefined;
+    asked();
+    return new Promise(() => undefined);
+  };
+  await behindDoor(server, silence, async (queueUrl) => {
+    const stop = new AbortController();
+    const source = createSqsSource({ queueUrl, ...accessOf(server, new URL(queueUrl).origin) });
+    const receiving = source.receive(limits, { signal: stop.signal });
+    await isAsked;
+    stop.abort();
+    t.deepEqual(await receiving, []);
+    t.true(await Promise.race([source.close().then(() => true), sleep(10_000, false, { ref: false })]));
+  });
+});
+
 serverTest('fauxqs', 'a source closes while more wait here than it may hold', async (t, server) => {
   const queueUrl = await makeQueue(server);
   await sendTo(server, queueUrl, numbers(30));
