@@ -19,6 +19,8 @@ export type StepContext = {
   readonly signal: AbortSignal;
   /** Called once permissions are set that another request was to follow. */
   readonly onPartial?: () => void;
+  /** See CallOptions. */
+  readonly onRemembered?: CallOptions['onRemembered'];
 };
 
 /** What a step carried over. */
@@ -29,16 +31,20 @@ export type StepResult = {
   readonly verification?: Verification;
 };
 
+/** What every key of a step begins with. */
+const keyOf = ({ operation, key }: Step): string => key ?? operation.op_id;
+
 /**
- * Carries out one step, once. Repeating it is harmless: every key derives from the operation's id. Throws RetryableError,
+ * Carries out one step, once. Repeating it is harmless: every key derives from the operation's id, or from the key that was
+ * noted for the step. Throws RetryableError,
  * SupersededError (the object has changed), UnreadableError, FatalError or ConfigError; `onPartial` tells where something was
  * touched nevertheless.
  */
 export const carryOutStep = async (step: Step, context: StepContext): Promise<StepResult> => {
   const { operation } = step;
-  const { fileManager, signal } = context;
+  const { fileManager, signal, onRemembered } = context;
   failpoint('step.before');
-  const options: CallOptions = { idempotencyKey: operation.op_id, signal };
+  const options: CallOptions = { idempotencyKey: keyOf(step), signal, onRemembered };
   switch (operation.kind) {
     case 'save':
       if (!isFolder(operation.path)) return saveFile(operation, step, context, options);
@@ -84,7 +90,7 @@ const relocate = async (step: Step, context: StepContext, options: CallOptions):
       ...(result.etag !== null && { etag: result.etag }),
     };
     try {
-      return await saveFile(source, step, context, { ...options, idempotencyKey: `${operation.op_id}:save` });
+      return await saveFile(source, step, context, { ...options, idempotencyKey: `${keyOf(step)}:save` });
     } catch (instead) {
       throw instead instanceof SupersededError ? error : instead;
     }
@@ -100,19 +106,19 @@ const stated = (value: string | undefined, field: string): string => {
  * A key of its own for the permissions of a save. It holds the permissions too: where the row states none they come from
  * the object, and may have changed there since an earlier attempt, which then is another request.
  */
-const permissionsKey = (operationId: string, permissions: string): string =>
-  `${operationId}:permissions:${createHash('sha256').update(permissions).digest('hex').slice(0, 16)}`;
+const permissionsKey = (step: Step, permissions: string): string =>
+  `${keyOf(step)}:permissions:${createHash('sha256').update(permissions).digest('hex').slice(0, 16)}`;
 
 const setPermissions = async (
   path: string,
-  { operation, result }: Step,
+  step: Step,
   fromObject: string | undefined,
   { fileManager, defaultPermissions, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<{ permissions?: string }> => {
-  const permissions = result?.permissions ?? fromObject ?? defaultPermissions;
+  const permissions = step.result?.permissions ?? fromObject ?? defaultPermissions;
   if (permissions === undefined) return {};
-  const idempotencyKey = permissionsKey(operation.op_id, permissions);
+  const idempotencyKey = permissionsKey(step, permissions);
   await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey });
   onPartial?.();
   return { permissions };
@@ -120,14 +126,18 @@ const setPermissions = async (
 
 /** Where they cannot be set alone they are not set: they would hold for all beneath the folder. */
 const setFolderPermissions = async (
-  { operation, result }: Step,
+  step: Step,
   { fileManager, folderPermissions, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<void> => {
-  const permissions = result?.permissions ?? undefined;
+  const permissions = step.result?.permissions ?? undefined;
   if (!folderPermissions || permissions === undefined) return;
-  const idempotencyKey = permissionsKey(operation.op_id, permissions);
-  await fileManager.updatePermissions(operation.path, permissions, { ...options, idempotencyKey, recursive: false });
+  const idempotencyKey = permissionsKey(step, permissions);
+  await fileManager.updatePermissions(step.operation.path, permissions, {
+    ...options,
+    idempotencyKey,
+    recursive: false,
+  });
   onPartial?.();
 };
 

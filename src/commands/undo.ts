@@ -2,7 +2,7 @@ import { hash, randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { isFolder } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
-import { unknownAt } from '../cycle/under-way.ts';
+import { ownKeys, unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
@@ -107,9 +107,11 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
         workspace,
         batch.flatMap(({ deletion }) => deletion.rows),
       );
+      const ids = batch.map(({ deletion }) => deletion.op_id);
+      const keys = await ownKeys(workspace.log.database, ids);
       const asked = await ask(
         fileManager,
-        batch.map(({ deletion }) => deletion.op_id),
+        ids.map((id) => keys.get(id) ?? id),
         noted,
       );
       failpoint('undo.answered');

@@ -261,4 +261,5 @@ const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => 
     await workspace.log.append(outcomes);
     failpoint('outcomes.after');
   },
+  onRenewed: createUnderWay(workspace.log.database).renew,
 });

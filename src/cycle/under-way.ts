@@ -14,14 +14,19 @@ import type { Database } from '../storage/database.ts';
  * new is planned. Otherwise a file could stay that no side but the file manager knows of: saved, its outcome lost, and gone
  * from the bucket before the next cycle.
  *
- * The notes lie in the log's database (`under_way`), so they are as durable as the outcomes.
+ * The notes lie in the log's database (`under_way`), so they are as durable as the outcomes. So do the keys that are not
+ * their operation's id (`own_key`), for ever.
  */
 export type UnderWay = {
   /** Resolves once the step is noted durably; steps that begin together share a commit. */
   readonly begin: (step: Step) => Promise<void>;
+  /** The same for a step that goes on under a key of its own, which `undo` asks for later on. */
+  readonly renew: (step: Step) => Promise<void>;
 };
 
-export const createUnderWay = (database: Pick<Database, 'run'>): UnderWay => {
+const noteSteps = 'INSERT OR REPLACE INTO under_way SELECT value->>0, value->>1 FROM json_each(?)';
+
+export const createUnderWay = (database: Pick<Database, 'run' | 'transaction'>): UnderWay => {
   let waiting: Step[] = [];
   let committing: Promise<unknown> = Promise.resolve();
   let next: Promise<void> | undefined;
@@ -32,9 +37,7 @@ export const createUnderWay = (database: Pick<Database, 'run'>): UnderWay => {
     next = undefined;
     failpoint('under-way.before');
     const rows = steps.map((step) => [step.operation.op_id, JSON.stringify(step)]);
-    committing = database.run('INSERT OR REPLACE INTO under_way SELECT value->>0, value->>1 FROM json_each(?)', [
-      JSON.stringify(rows),
-    ]);
+    committing = database.run(noteSteps, [JSON.stringify(rows)]);
     await committing;
     failpoint('under-way.committed');
   };
@@ -44,7 +47,25 @@ export const createUnderWay = (database: Pick<Database, 'run'>): UnderWay => {
       next ??= commit();
       return next;
     },
+    renew: (step) =>
+      database.transaction(async (queries) => {
+        const { op_id } = step.operation;
+        await queries.run(noteSteps, [JSON.stringify([[op_id, JSON.stringify(step)]])]);
+        await queries.run('INSERT OR REPLACE INTO own_key VALUES (?, ?)', [op_id, step.key ?? op_id]);
+      }),
   };
+};
+
+/** The keys under which the file manager was asked for these operations, where they are not their ids. */
+export const ownKeys = async (
+  database: Pick<Database, 'all'>,
+  operationIds: readonly string[],
+): Promise<ReadonlyMap<string, string>> => {
+  const rows = await database.all<{ op_id: string; key: string }>(
+    'SELECT op_id, key FROM own_key WHERE op_id IN (SELECT value FROM json_each(?))',
+    [JSON.stringify(operationIds)],
+  );
+  return new Map(rows.map(({ op_id, key }) => [op_id, key]));
 };
 
 /** Forgets what has its outcome in the log, and these. */
@@ -73,7 +94,7 @@ export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions
   await forgetUnderWay(log.database, []);
   const rows = await log.database.all<{ step: string }>('SELECT step FROM under_way ORDER BY rowid');
   if (rows.length === 0) return undefined;
-  const steps = rows.map(({ step }): Step => ({ ...(JSON.parse(step) as Step), after: [] }));
+  const steps = rows.map(({ step }): Step => ({ begunAt: 0, ...(JSON.parse(step) as Step), after: [] }));
   const impossible: Step[] = [];
   const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(

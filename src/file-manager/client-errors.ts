@@ -23,6 +23,13 @@ export class RefusedError extends FatalError {
   }
 }
 
+/** The key belongs to another request (422), or what the file manager remembers under it is not of this request's making. */
+export class KeyUsedError extends RefusedError {
+  constructor(message: string) {
+    super(422, message);
+  }
+}
+
 /** A success that claims something else than what was asked for: what the file manager holds there now is not known. */
 export class LieError extends FatalError {}
 
@@ -67,7 +74,8 @@ export const errorOfAnswer = (
     return new (failureOf(status))(`${what} answered ${status}${said}`, { retryAfterMs: wait });
   }
   if (problem === undefined) return notAFileManager(`${what} answered ${status} without a problem description`);
-  return new RefusedError(status, `${what} was refused with ${status}${said}`);
+  const refused = `${what} was refused with ${status}${said}`;
+  return status === 422 ? new KeyUsedError(refused) : new RefusedError(status, refused);
 };
 
 const failureOf = (status: number): typeof RetryableError => {

@@ -27,6 +27,8 @@ export type Exchange = {
   readonly body?: { readonly chunks: Readable | readonly Buffer[]; readonly length: number };
   /** Sees each piece of the body as it leaves. */
   readonly onChunk?: (chunk: Buffer) => void;
+  /** Sees the headers of a success, once the answer is read. */
+  readonly onSuccess?: ((headers: Headers) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -196,6 +198,7 @@ export const openSuccess = async (exchange: Exchange, limits: ExchangeLimits): P
 export const exchangeJson = async (exchange: Exchange, limits: ExchangeLimits): Promise<Record<string, unknown>> => {
   const opened = await openSuccess(exchange, limits);
   const text = await textOf(opened, exchange, limits);
+  exchange.onSuccess?.(opened.response.headers);
   try {
     const value: unknown = JSON.parse(text);
     if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>;

@@ -50,7 +50,7 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
   const post = async (
     endpoint: string,
     fields: unknown,
-    { idempotencyKey, signal }: CallOptions,
+    { idempotencyKey, signal, onRemembered }: CallOptions,
   ): Promise<Record<string, unknown>> => {
     const body = Buffer.from(JSON.stringify(fields));
     const exchange: Exchange = {
@@ -59,6 +59,7 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
       url: `${base}/${endpoint}`,
       headers: { ...authorization, 'content-type': 'application/json', 'idempotency-key': idempotencyKey },
       body: { chunks: [body], length: body.length },
+      onSuccess: tellOf(onRemembered),
       signal,
     };
     const answer = await exchangeJson(exchange, limits);
@@ -76,7 +77,7 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
   };
 
   return {
-    saveToDisk: async (path, content, { idempotencyKey, signal }) => {
+    saveToDisk: async (path, content, { idempotencyKey, signal, onRemembered }) => {
       const what = 'PUT /saveToDisk of the file manager';
       const md5 = createHash('md5');
       const exchange: Exchange = {
@@ -86,6 +87,7 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
         headers: { ...authorization, 'content-type': 'application/octet-stream', 'idempotency-key': idempotencyKey },
         body: { chunks: content.body, length: content.length },
         onChunk: (chunk) => md5.update(chunk),
+        onSuccess: tellOf(onRemembered),
         signal,
       };
       const answer = await exchangeJson(exchange, limits);
@@ -122,6 +124,13 @@ const encoded = (path: string): string => {
   if (!path.isWellFormed())
     throw new FatalError("the path holds a lone surrogate, so it can't be sent: rename the object");
   return encodeURIComponent(path);
+};
+
+/** Tells of an answer that the file manager gave from its memory of the key, and says so (`openapi.yaml`). */
+const tellOf = (onRemembered: CallOptions['onRemembered']) => (headers: Headers) => {
+  if (headers.get('idempotent-replayed') !== 'true') return;
+  const age = headers.get('age') ?? '';
+  onRemembered?.(/^\d{1,12}$/.test(age) ? Number(age) * 1_000 : undefined);
 };
 
 /** Checks that an answer says what was asked for; another claim means that something else was stored. */

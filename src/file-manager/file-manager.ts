@@ -5,6 +5,11 @@ export type CallOptions = {
   /** Sent as `Idempotency-Key`: repeating it has no second effect. */
   readonly idempotencyKey: string;
   readonly signal?: AbortSignal;
+  /**
+   * Called where the file manager says that the answer comes from its memory of the key, with the answer's age in
+   * milliseconds where it is told, rounded down to seconds. What it throws is thrown on.
+   */
+  readonly onRemembered?: ((ageMs: number | undefined) => void) | undefined;
 };
 
 /** The bytes of one save. `length` is exact: the file manager refuses a body that is longer or shorter. */

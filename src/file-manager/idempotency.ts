@@ -7,7 +7,7 @@ import { stateLimits } from './state.ts';
  * Each endpoint remembers the answers that it gave under an `Idempotency-Key`. Only confirmed effects are remembered:
  * a refusal may be repeated once its cause is gone. An answer commits together with the rows of its effect.
  */
-export type Remembered = { readonly fingerprint: string; readonly body: string };
+export type Remembered = { readonly fingerprint: string; readonly body: string; readonly at_ms: number };
 
 export const fingerprintOf = (...parts: readonly string[]): string =>
   createHash('sha256').update(JSON.stringify(parts)).digest('hex');
@@ -27,7 +27,7 @@ export const checkedKey = (header: unknown): string => {
 };
 
 export const recall = (db: Queries, endpoint: string, key: string): Promise<Remembered | undefined> =>
-  db.get<Remembered>('SELECT fingerprint, body FROM answer WHERE endpoint = ? AND key = ?', [endpoint, key]);
+  db.get<Remembered>('SELECT fingerprint, body, at_ms FROM answer WHERE endpoint = ? AND key = ?', [endpoint, key]);
 
 /** The remembered answer, once it is known to belong to this very request. */
 export const answerFor = (remembered: Remembered, fingerprint: string): unknown => {
@@ -36,6 +36,12 @@ export const answerFor = (remembered: Remembered, fingerprint: string): unknown 
   }
   return JSON.parse(remembered.body);
 };
+
+/** Says that an answer is a remembered one, and how many seconds ago it was given first. */
+export const replayed = ({ at_ms }: Remembered, nowMs: number): Record<string, string> => ({
+  'idempotent-replayed': 'true',
+  age: String(Math.max(0, Math.floor((nowMs - at_ms) / 1000))),
+});
 
 /** Remembers an answer, inside the transaction of its effect. The oldest go when there are too many. */
 export const remember = async (

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { permissionsOn } from './disk.ts';
-import { answerFor, recall } from './idempotency.ts';
+import { answerFor, recall, replayed } from './idempotency.ts';
 import { relocate, remove, updatePermissions } from './operations.ts';
 import { isFolder, look, onDisk } from './paths.ts';
 import { Problem } from './problem.ts';
@@ -25,18 +25,21 @@ import { entriesOf } from './tree.ts';
 
 export const product = { name: 's3-sync-file-manager', version: '1.0.0' } as const;
 
-type Once = (effect: Effect, work: () => Promise<Answer>) => Promise<unknown>;
+type Once = (effect: Effect, reply: FastifyReply, work: () => Promise<Answer>) => Promise<unknown>;
 type Queue = <T>(key: string, work: () => Promise<T>) => Promise<T>;
 
 /** Runs an effect once per key; a repeat waits for the first attempt and gets its answer. */
 const onceWith =
   (store: Store, queue: Queue): Once =>
-  (effect, work) =>
+  (effect, reply, work) =>
     queue(`${effect.endpoint} ${effect.key}`, async () => {
       // What is finished only now may be the first attempt of this very request.
       await store.settled();
       const remembered = await recall(store.db, effect.endpoint, effect.key);
-      return remembered === undefined ? work() : answerFor(remembered, effect.fingerprint);
+      if (remembered === undefined) return work();
+      const answer = answerFor(remembered, effect.fingerprint);
+      reply.headers(replayed(remembered, Date.now()));
+      return answer;
     });
 
 /** The endpoints that change something and take a JSON body. */
@@ -46,10 +49,10 @@ export const addChangeRoutes = (app: FastifyInstance, store: Store, queue: Queue
     endpoint: string,
     prepare: (fields: Fields) => { asked: unknown; work: (effect: Effect) => Promise<Answer> },
   ) =>
-    app.post(`/${endpoint}`, async (request) => {
+    app.post(`/${endpoint}`, async (request, reply) => {
       const { asked, work } = prepare(fieldsOf(request.body));
       const effect = effectOf(request, endpoint, asked);
-      return once(effect, () => work(effect));
+      return once(effect, reply, () => work(effect));
     });
 
   change('updatePermissions', (fields) => {
@@ -89,7 +92,7 @@ export const addChangeRoutes = (app: FastifyInstance, store: Store, queue: Queue
 /** Events need no key: a repeat only adds to a list that people look at. With a key they are taken once. */
 export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue): void => {
   const once = onceWith(store, queue);
-  app.post('/events', async (request) => {
+  app.post('/events', async (request, reply) => {
     const events: unknown[] = Array.isArray(request.body) ? request.body : [request.body];
     if (events.length > stateLimits.inboxMax || !events.every((event) => typeof event === 'object' && event !== null)) {
       throw new Problem('bad-request', `send one JSON object, or a list of at most ${stateLimits.inboxMax}`);
@@ -102,7 +105,7 @@ export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue)
       return answer;
     }
     const effect = effectOf(request, 'events', bodies);
-    return once(effect, () => store.commit(effect, answer, (db) => addToInbox(db, 'event', at, bodies)));
+    return once(effect, reply, () => store.commit(effect, answer, (db) => addToInbox(db, 'event', at, bodies)));
   });
   const list = (kind: string) => async (request: FastifyRequest) => {
     const rows = await store.db.all<{ id: number; at: string; body: string }>(

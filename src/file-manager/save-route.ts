@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { failpoint } from '../failpoint.ts';
 import { declaredBy, type Received, receive } from './content.ts';
-import { answerFor, checkedKey, fingerprintOf, recall } from './idempotency.ts';
+import { answerFor, checkedKey, fingerprintOf, recall, replayed } from './idempotency.ts';
 import { discard, refuseOtherKind, saveFile, saveFolder } from './operations.ts';
 import { isFolder } from './paths.ts';
 import { Problem } from './problem.ts';
@@ -18,7 +18,7 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
   void app.register(async (scope) => {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser('*', (_request, _body, done) => done(null));
-    scope.put('/saveToDisk', async (request) => {
+    scope.put('/saveToDisk', async (request, reply) => {
       const path = pathOf(queryOf(request));
       const key = checkedKey(request.headers['idempotency-key']);
       const declared = declaredBy(request.headers);
@@ -33,7 +33,9 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
         const remembered = await recall(store.db, endpoint, key);
         if (remembered !== undefined) {
           const received = await receive(request.raw, declared, { file: undefined, stallMs });
-          return answerFor(remembered, effectFor(received).fingerprint);
+          const answer = answerFor(remembered, effectFor(received).fingerprint);
+          reply.headers(replayed(remembered, Date.now()));
+          return answer;
         }
         await store.exclusive(() => refuseOtherKind(store, path));
         if (isFolder(path)) {

@@ -43,6 +43,9 @@ export type Step = {
   readonly result: FileRow | null;
   /** How many rows of the mirror a whole folder's operation takes along; absent for a single file. */
   readonly files?: number;
+  /** Of a step that was begun: when, in milliseconds by this machine's clock, and its key where that is not `op_id`. */
+  readonly begunAt?: number;
+  readonly key?: string;
 };
 
 /** A path that cannot be carried over, with the reason (a file `a` beside `a/b`, …). Visible, never retried endlessly. */

@@ -43,6 +43,29 @@ test('a key that belongs to another request is refused with 422', async (t) => {
   await t.throwsAsync(client.delete('b', key), { message: /422/ });
 });
 
+test('an answer from memory says so, and how old it is; a first one and a refusal do not', async (t) => {
+  const { server } = await started(t);
+  const ask = async (endpoint: string, init: RequestInit): Promise<[number, string | null, boolean]> => {
+    const { status, headers } = await fetch(`${server.url}/${endpoint}`, init);
+    return [status, headers.get('idempotent-replayed'), /^\d+$/.test(headers.get('age') ?? '')];
+  };
+  const save = { method: 'PUT', body: 'x', headers: { 'idempotency-key': 'k' } };
+  const remove = (path: string): RequestInit => ({
+    method: 'POST',
+    body: JSON.stringify({ path }),
+    headers: { 'idempotency-key': 'k', 'content-type': 'application/json' },
+  });
+  const first = [200, null, false] as const;
+  const again = [200, 'true', true] as const;
+  const refused = [422, null, false] as const;
+  t.deepEqual(await ask('saveToDisk?path=a', save), [...first]);
+  t.deepEqual(await ask('saveToDisk?path=a', save), [...again]);
+  t.deepEqual(await ask('saveToDisk?path=a', { ...save, body: 'y' }), [...refused]);
+  t.deepEqual(await ask('delete', remove('a')), [...first]);
+  t.deepEqual(await ask('delete', remove('a')), [...again]);
+  t.deepEqual(await ask('delete', remove('b')), [...refused]);
+});
+
 test('a refusal is not remembered: the same key succeeds once the way is free', async (t) => {
   const { client } = await started(t);
   const key = newKey();

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { FatalError, RetryableError } from '../../src/errors.ts';
-import { RefusedError } from '../../src/file-manager/client-errors.ts';
+import { KeyUsedError, RefusedError } from '../../src/file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../../src/file-manager/file-manager.ts';
 import type { Chance, Faults } from './chance.ts';
 import type { VirtualClock } from './clock.ts';
@@ -14,7 +14,7 @@ export type Crash = (kind: 'crash between two operations' | 'crash after an effe
 export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock: VirtualClock, crash: Crash) => {
   const stored = new Map<string, Stored>();
   const waitingPermissions = new Map<string, string>();
-  const answers = new Map<string, string>();
+  const answers = new Map<string, { request: string; at: number }>();
   const effects = new Map<string, number>();
   const forgotten = new Set<string>();
   let downFor = 0;
@@ -56,13 +56,15 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
   const once = async (request: string, options: CallOptions, effect: () => void): Promise<void> => {
     await before(options);
     const known = answers.get(options.idempotencyKey);
-    if (known !== undefined && known !== request) throw new FatalError(`key reused: ${known}, then ${request}`);
+    if (known !== undefined && known.request !== request)
+      throw new KeyUsedError(`key reused: ${known.request}, then ${request}`);
     if (known === undefined) {
       effect();
-      answers.set(options.idempotencyKey, request);
+      answers.set(options.idempotencyKey, { request, at: clock.now() });
       effects.set(options.idempotencyKey, (effects.get(options.idempotencyKey) ?? 0) + 1);
     }
     await after(options);
+    if (known !== undefined) options.onRemembered?.(Math.floor((clock.now() - known.at) / 1_000) * 1_000);
   };
 
   /** Permissions wait for content, and no longer once their path was deleted, or taken by what was moved there. */

@@ -107,9 +107,10 @@ export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRete
     put,
     differences,
     workspace: () => workspace,
-    /** Closes log and projections and opens them again, as a new process would. */
-    restart: async () => {
+    /** Closes log and projections and opens them again, as a new process would; `between` may put others there. */
+    restart: async (between?: (folder: string) => Promise<void>) => {
       await workspace.close();
+      await between?.(config.paths.data);
       workspace = await openWorkspace(config, 'test');
     },
     /** Gives the data folder up, for a process of its own to take. */
