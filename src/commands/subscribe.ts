@@ -62,9 +62,8 @@ const carry =
   };
 
 /**
- * Subscribes, and runs a cycle every interval; begins with an initial sync when nothing was ever recorded, or when the
- * first listing was cut off: what it did not reach would come by no event. Commands that
- * are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
+ * Subscribes, and runs a cycle every interval; begins with an initial sync until the bucket is known to have been listed as
+ * a whole: what no listing reached would come by no event. Commands that are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
  * again, whatever it was, but where log or projections are damaged: that ends the daemon.
  */
 export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
@@ -86,10 +85,11 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
   };
   const cycle = async (): Promise<void> => {
     const { unlisted } = await recall(workspace.log.database);
-    const first = unlisted === true || workspace.projector.meta().checkpoint === 0;
-    const result = first
-      ? (await initialSync(within, workspace, {})).cycle
-      : await incrementalSync(within, workspace, { drain: false });
+    const isListed = unlisted === false;
+    if (!isListed) logger.info({}, 'the bucket is listed first: it is not known to have been listed as a whole');
+    const result = isListed
+      ? await incrementalSync(within, workspace, { drain: false })
+      : (await initialSync(within, workspace, {})).cycle;
     const report = result?.report;
     logger.info(
       {

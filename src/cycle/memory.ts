@@ -13,8 +13,11 @@ export type CycleMemory = {
   readonly files?: number | undefined;
   /** The newest listing of the whole bucket, until a cycle has gone on after it. */
   readonly listing?: GateFacts['listing'] | undefined;
-  /** The first listing of the bucket was begun and has not come to its end: what it did not reach is not in the log. */
-  readonly unlisted?: true | undefined;
+  /**
+   * False once the bucket was listed as a whole. Until then what no listing reached may be in no event: true where the first
+   * one was begun and has not come to its end, undefined where there was none, or none was remembered.
+   */
+  readonly unlisted?: boolean | undefined;
 };
 
 type Memory = Pick<Database, 'get' | 'run'>;

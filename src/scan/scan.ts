@@ -88,7 +88,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   if (complete) await takeGone();
   if (complete && prefix === undefined) {
     await note({ objects: counts.listed, complete });
-    if (!dryRun) await remember(log.database, { unlisted: undefined });
+    if (!dryRun) await remember(log.database, { unlisted: false });
   }
   return { ...counts, complete };
 

@@ -1,0 +1,39 @@
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import test from 'ava';
+import { runCli, startCli } from '../support/cli.ts';
+import { createWorld, environmentOf } from '../support/world.ts';
+
+/** What a daemon logged until its first cycle had ended. */
+const firstCycle = async (environment: Record<string, string>): Promise<string> => {
+  const daemon = startCli(['daemon'], { ...environment, SYNC_INTERVAL: '3600', LOG_LEVEL: 'info' });
+  const lines = createInterface({ input: daemon.child.stderr as NodeJS.ReadableStream });
+  await Promise.race([
+    new Promise<void>((resolve) => lines.on('line', (line) => line.includes('cycle ended') && resolve())),
+    once(daemon.child, 'close'),
+  ]);
+  daemon.child.kill('SIGTERM');
+  return (await daemon.finished).stderr;
+};
+
+const event = { id: 'e1', type: 'create', time: '2026-01-01T00:00:00Z', path: 'u/1', size: 3 };
+const beginnings = [
+  { title: 'a listing of one prefix', words: ['initial-sync', '--prefix', 'u/1'], input: '' },
+  { title: 'an event that was ingested', words: ['ingest', '-'], input: JSON.stringify(event) },
+];
+for (const { title, words, input } of beginnings) {
+  test(`after ${title} the daemon lists the bucket as a whole, once`, async (t) => {
+    t.timeout(120_000);
+    const world = await createWorld();
+    const environment = environmentOf(world);
+    await world.release();
+    for (const path of ['u/1', 'v/1', 'w']) await world.writer.put(path, Buffer.from('abc'));
+    const begun = await runCli(words, environment, input);
+    t.is(begun.code, 0, begun.stderr);
+    t.regex(await firstCycle(environment), /the bucket is listed first/);
+    const { stdout } = await runCli(['status', '--json'], environment);
+    t.like(JSON.parse(stdout), { records: { files: 3, mirror_files: 3 } });
+    t.notRegex(await firstCycle(environment), /the bucket is listed first/);
+    await world.close();
+  });
+}
