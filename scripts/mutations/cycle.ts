@@ -14,6 +14,21 @@ export const cycleMutations: readonly Mutation[] = [
     match: '*listing*',
   },
   {
+    name: 'take a listing of one prefix for one of the whole bucket',
+    file: 'src/scan/scan.ts',
+    find: 'if (!dryRun) await remember(log.database, { unlisted: false });\n  }',
+    replace: '}\n  if (!dryRun) await remember(log.database, { unlisted: false });',
+    tests: ['test/commands/first-listing.test.ts'],
+    match: 'after a listing of one prefix*',
+  },
+  {
+    name: 'take another file manager for the one before once it has confirmed something',
+    file: 'src/cycle/cycle.ts',
+    find: 'memory.fileManager ?? options.fileManagerAddress',
+    replace: 'options.fileManagerAddress',
+    tests: ['test/cycle/other-address.test.ts'],
+  },
+  {
     name: 'ask for an undo without a note of what may be back then',
     file: 'src/commands/undo.ts',
     find: 'await log.append(absent.map((path) => unknownAt(path, last)));',

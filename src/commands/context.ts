@@ -3,6 +3,7 @@ import type { Bucket } from '../bucket/bucket.ts';
 import { createBucket } from '../bucket/s3.ts';
 import type { Config } from '../config/config.ts';
 import type { SettingName } from '../config/settings.ts';
+import { addressOf } from '../cycle/address.ts';
 import type { CycleOptions } from '../cycle/cycle.ts';
 import { unreadableSchedule } from '../cycle/unreadable.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
@@ -68,6 +69,12 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     bucket,
     dataFolder: config.paths.data,
     fileManager: fileManagerOf(context),
+    fileManagerAddress: addressOf(config.text('FILE_MANAGER_API_URL')),
+    onOtherAddress: (other) =>
+      logger.warn(
+        other,
+        "the file manager has another address than before: if it is another one, run 's3-sync reconcile --file-manager'",
+      ),
     gate: {
       ...gateLimits,
       deleteMax: config.number('GATE_DELETE_MAX'),

@@ -1,3 +1,5 @@
+import { addressOf } from '../cycle/address.ts';
+import { remember } from '../cycle/memory.ts';
 import { exitCode } from '../errors.ts';
 import { type ScanResult, scanBucket } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
@@ -60,7 +62,10 @@ export const runReconcileFileManager = async (
       ...(flags.dryRun && { dryRun: true }),
     });
     context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result, flags.dryRun === true));
-    return result.complete && result.unread === 0 ? exitCode.done : exitCode.failed;
+    if (!result.complete || result.unread > 0) return exitCode.failed;
+    if (!flags.dryRun && flags.prefix === undefined)
+      await remember(workspace.log.database, { fileManager: addressOf(context.config.text('FILE_MANAGER_API_URL')) });
+    return exitCode.done;
   } finally {
     bucket.close();
     await workspace.close();

@@ -55,7 +55,7 @@ const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): st
       ];
 
 export const statusText = (status: Status): string => {
-  const { log, projections, records, last_cycle: cycle, gate } = status;
+  const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;
   const lines = [
     `Data folder  ${status.data_dir}`,
     `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
@@ -64,6 +64,12 @@ export const statusText = (status: Status): string => {
     `Projections  offset ${projections.checkpoint}, ${projections.lag_events} events behind`,
     `Bucket       ${records.files} files, ${bytesText(records.bytes)}`,
     `File manager ${records.mirror_files} files, ${bytesText(records.mirror_bytes)}; ${records.dirty} paths differ`,
+    ...(other
+      ? [
+          beside('             ', `ANOTHER ADDRESS than ${harmless(other.before)}, where that was confirmed: if it is`),
+          "             another file manager, run 's3-sync reconcile --file-manager'",
+        ]
+      : []),
     beside('Operations   ', counted(status.operations)),
     cycle
       ? beside(

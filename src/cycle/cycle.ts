@@ -17,6 +17,7 @@ import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { publishFile } from '../snapshot/publish.ts';
+import { type OtherAddress, otherAddress } from './address.ts';
 import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
@@ -30,6 +31,9 @@ export type CycleOptions = {
   readonly workspace: Workspace;
   readonly dataFolder: string;
   readonly fileManager: FileManager;
+  /** Remembered with what the mirror says; see address.ts. */
+  readonly fileManagerAddress?: string;
+  readonly onOtherAddress?: (other: OtherAddress) => void;
   readonly bucket: Bucket;
   readonly gate: GateLimits;
   readonly concurrency: number;
@@ -103,6 +107,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { log, projector } = workspace;
   const folder = join(foldersOf(options), cycle);
   failpoint('cycle.begun');
+  const other = otherAddress(await recall(log.database), options.fileManagerAddress);
+  if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
   const offset = await projector.catchUp();
@@ -148,6 +154,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     await remember(log.database, {
       files: stats.files,
       ...(identity && { bucket: identity }),
+      // Another address takes its place only once the file manager there was compared with the mirror.
+      ...(stats.mirrorFiles > 0 && { fileManager: memory.fileManager ?? options.fileManagerAddress }),
       ...(answered && { listing: undefined }),
     });
     failpoint('cycle.remembered');

@@ -9,6 +9,8 @@ import type { Database } from '../storage/database.ts';
 export type CycleMemory = {
   /** The bucket that the file manager was filled from. */
   readonly bucket?: BucketIdentity | undefined;
+  /** The address at which the file manager confirmed what the mirror says, or was last compared with it. */
+  readonly fileManager?: string | undefined;
   /** Rows of the file table at the end of the last cycle that was not held. */
   readonly files?: number | undefined;
   /** The newest listing of the whole bucket, until a cycle has gone on after it. */

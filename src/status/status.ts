@@ -3,6 +3,8 @@ import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Frontier } from '../../projections/file/frontier.ts';
 import type { Config } from '../config/config.ts';
+import { addressOf, type OtherAddress, otherAddress } from '../cycle/address.ts';
+import { recall } from '../cycle/memory.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { openLogForReading } from '../log/log.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
@@ -38,6 +40,8 @@ export type Status = {
   readonly unreadable: UnreadableSummary;
   /** Objects that have changed or are gone, and the event that says so has not come yet. */
   readonly superseded: UnreadableSummary;
+  /** Where `FILE_MANAGER_API_URL` is another address than the one at which the mirror was confirmed. */
+  readonly other_file_manager: OtherAddress | null;
   readonly last_cycle: Report | null;
   readonly errors: { readonly last_cycle: number };
   readonly gate: {
@@ -92,6 +96,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const unreadable = live ? await readWaiting(live.database, 'unreadable') : none;
     const superseded = live ? await readWaiting(live.database, 'superseded') : none;
     await live?.database.close();
+    const url = config.optional('FILE_MANAGER_API_URL');
+    const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
     const cycles = join(data, 'cycles');
     const report = await latestReport(cycles);
     // A cycle that failed judged nothing: what was held before it is held still.
@@ -121,6 +127,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       operations: { ...stats?.operations },
       unreadable,
       superseded,
+      other_file_manager: other ?? null,
       last_cycle: report,
       errors: { last_cycle: report ? errorsOf(report) : 0 },
       gate: {

@@ -1,0 +1,37 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { startFileManager } from '../../src/file-manager/server.ts';
+import { runCli } from '../support/cli.ts';
+import { createWorld, environmentOf } from '../support/world.ts';
+
+test('another file manager at another address is told of until it was compared with the mirror', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  const environment = environmentOf(world);
+  for (const path of ['a', 'b']) await world.put(path, path);
+  await world.release();
+  const warning = /another address than before.*reconcile --file-manager/;
+  const status = async (settings: Record<string, string>): Promise<unknown> =>
+    JSON.parse((await runCli(['status', '--json'], settings)).stdout).other_file_manager;
+  t.notRegex((await runCli(['incremental-sync'], environment)).stderr, warning);
+  t.is(await status(environment), null);
+
+  const server = await startFileManager({ root: join(world.folder, 'other'), host: '127.0.0.1', port: 0 });
+  const changed = { ...environment, FILE_MANAGER_API_URL: `${server.url}/` };
+  t.deepEqual(await status(changed), { before: world.server.url, now: server.url });
+  t.regex((await runCli(['status'], changed)).stdout, /ANOTHER ADDRESS[^]*reconcile --file-manager/);
+  await world.writer.put('c', Buffer.from('c'));
+  await runCli(['reconcile'], changed);
+  t.regex((await runCli(['incremental-sync'], changed)).stderr, warning);
+  t.regex((await runCli(['incremental-sync'], changed)).stderr, warning, 'also after it confirmed something there');
+  t.not(await status(changed), null);
+
+  const found = await runCli(['reconcile', '--file-manager', '--json'], changed);
+  t.like(JSON.parse(found.stdout), { missing: 2 }, found.stderr);
+  t.is(await status(changed), null);
+  const { stderr } = await runCli(['incremental-sync'], changed);
+  t.notRegex(stderr, warning);
+  t.is((await runCli(['verify'], changed)).code, 0);
+  await server.close();
+  await world.close();
+});
