@@ -14,6 +14,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: '*listing*',
   },
   {
+    name: 'report as carried out what the file manager remembers of a lost log',
+    file: 'src/cycle/cycle.ts',
+    find: 'onRenewed: createUnderWay(workspace.log.database).begin,',
+    replace: '',
+    tests: ['test/cycle/restored-log.test.ts'],
+    match: 'a log that is a backup*',
+  },
+  {
     name: 'take a listing of one prefix for one of the whole bucket',
     file: 'src/scan/scan.ts',
     find: 'if (!dryRun) await remember(log.database, { unlisted: false });\n  }',

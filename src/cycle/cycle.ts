@@ -269,5 +269,5 @@ const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => 
     await workspace.log.append(outcomes);
     failpoint('outcomes.after');
   },
-  onRenewed: createUnderWay(workspace.log.database).renew,
+  onRenewed: createUnderWay(workspace.log.database).begin,
 });

@@ -6,7 +6,7 @@ import { isOfFolderAlone } from '../apply/step.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Step } from '../plan/operation.ts';
-import type { Database } from '../storage/database.ts';
+import type { Database, Queries } from '../storage/database.ts';
 
 /**
  * Operations whose effect is not known: each is noted before its request, and forgotten once its outcome is in the log, or
@@ -14,17 +14,19 @@ import type { Database } from '../storage/database.ts';
  * new is planned. Otherwise a file could stay that no side but the file manager knows of: saved, its outcome lost, and gone
  * from the bucket before the next cycle.
  *
- * The notes lie in the log's database (`under_way`), so they are as durable as the outcomes. So do the keys that are not
- * their operation's id (`own_key`), for ever.
+ * The notes lie in the log's database (`under_way`), so they are as durable as the outcomes. Keys that are not their
+ * operation's id stay there (`own_key`): `undo` asks for what was deleted under them.
  */
 export type UnderWay = {
-  /** Resolves once the step is noted durably; steps that begin together share a commit. */
+  /**
+   * Resolves once the step is noted durably, with a key of its own where it has one; steps that begin together share a
+   * commit.
+   */
   readonly begin: (step: Step) => Promise<void>;
-  /** The same for a step that goes on under a key of its own, which `undo` asks for later on. */
-  readonly renew: (step: Step) => Promise<void>;
 };
 
 const noteSteps = 'INSERT OR REPLACE INTO under_way SELECT value->>0, value->>1 FROM json_each(?)';
+const noteKeys = 'INSERT OR REPLACE INTO own_key SELECT value->>0, value->>1 FROM json_each(?)';
 
 export const createUnderWay = (database: Pick<Database, 'run' | 'transaction'>): UnderWay => {
   let waiting: Step[] = [];
@@ -37,7 +39,15 @@ export const createUnderWay = (database: Pick<Database, 'run' | 'transaction'>):
     next = undefined;
     failpoint('under-way.before');
     const rows = steps.map((step) => [step.operation.op_id, JSON.stringify(step)]);
-    committing = database.run(noteSteps, [JSON.stringify(rows)]);
+    const keys = steps.flatMap(({ operation, key }) => (key === undefined ? [] : [[operation.op_id, key]]));
+    const note = (queries: Pick<Queries, 'run'>): Promise<number> => queries.run(noteSteps, [JSON.stringify(rows)]);
+    committing =
+      keys.length === 0
+        ? note(database)
+        : database.transaction(async (queries) => {
+            await note(queries);
+            await queries.run(noteKeys, [JSON.stringify(keys)]);
+          });
     await committing;
     failpoint('under-way.committed');
   };
@@ -47,12 +57,6 @@ export const createUnderWay = (database: Pick<Database, 'run' | 'transaction'>):
       next ??= commit();
       return next;
     },
-    renew: (step) =>
-      database.transaction(async (queries) => {
-        const { op_id } = step.operation;
-        await queries.run(noteSteps, [JSON.stringify([[op_id, JSON.stringify(step)]])]);
-        await queries.run('INSERT OR REPLACE INTO own_key VALUES (?, ?)', [op_id, step.key ?? op_id]);
-      }),
   };
 };
 
