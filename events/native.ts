@@ -6,6 +6,8 @@ import type { Decoded } from './message.ts';
 import { versionToken } from './order.ts';
 
 /** The service's own event: one JSON object a message. */
+
+/** What an event may be of; outcomes are the service's own, and no producer's. */
 const types: readonly BucketEventType[] = ['create', 'delete', 'rename', 'move', 'change_permission'];
 
 const readPath = (object: unknown, name: string): string | undefined => {

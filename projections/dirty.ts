@@ -1,9 +1,6 @@
 import type { Store } from './store.ts';
 
-/**
- * Keeps `dirty` equal to the set of paths on which file and mirror differ, for the paths in `touched`. The comparison is
- * `sameContent` and `samePermissions` of rows.ts, said in SQL.
- */
+/** Whether a path's rows `f` and `m` differ: `sameContent` and `samePermissions` of rows.ts, said in SQL. */
 const differs = `
   (f.path IS NULL) <> (m.path IS NULL)
   OR f.size IS NOT m.size
@@ -11,6 +8,7 @@ const differs = `
   OR (f.etag IS NULL AND f.modified_at IS NOT m.modified_at)
   OR (f.permissions IS NOT NULL AND f.permissions IS NOT m.permissions)`;
 
+/** Keeps `dirty` equal to the set of paths on which file and mirror differ, for the paths in `touched`. */
 export const refreshDirty = async (store: Store): Promise<void> => {
   if (store.defersDirty) return;
   await store.run(`DELETE FROM dirty WHERE path IN (SELECT path FROM touched)`);

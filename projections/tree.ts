@@ -5,6 +5,8 @@ import type { Totals } from './working-set.ts';
  * Folder events on a whole subtree, in SQL: their cost is the subtree's, and none of it passes through JavaScript.
  * Every path whose row changes is noted in `touched`.
  */
+
+/** Parameters: a folder, and the end of its range of paths (`endOfFolder`). */
 const inFolder = 'path >= ? AND path < ?';
 
 /** `total` and not `sum`, which fails where the sizes that a producer names are more than 64 bits hold. */

@@ -7,6 +7,8 @@ import { keysOf } from './paths.ts';
  * The history of each path: an index over the log, kept from the first event on that is not in order. It is what a
  * tombstone is elsewhere: a path that was deleted keeps its history, so an event that arrives late finds its place.
  */
+
+/** What an event's path gets at its end in the index: a slash more where the event is about all beneath a folder. */
 const keysInSql = `
   CASE WHEN path LIKE '%/' AND type <> 'create' AND scope IS NULL THEN '/' ELSE '' END`;
 

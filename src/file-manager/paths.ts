@@ -8,6 +8,8 @@ import { Problem } from './problem.ts';
  * Invariant: a disk path made here is inside the root, and no component of it that exists is a symbolic link. The links
  * are looked for again at each use; who can create links inside the root while a request runs can write there anyway.
  */
+
+/** The folder at the root that the file manager keeps for itself; no caller's path leads into it. */
 export const stateFolder = '.s3-sync';
 
 export const pathLimits = { bytesMax: 2048, segmentBytesMax: 255, depthMax: 512 } as const;

@@ -6,6 +6,8 @@ import type { Effect } from './store.ts';
 import type { UndoRequest } from './trash.ts';
 
 /** Reads and checks what requests carry; each throws a Problem that names the field. */
+
+/** In characters, entries, and entries a page. */
 const limits = { permissionsLength: 1024, undoEntries: 100_000, pageMax: 1_000 } as const;
 
 export type Fields = Readonly<Record<string, unknown>>;

@@ -4,6 +4,8 @@ import type { FileManager, FileManagerEntry } from '../file-manager/file-manager
 import type { Queries } from '../storage/database.ts';
 
 /** The sides of a comparison, each in the byte order of its paths and in constant memory. */
+
+/** Rows that one query reads. */
 const pageRows = 2_000;
 
 export async function* rowsOf(
