@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { readdir, readFile, writeFile } from 'node:fs/promises';
-import { join, relative, resolve } from 'node:path';
+import { findPackageJSON } from 'node:module';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { createBucketWriter } from '../bucket/s3.ts';
 import { loadConfig } from '../config/config.ts';
 import { openWorkspace } from '../data-folder/workspace.ts';
@@ -19,16 +20,13 @@ import { isEqual, verifySides } from './verify.ts';
 const bucketName = 'customer-bucket';
 const token = 'demo-token';
 
-/** The sample files, by key. */
+/** The sample files, by key. They lie beside package.json, which is above both the source and what is built of it. */
 const sampleFiles = async (): Promise<Map<string, Buffer>> => {
-  const root = resolve(
-    import.meta.dirname,
-    import.meta.dirname.includes('/dist/') ? '../../..' : '../..',
-    'fixtures/bucket',
-  );
+  const root = join(dirname(findPackageJSON(import.meta.url) as string), 'fixtures/bucket');
   const entries = await readdir(root, { recursive: true, withFileTypes: true });
   const files = entries.filter((entry) => entry.isFile()).map((entry) => join(entry.parentPath, entry.name));
-  return new Map(await Promise.all(files.map(async (file) => [relative(root, file), await readFile(file)] as const)));
+  const keyOf = (file: string): string => relative(root, file).split(sep).join('/');
+  return new Map(await Promise.all(files.map(async (file) => [keyOf(file), await readFile(file)] as const)));
 };
 
 type Broker = { readonly environment: Record<string, string>; readonly name: string; stop(): Promise<void> };

@@ -1,5 +1,5 @@
-import { execFileSync } from 'node:child_process';
-import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync, spawnSync } from 'node:child_process';
+import { cp, mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { startCli } from '../support/cli.ts';
@@ -62,4 +62,22 @@ test('the usual name is no permission to empty a folder that a link of that name
     t.regex(stderr, /\.demo\/? holds something else than a demo.*name a new folder/);
     t.is(await readFile(kept, 'utf8'), 'precious');
   }
+});
+
+test('a demo finds its sample files wherever the project lies, also below a folder that is named dist', async (t) => {
+  t.timeout(120_000);
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  const root = join(import.meta.dirname, '../..');
+  const clone = join(folder, 'dist/clone');
+  for (const name of ['events', 'projections', 'src', 'fixtures/bucket', 'package.json'])
+    await cp(join(root, name), join(clone, name), { recursive: true });
+  await symlink(join(root, 'node_modules'), join(clone, 'node_modules'));
+  const { status, stdout, stderr } = spawnSync(process.execPath, ['src/cli.ts', 'demo'], {
+    cwd: clone,
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, HOME: folder },
+  });
+  t.is(status, 0, stderr);
+  t.true(stdout.includes('All of it held'));
 });
