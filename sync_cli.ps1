@@ -14,6 +14,10 @@ if ($running) {
   if ([Console]::IsInputRedirected -or [Console]::IsOutputRedirected) { $first += '--no-TTY' }
   $first += @('sync-service', 's3-sync')
 } else {
+  if (-not (Test-Path (Join-Path $here 'node_modules/.bin/node'))) {
+    [Console]::Error.WriteLine("s3-sync: its packages are not installed in ${here}: run 'npm ci' there first")
+    exit 2
+  }
   $env:PATH = (Join-Path $here 'node_modules/.bin') + [IO.Path]::PathSeparator + $env:PATH
   $command = 'node'
   $first = @('--max-semi-space-size=16', (Join-Path $here 'src/cli.ts'))

@@ -22,4 +22,8 @@ if stack_is_up; then
   exec docker compose --project-directory "$here" exec $terminal sync-service s3-sync "$@"
 fi
 # The packages bring the Node that the service needs, whatever this machine has.
+if [ ! -e "$here/node_modules/.bin/node" ]; then
+  echo "s3-sync: its packages are not installed in $here: run 'make setup' there first (or 'npm ci')" >&2
+  exit 2
+fi
 PATH="$here/node_modules/.bin:$PATH" exec node --max-semi-space-size=16 "$here/src/cli.ts" "$@"

@@ -21,10 +21,11 @@ const echo = `process.stdin.setEncoding('utf8').on('data', (text) => (input += t
 const args = ['diff', 'an old file.csv', '', '*', '$HOME "quoted"'];
 
 /** A project in a folder with a space in its name, and a `docker` that says what this test wants to hear. */
-const project = (t: ExecutionContext, docker: string, link?: (folder: string) => string) => {
+const project = (t: ExecutionContext, docker: string, link?: (folder: string) => string, installed = true) => {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 's3 sync cli ')));
   t.teardown(() => rmSync(folder, { recursive: true, force: true }));
-  for (const name of ['src', 'bin']) mkdirSync(join(folder, name));
+  for (const name of ['src', 'bin', 'node_modules/.bin']) mkdirSync(join(folder, name), { recursive: true });
+  if (installed) symlinkSync(process.execPath, join(folder, 'node_modules/.bin/node'));
   copyFileSync(join(root, 'sync_cli.sh'), join(folder, 'sync_cli.sh'));
   writeFileSync(join(folder, 'package.json'), '{"type":"module"}');
   writeFileSync(join(folder, 'src', 'cli.ts'), `const where: string = 'here';${echo}`);
@@ -38,7 +39,7 @@ const project = (t: ExecutionContext, docker: string, link?: (folder: string) =>
     env: { PATH: `${join(folder, 'bin')}:${process.env['PATH']}`, FOLDER: folder },
     timeout: 60_000,
   });
-  return { status: run.status, output: JSON.parse(run.stdout || 'null'), stderr: run.stderr };
+  return { status: run.status, output: JSON.parse(run.stdout || 'null'), stderr: run.stderr.replace(folder, 'FOLDER') };
 };
 
 const input = 'line one\nline two\n';
@@ -46,6 +47,12 @@ const input = 'line one\nline two\n';
 test('sync_cli.sh runs the command here when docker has no daemon, and keeps arguments, input and exit code', (t) => {
   const run = project(t, 'echo "cannot connect" >&2; cat >/dev/null; exit 1');
   t.deepEqual(run, { status: 3, output: ['here', args, input], stderr: '' });
+});
+
+const missing = "s3-sync: its packages are not installed in FOLDER: run 'make setup' there first (or 'npm ci')\n";
+
+test('sync_cli.sh says what to do first where no packages are installed', (t) => {
+  t.deepEqual(project(t, 'exit 0', undefined, false), { status: 2, output: null, stderr: missing });
 });
 
 test('sync_cli.sh runs the command here when the stack is down', (t) => {
@@ -60,7 +67,12 @@ case "$4" in
   exec) [ "$5 $6 $7" = '--no-TTY sync-service s3-sync' ] || exit 91
     shift 7; exec node "$FOLDER/container.ts" "$@" ;;
 esac`;
-  t.deepEqual(project(t, docker), { status: 3, output: ['container', args, input], stderr: '' });
+  for (const installed of [true, false])
+    t.deepEqual(project(t, docker, undefined, installed), {
+      status: 3,
+      output: ['container', args, input],
+      stderr: '',
+    });
 });
 
 test('sync_cli.sh finds its project through links to it, as s3-sync in PATH may be', (t) => {
