@@ -81,6 +81,19 @@ test('each outside library is imported only where it belongs', (t) => {
   t.deepEqual(wrong, []);
 });
 
+test('diff and plan decide without I/O: three files of them touch the disk, and nothing else of ours that does is imported', (t) => {
+  const deciding = product.filter((path) => /^src\/(diff|plan)\//.test(path));
+  const onDisk = deciding.filter((path) => /node:(fs|child_process|net|http|worker_threads)/.test(read(path)));
+  t.deepEqual(onDisk, ['src/diff/records.ts', 'src/plan/store.ts', 'src/plan/undo.ts']);
+  const wrong = deciding
+    .filter((path) => !onDisk.includes(path))
+    .flatMap((path) => importsOf(path).map((specifier) => posix.join(dirname(path), specifier)))
+    .filter(
+      (target) => /^src\/[^/]+\//.test(target) && !/^src\/(diff|plan|node:[a-z]+|snapshot\/csv\.ts)/.test(target),
+    );
+  t.deepEqual(wrong, []);
+});
+
 test('no file only passes on what others export', (t) => {
   const barrels = product.filter((path) => /(^|\n)export (\*|(type )?\{[^}]*\}) from /.test(read(path)));
   t.deepEqual(barrels, []);
