@@ -75,7 +75,8 @@ export const readSize = (object: unknown, name: string, label = name): number | 
   const value = field(object, name);
   if (value === undefined || value === null) return undefined;
   if (!Number.isSafeInteger(value) || (value as number) < 0) {
-    throw new Invalid(`${label}: expected a number of bytes, found ${shown(value)}`);
+    const most = (value as number) > Number.MAX_SAFE_INTEGER ? ` of at most ${Number.MAX_SAFE_INTEGER}` : '';
+    throw new Invalid(`${label}: expected a number of bytes${most}, found ${shown(value)}`);
   }
   // Not -0, which is written as 0 and read as another number.
   return (value as number) + 0;

@@ -13,6 +13,7 @@ import {
   sameFile,
   samePermissionsOf,
 } from './entry.ts';
+import { unendedProblem } from './no-snapshot.ts';
 import { openRecords, type Records } from './records.ts';
 import { sharedRecords } from './shared.ts';
 
@@ -146,7 +147,9 @@ const current = (side: Side, other: Entry | null): Entry | null => {
   fill(side);
   if (records.start === records.end) return null;
   if (!readEntry(entry, records.view, records.start, records.end, records.place, other))
-    throw new FatalError(`${records.place()}: the last line is torn (no line end): export the snapshot again`);
+    throw new FatalError(
+      `${records.place()}: ${unendedProblem(records.window.subarray(records.start, records.end), records.isTorn())}`,
+    );
   const { previous, previousFrom, previousTo } = side;
   if (previous !== undefined && compareToPath(previous, previousFrom, previousTo, entry) >= 0) {
     const [path, before] = [rowOfEntry(entry).path, bufferOf(previous, previousFrom, previousTo).toString('utf8')];

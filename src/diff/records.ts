@@ -1,6 +1,6 @@
 import { asReadError } from '../disk-error.ts';
 import { FatalError } from '../errors.ts';
-import { header } from '../snapshot/csv.ts';
+import { headerProblem } from './no-snapshot.ts';
 
 /** As it is: an import would load all that belongs to it (promises, streams), which takes longer than a small diff. */
 const { closeSync, fstatSync, openSync, readSync } = process.getBuiltinModule('node:fs');
@@ -31,6 +31,8 @@ export type Records = {
   skip(length: number): void;
   /** Where the next quote is from the current record on; infinite where there is none in the window. */
   nextQuote(): number;
+  /** Whether all is read, and ends without a line end. */
+  isTorn(): boolean;
   /** File and line of the current record, for a message. */
   place(): string;
   close(): void;
@@ -97,6 +99,7 @@ export const openRecords = (path: string): Records => {
       }
       return quoteAt;
     },
+    isTorn: (): boolean => ended && window[records.end - 1] !== newline,
     place: (): string => {
       const line = lineAt(descriptor, before + records.start);
       return line === undefined ? path : `${path}, line ${line}`;
@@ -112,25 +115,10 @@ export const openRecords = (path: string): Records => {
   const read = window.subarray(0, records.end);
   const first = read.indexOf(newline);
   const found = read.toString('utf8', 0, Math.min(first === -1 ? read.length : first + 1, 300));
-  if (found !== header) {
-    const isFile = fstatSync(descriptor).isFile();
+  const problem = headerProblem(found, path, fstatSync(descriptor).isFile());
+  if (problem !== undefined) {
     closeSync(descriptor);
-    if (found === '' && !isFile)
-      throw new FatalError(
-        `${path} holds nothing more: a diff may read a snapshot twice, so give it a file and no pipe`,
-      );
-    if (found === '') throw new FatalError(`${path} is empty: a snapshot has at least its header, ${header.trim()}`);
-    if (found.startsWith('\ufeff'))
-      throw new FatalError(`${path} begins with a byte order mark: a snapshot is UTF-8 without one`);
-    if (found === `${header.trim()}\r\n`)
-      throw new FatalError(`${path} has CRLF line ends: a snapshot's lines end in LF alone`);
-    if (found === header.trim())
-      throw new FatalError(`${path}: the header line has no line end: expected ${header.trim()} and LF`);
-    const wanted = header.trim().split(',');
-    const missing = wanted.filter((name) => !found.trim().split(',').includes(name));
-    throw new FatalError(
-      `${path}, line 1: ${missing.length > 0 ? `the column ${missing.join(', ')} is missing` : 'the columns stand in another order'}: expected ${header.trim()}, found ${JSON.stringify(found.trim())}`,
-    );
+    throw new FatalError(problem);
   }
   records.start = first + 1;
   return records;

@@ -46,14 +46,37 @@ export const needsQuotes = (records: Uint8Array, rows: number): boolean => {
 /** Loaded with the first record that has quotes: it takes a sixth of the start of a command that may never see one. */
 const load = createRequire(import.meta.url);
 
+const parsed = (record: string): string[] => {
+  const { parse } = load('csv/sync') as typeof import('csv/sync');
+  return (parse(record, { relax_column_count: true }) as string[][])[0] ?? [];
+};
+
+/** In our words: the parser's name a line of their own, which is none of the file's. */
+const problems: Readonly<Record<string, string>> = {
+  INVALID_OPENING_QUOTE: 'a quote stands in a field that is not quoted: quote the whole field, and double the quote',
+  CSV_INVALID_CLOSING_QUOTE: 'a field goes on after its closing quote: a quote within a quoted field is doubled',
+  CSV_QUOTE_NOT_CLOSED: 'a quoted field is not closed',
+};
+
+/** What is wrong with a record's quotes. `isStray`: wrong whatever may come after it. */
+export const quoteProblem = (record: string): { readonly text: string; readonly isStray: boolean } | undefined => {
+  try {
+    parsed(record);
+    return undefined;
+  } catch (error) {
+    const { code = '', message } = error as { readonly code?: string; readonly message: string };
+    const text = `not a CSV record (RFC 4180): ${problems[code] ?? message}`;
+    return { text, isStray: code !== 'CSV_QUOTE_NOT_CLOSED' };
+  }
+};
+
 /** Fields of one record, without its line end. Throws FatalError when it is not RFC 4180. */
 export const fieldsOf = (record: string): string[] => {
   if (!record.includes('"')) return record.split(',');
-  const { parse } = load('csv/sync') as typeof import('csv/sync');
   try {
-    return (parse(record, { relax_column_count: true }) as string[][])[0] ?? [];
-  } catch (error) {
-    throw new FatalError(`not a CSV record (RFC 4180): ${error instanceof Error ? error.message : String(error)}`);
+    return parsed(record);
+  } catch {
+    throw new FatalError(quoteProblem(record)?.text ?? 'not a CSV record (RFC 4180)');
   }
 };
 
@@ -68,8 +91,10 @@ const wholeNumber = (text: string, name: string): number => {
     if (digit < 0 || digit > 9) value = Number.NaN;
     value = value * 10 + digit;
   }
-  if (text.length === 0 || text.length > 16 || !Number.isSafeInteger(value))
-    throw new FatalError(`${name} must be a whole number, found ${JSON.stringify(text)}`);
+  if (text.length === 0 || text.length > 16 || !Number.isSafeInteger(value)) {
+    const most = value > Number.MAX_SAFE_INTEGER ? `; the largest is ${Number.MAX_SAFE_INTEGER}` : '';
+    throw new FatalError(`${name} must be a whole number, found ${JSON.stringify(text)}${most}`);
+  }
   return value;
 };
 

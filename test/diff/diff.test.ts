@@ -171,6 +171,25 @@ test('what SQLite writes is what csv-stringify writes', async (t) => {
 for (const [title, text, message] of [
   ['a missing column', 'path,file_id,key,size,etag,permissions,offset\n', /line 1: the column modified_at is missing/],
   ['a torn last line', `${header}a,1,,1,e,0644,2026-01-01T00:00:00Z`, /last line is torn/],
+  ['a torn last line with an open quote', `${header}"a\nb`, /line 2: the last line is torn/],
+  ['a quote in a field without quotes', `${header}${row('a"b')}`, /bad\.csv, line 2: .*a field that is not quoted/],
+  [
+    'two quotes in a field without quotes',
+    `${header}${row('a"b"c')}`,
+    /bad\.csv, line 2, .*a field that is not quoted/,
+  ],
+  ['a quote that is not closed', `${header}${row('"a')}${row('b')}`, /bad\.csv, line 2: .*field is not closed/],
+  [
+    'a quote that is not closed, far before the end,',
+    `${header}${row('"a')}${row('b').repeat(20_000)}`,
+    /bad\.csv, line 2: .*field is not closed/,
+  ],
+  [
+    'a field that goes on after its quote',
+    `${header}${row('"a"b')}`,
+    /bad\.csv, line 2, record .*: a field goes on after its closing quote: [^0-9]*$/,
+  ],
+  ['a missing column of a quoted header', '"path","file_id"\n', /line 1: the column key, size, .* is missing/],
   ['a missing field', `${header}a,1,,1,e,0644,1\n`, /expected 8 fields .* found 7/],
   [
     'a size that is no number',
@@ -180,7 +199,7 @@ for (const [title, text, message] of [
   [
     'a size that no number holds exactly',
     `${header}a,1,,9007199254740993,e,0644,2026-01-01T00:00:00Z,1\n`,
-    /size must be a whole number, found "9007199254740993"/,
+    /size must be a whole number, found "9007199254740993"; the largest is 9007199254740991/,
   ],
   [
     'rows out of order',
@@ -211,6 +230,17 @@ for (const [title, text, message] of [
     t.throws(() => diffSnapshots(good, bad, () => undefined), { message });
   });
 }
+
+test('a header may be quoted, as any record', async (t) => {
+  const folder = await freshFolder();
+  const [quoted, bare] = [join(folder, 'quoted.csv'), join(folder, 'bare.csv')];
+  await writeFile(quoted, `${columns.map((name) => `"${name}"`).join(',')}\n${row('"a"')}`);
+  await writeFile(bare, header + row('a'));
+  t.deepEqual(
+    diffSnapshots(quoted, bare, () => undefined),
+    { added: 0, removed: 0, changed: 0 },
+  );
+});
 
 test('a path that stands twice is refused, also where the first of them is in both snapshots', async (t) => {
   const folder = await freshFolder();
