@@ -11,6 +11,7 @@ import { changeTheBucket } from '../demo/story.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { startFileManager } from '../file-manager/server.ts';
 import { createLogger } from '../logger.ts';
+import { columns } from '../text.ts';
 import type { Context } from './context.ts';
 import { runPublish } from './publish.ts';
 import { summaryOf } from './summary.ts';
@@ -119,7 +120,7 @@ export const runDemo = async (
     const workspace = await openWorkspace(context.config, 'demo');
     stops.push(workspace.close);
     const first = await initialSync(context, workspace, {});
-    if (first.cycle) print(indented(summaryOf(first.cycle.report)));
+    if (first.cycle) print(indented(summaryOf(first.cycle.report, storyColumns)));
 
     const changes = await changeTheBucket(bucket, files);
     bucket.close();
@@ -135,7 +136,7 @@ export const runDemo = async (
 
     print('\n  5. Incremental sync: consume, append, project, diff, plan, gate, apply\n');
     const second = await incrementalSync(context, workspace, {});
-    print(indented(summaryOf(second.report)));
+    print(indented(summaryOf(second.report, storyColumns)));
     for (const { operation } of second.plan.steps)
       print(`     -> ${operation.kind} ${operation.path}${operation.to ? ` -> ${operation.to}` : ''}\n`);
     const idle = await incrementalSync(context, workspace, { drain: false });
@@ -146,8 +147,8 @@ export const runDemo = async (
     const here = (path: string): string => relative(process.cwd(), join(folder, path));
     print(`\nAll of it held. Where to look:
      ${here('data/events.db')}       the event log, the one truth
-     ${here('data/projections.db')}  what the bucket holds and what the file manager has
-     ${here('data/cycles')}          old.csv, new.csv, operations.jsonl, report.json of each cycle
+     ${here('data/projections.db')}  what bucket and file manager hold
+     ${here('data/cycles')}          CSVs, operations and report of each cycle
      ${here('files')}                the file manager's disk
      ${here('bucket')}               the bucket's objects
 `);
@@ -177,5 +178,8 @@ const quieter = (level: string): string => (level === 'info' ? 'warn' : level);
 const shellQuoted = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`;
 
 const shellWord = (text: string): string => (/^[\w./-]+$/.test(text) ? text : shellQuoted(text));
+
+/** What is left of a line beside the story's indentation. */
+const storyColumns = columns - 5;
 
 const indented = (text: string): string => text.replace(/^/gm, '     ').replace(/ +$/, '');

@@ -3,16 +3,11 @@ import { exitCode } from '../errors.ts';
 import { harmless } from '../harmless.ts';
 import { furthestTime } from '../intake/ahead.ts';
 import { readStatus, type Status } from '../status/status.ts';
-import { beside } from './columns.ts';
+import { beside, counted, listed } from '../text.ts';
 import type { Context } from './context.ts';
 import { bytesText } from './summary.ts';
 
 const watchEveryMs = 2_000;
-
-const counted = (counts: Readonly<Record<string, number>>): string =>
-  Object.entries(counts)
-    .map(([name, count]) => `${count} ${name.replaceAll('_', ' ')}`)
-    .join(', ') || 'none yet';
 
 const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status): string[] => {
   const [next] = unreadable.first;
@@ -20,8 +15,8 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
   return [
     ...(next
       ? [
-          `Unreadable   ${unreadable.objects} objects, next try ${next.next_at}:`,
-          `             ${JSON.stringify(next.path)} (${next.tries} tries): ${next.reason}`,
+          `Unreadable   ${counted(unreadable.objects, 'object')}, next try ${next.next_at}:`,
+          `             ${JSON.stringify(next.path)} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`,
         ]
       : []),
     ...(late
@@ -30,7 +25,9 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
           `             next try ${late.next_at}: ${JSON.stringify(late.path)} (${late.tries} tries)`,
         ]
       : []),
-    ...(cycle?.unverified ? [`Unverified   ${cycle.unverified} files of the last cycle, but for their length`] : []),
+    ...(cycle?.unverified
+      ? [`Unverified   ${counted(cycle.unverified, 'file')} of the last cycle, but for the length`]
+      : []),
   ];
 };
 
@@ -60,28 +57,31 @@ export const statusText = (status: Status): string => {
     `Data folder  ${status.data_dir}`,
     `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
     ...aheadLines(status),
-    beside('Events       ', counted(status.events)),
-    `Projections  offset ${projections.checkpoint}, ${projections.lag_events} events behind`,
-    `Bucket       ${records.files} files, ${bytesText(records.bytes)}`,
-    `File manager ${records.mirror_files} files, ${bytesText(records.mirror_bytes)}; ${records.dirty} paths differ`,
+    beside('Events       ', listed(status.events, 'none yet')),
+    `Projections  offset ${projections.checkpoint}, ${counted(projections.lag_events, 'event')} behind`,
+    `Bucket       ${counted(records.files, 'file')}, ${bytesText(records.bytes)}`,
+    beside(
+      'File manager ',
+      `${counted(records.mirror_files, 'file')}, ${bytesText(records.mirror_bytes)}; ${counted(records.dirty, 'path differs', 'paths differ')}`,
+    ),
     ...(other
       ? [
           beside('             ', `ANOTHER ADDRESS than ${harmless(other.before)}, where that was confirmed: if it is`),
           "             another file manager, run 's3-sync reconcile --file-manager'",
         ]
       : []),
-    beside('Operations   ', counted(status.operations)),
+    beside('Operations   ', listed(status.operations, 'none yet')),
     cycle
       ? beside(
           'Last cycle   ',
-          `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${status.errors.last_cycle} errors`,
+          `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${counted(status.errors.last_cycle, 'error')}`,
         )
       : 'Last cycle   none yet',
     ...(cycle?.status === 'failed' ? [`             ${harmless(cycle.stopped ?? '')}`] : []),
     ...unreadableLines(status),
     beside(
       'Quarantine   ',
-      `${log.quarantine} messages${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
+      `${counted(log.quarantine, 'message')}${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
     ),
     `Reports      ${status.reports_waiting} waiting to be delivered`,
     ...unclaimedLines(status),

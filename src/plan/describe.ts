@@ -1,7 +1,7 @@
 import type { OperationKind } from '../../events/event.ts';
+import { counted, columns as width, wrapped } from '../text.ts';
 import type { Plan, Step } from './operation.ts';
 
-const width = 80;
 const indent = '      ';
 
 /** A path on one line, control characters made visible, its end kept: the name tells more than the folders. */
@@ -16,25 +16,6 @@ const acting = /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
 
 const harmless = (line: string): string => line.replace(acting, '\ufffd');
 
-const wrapped = (text: string, first: string, next: string): string[] => {
-  const lines: string[] = [];
-  let line = first;
-  let empty = true;
-  const room = width - Math.max(first.length, next.length);
-  for (const whole of text.split(' ')) {
-    const word = whole.length > room ? `${whole.slice(0, room - 1)}…` : whole;
-    if (!empty && line.length + 1 + word.length > width) {
-      lines.push(line);
-      line = next;
-      empty = true;
-    }
-    line += empty ? word : ` ${word}`;
-    empty = false;
-  }
-  lines.push(line);
-  return lines;
-};
-
 const kinds: readonly (readonly [OperationKind, string, string])[] = [
   ['save', 'save', 'saves'],
   ['delete', 'delete', 'deletes'],
@@ -43,17 +24,17 @@ const kinds: readonly (readonly [OperationKind, string, string])[] = [
   ['update_permissions', 'permission change', 'permission changes'],
 ];
 
-const counted = (steps: readonly Step[]): string =>
+const countsOf = (steps: readonly Step[]): string =>
   kinds
     .flatMap(([kind, one, many]) => {
       const count = steps.filter(({ operation }) => operation.kind === kind).length;
-      return count === 0 ? [] : [`${count} ${count === 1 ? one : many}`];
+      return count === 0 ? [] : [counted(count, one, many)];
     })
     .join(', ');
 
 const bytesOf = (steps: readonly Step[]): string => {
   const bytes = steps.reduce((sum, { operation }) => sum + (operation.kind === 'save' ? (operation.size ?? 0) : 0), 0);
-  return bytes === 0 ? '' : `; ${bytes} bytes to carry over`;
+  return bytes === 0 ? '' : `; ${counted(bytes, 'byte')} to carry over`;
 };
 
 const stepLines = ({ operation, after, why }: Step, index: number): string[] => {
@@ -83,15 +64,15 @@ export const describePlan = (
   { most = 50, waiting = 0, withheld = 0 }: { most?: number; waiting?: number; withheld?: number } = {},
 ): string => {
   const { steps, unplaceable } = plan;
-  const wait = `${waiting} object${waiting === 1 ? '' : 's'} could not be carried over and will be tried again later`;
+  const wait = `${counted(waiting, 'object')} could not be carried over and will be tried again later`;
   if (steps.length === 0 && unplaceable.length === 0 && waiting > 0)
     return `Nothing to do now. ${wait}:\n's3-sync status' names the next.\n`;
   if (steps.length === 0 && unplaceable.length === 0 && withheld > 0)
     return 'Nothing to do but what waits for a person:\n';
   if (steps.length === 0 && unplaceable.length === 0)
     return 'Nothing to do: nothing differs from what the file manager has confirmed.\n';
-  const lines = [`Plan ${plan.id}: ${steps.length} operation${steps.length === 1 ? '' : 's'}`];
-  if (steps.length > 0) lines.push(...wrapped(`${counted(steps)}${bytesOf(steps)}`, '  ', '  '));
+  const lines = [`Plan ${plan.id}: ${counted(steps.length, 'operation')}`];
+  if (steps.length > 0) lines.push(...wrapped(`${countsOf(steps)}${bytesOf(steps)}`, '  ', '  '));
   for (const reason of held) lines.push(...wrapped(reason, '  HELD: ', '        '));
   lines.push(...steps.slice(0, most).flatMap(stepLines));
   if (steps.length > most) lines.push(`${indent}… and ${steps.length - most} more`);

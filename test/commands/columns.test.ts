@@ -2,9 +2,9 @@ import { execFileSync } from 'node:child_process';
 import { join } from 'node:path';
 import test from 'ava';
 import { catalogue } from '../../src/commands/catalogue.ts';
-import { beside } from '../../src/commands/columns.ts';
 import { statusText } from '../../src/commands/status.ts';
 import { summaryOf } from '../../src/commands/summary.ts';
+import { beside, counted } from '../../src/text.ts';
 import { save } from '../file-manager/support.ts';
 import { runCli } from '../support/cli.ts';
 import { createWorld } from '../support/world.ts';
@@ -17,6 +17,14 @@ test('a text that is too long goes on beneath itself, and a word that is too lon
   const word = 'x'.repeat(90);
   t.is(beside('Gate  ', `a ${word} b`), `Gate  a\n      ${word}\n      b`);
   t.deepEqual(tooWide(beside('Gate  ', 'some words '.repeat(40))), []);
+});
+
+test('one of anything is told in the singular', (t) => {
+  t.deepEqual(
+    [0, 1, 2].map((count) => counted(count, 'try', 'tries')),
+    ['0 tries', '1 try', '2 tries'],
+  );
+  t.is(counted(1, 'file'), '1 file');
 });
 
 test('examples and the list of targets fit into 80 columns', (t) => {
@@ -34,6 +42,9 @@ test('what a cycle, a dry run, the self test and the status say names the place 
   await world.append({ type: 'delete', path: 'b' });
   const { report } = await world.cycle();
   t.regex(summaryOf(report), /'undo [0-9a-f]{16}' brings it back/);
+  const many = { save: 12_345, move: 12_345, rename: 12_345, update_permissions: 12_345, delete: 12_345 };
+  t.deepEqual(tooWide(summaryOf({ ...report, planned: many, operations: many, retries: 123 })), []);
+  t.regex(summaryOf({ ...report, retries: 1, unverified: 1 }), /1 retry\)[^]*unverified +1 file: .*of it/);
   t.deepEqual(tooWide(summaryOf({ ...report, unverified: 12_345, stopped: 'it failed '.repeat(20) })), []);
 
   await world.writer.put('a', Buffer.from('other'));

@@ -80,4 +80,8 @@ test('a demo finds its sample files wherever the project lies, also below a fold
   });
   t.is(status, 0, stderr);
   t.true(stdout.includes('All of it held'));
+  t.deepEqual(
+    stdout.split('\n').filter((line) => line.length > 80),
+    [],
+  );
 });

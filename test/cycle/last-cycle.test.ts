@@ -101,7 +101,7 @@ for (const [title, away] of [
       t.is(await Promise.race([failed, ended]), 'failed');
       const { code, stdout } = await runCli(['status'], environment);
       t.is(code, 0);
-      t.regex(stdout, new RegExp(`Last cycle {3}failed, .* 1 errors\\n {13}\\S.*${title}`));
+      t.regex(stdout, new RegExp(`Last cycle {3}failed, .* 1 error\\n {13}\\S.*${title}`));
     } finally {
       daemon.child.kill('SIGTERM');
       await daemon.finished;

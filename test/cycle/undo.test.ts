@@ -200,5 +200,5 @@ withWorld('undo records what it brings back also where the folder around it has 
   t.is(undone.code, 0, undone.stdout + undone.stderr);
   t.like(JSON.parse(undone.stdout), { restored: ['d/x'], skipped: [], not_in_trash: [] });
   const synced = await runCli(['incremental-sync', '--no-drain'], environmentOf(world));
-  t.regex(synced.stdout, /withheld +1 deletes of files that were brought back/);
+  t.regex(synced.stdout, /withheld +1 delete of a file that was brought back/);
 });

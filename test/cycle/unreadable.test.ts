@@ -171,7 +171,7 @@ test('status and summary tell what could not be read, and what could not be veri
   t.is(report.unverified, 1);
   await world.release();
   const { stdout } = await runCli(['status'], { DATA_DIR: join(world.folder, 'data') });
-  t.regex(stdout, /Unreadable +1 objects, next try 2026-01-01T00:15:00.000Z:\n +"archived" \(1 tries\): .*is archived/);
-  t.regex(stdout, /Unverified +1 files of the last cycle/);
+  t.regex(stdout, /Unreadable +1 object, next try 2026-01-01T00:15:00.000Z:\n +"archived" \(1 try\): .*is archived/);
+  t.regex(stdout, /Unverified +1 file of the last cycle/);
   await world.close();
 });

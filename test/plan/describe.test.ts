@@ -11,7 +11,7 @@ test('a plan is told in lines of 80 columns: counts, then each operation with it
   t.is(
     text.replace(/[0-9a-f]{16}/g, 'HASH'),
     `Plan HASH: 6 operations
-  1 save, 1 delete, 3 renames, 1 permission change; 1 bytes to carry over
+  1 save, 1 delete, 3 renames, 1 permission change; 1 byte to carry over
    0  rename             a -> .s3-sync-tmp-HASH
       "b" is not free before this one has left its place: it steps aside first
    1  rename             b -> a
