@@ -50,7 +50,7 @@ const decodeBody = (body: unknown, options: DecodeOptions): Decoded => {
     etag: type === 'create' ? readEtag(object, 'etag', 'detail.object.etag') : undefined,
     versionId,
     sequencer: readText(object, 'sequencer', optional),
-    ordered: true,
+    order: 'sequencer',
     requestId: readText(detail, 'request-id', optional),
   });
 };

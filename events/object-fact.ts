@@ -2,7 +2,7 @@ import type { BucketEvent, BucketEventType } from './event.ts';
 import { Invalid } from './fields.ts';
 import { pathOfObject } from './keys.ts';
 import type { Decoded } from './message.ts';
-import { sequencerToken } from './order.ts';
+import { sequencerToken, timedToken } from './order.ts';
 import type { Certainty } from './s3-names.ts';
 
 /** What a notification about an S3 bucket says of one object, in whatever wrapping it came. */
@@ -19,18 +19,24 @@ export type ObjectFact = {
   readonly permissions?: string | undefined;
   readonly versionId?: string | undefined;
   readonly sequencer?: string | undefined;
-  /** Whether the sequencer orders the events of one key. */
-  readonly ordered: boolean;
+  /** What orders the events of one key: the sequencer, their time with it as a tie-break, or nothing but their time. */
+  readonly order: 'sequencer' | 'time, then sequencer' | 'time';
   readonly requestId?: string | undefined;
 };
 
-/** The sequencer as an order token. Throws Invalid for one that is no hexadecimal number. */
-const tokenOf = ({ sequencer, ordered }: ObjectFact): string | undefined => {
-  if (sequencer === undefined || !ordered) return undefined;
-  const token = sequencerToken(sequencer);
-  if (token === undefined)
+/** The sequencer in normal form, and the order token. Throws Invalid for a sequencer that is no hexadecimal number. */
+const tokensOf = ({
+  sequencer,
+  order,
+  source,
+  time,
+}: ObjectFact): { readonly normal?: string; readonly token?: string } => {
+  if (sequencer === undefined || order === 'time') return {};
+  const normal = sequencerToken(sequencer);
+  const token = order === 'sequencer' ? normal : timedToken(source, time, sequencer);
+  if (normal === undefined || token === undefined)
     throw new Invalid(`sequencer: expected a hexadecimal number, found ${JSON.stringify(sequencer)}`);
-  return token;
+  return { normal, token };
 };
 
 /**
@@ -42,10 +48,10 @@ export const decodeObjectFact = (fact: ObjectFact): Decoded => {
   const content = type === 'create';
   const checked = pathOfObject(key, content ? size : undefined);
   if ('problem' in checked) throw new Invalid(checked.problem);
-  const token = tokenOf(fact);
+  const { normal, token } = tokensOf(fact);
   const moment = sequencer === undefined || requestId === undefined ? `@${time}` : '';
   const event: BucketEvent = {
-    id: `${source}:${bucket}/${key}#${type}:${versionId}:${token ?? sequencer ?? ''}:${requestId ?? ''}${moment}`,
+    id: `${source}:${bucket}/${key}#${type}:${versionId}:${normal ?? sequencer ?? ''}:${requestId ?? ''}${moment}`,
     type,
     time,
     path: checked.path,

@@ -20,6 +20,15 @@ const sortableDigits = (digits: string): string => {
 export const sequencerToken = (sequencer: string): string | undefined =>
   /^[0-9a-f]{1,128}$/i.test(sequencer) ? `s3:${sortableDigits(sequencer)}` : undefined;
 
+/**
+ * Order token of a producer whose sequencer is a clock's and no proof: the event's time, then the sequencer. What it orders
+ * is ordered as time alone would, also beside events without a token.
+ */
+export const timedToken = (scheme: string, time: string, sequencer: string): string | undefined => {
+  const digits = sequencerToken(sequencer)?.slice('s3:'.length);
+  return digits === undefined ? undefined : `${scheme}:${timeKey(time)}.${digits}`;
+};
+
 /** Order token of a GCS object: generation, then metageneration (both decimal int64 as strings). */
 export const generationToken = (generation: string, metageneration = '0'): string | undefined =>
   /^\d{1,32}$/.test(generation) && /^\d{1,32}$/.test(metageneration)

@@ -3,7 +3,7 @@ import { Invalid, readEtag, readObject, readSize, readText, readTime, rejecting,
 import { decodeNotificationKey } from './keys.ts';
 import { field, isObject, limits, textField } from './limits.ts';
 import type { Decoded } from './message.ts';
-import { decodeObjectFact } from './object-fact.ts';
+import { decodeObjectFact, type ObjectFact } from './object-fact.ts';
 import { listedPermissions, notifiedPermissions } from './permissions.ts';
 import { type Certainty, meaningOf, type Producer, producerOf } from './s3-names.ts';
 
@@ -52,11 +52,30 @@ const keyIn = (object: unknown, producer: Producer): string => {
 const sizeIn = (object: unknown, producer: Producer): number | undefined =>
   readSize(object, 'size', 's3.object.size') ?? (producer === 'minio' || producer === 'storj' ? 0 : undefined);
 
-/** The version of a plain delete may be any: the newest, an old one, or a delete marker. */
+/**
+ * The version of a plain delete may be any: the newest, an old one, or a delete marker. Where order is no proof, an object
+ * that was written at the same moment may stand.
+ */
 const certaintyOf = (
   { type, certainty }: { readonly type: BucketEventType; readonly certainty: Certainty },
   versionId: string | undefined,
-): Certainty => (certainty === 'certain' && type === 'delete' && versionId !== undefined ? 'asked' : certainty);
+  order: ObjectFact['order'],
+): Certainty => {
+  if (certainty !== 'certain' || type !== 'delete') return certainty;
+  if (versionId !== undefined) return 'asked';
+  return order === 'sequencer' ? certainty : 'claimed';
+};
+
+/**
+ * AWS's sequencer is proof, and Storj's a clock, good enough for one key. The byte order of Ceph's is not to be trusted.
+ * MinIO's is when an object was written by the clock of its node: versions are put in that order, but of what was written at
+ * one moment without versions the last one stays, whatever its sequencer. The event's time is taken after that.
+ */
+const orderOf = (producer: Producer, versionId: string | undefined): ObjectFact['order'] => {
+  if (producer === 'ceph') return 'time';
+  const isVersion = versionId !== undefined && versionId !== 'null';
+  return producer === 'minio' && !isVersion ? 'time, then sequencer' : 'sequencer';
+};
 
 /** One entry of `Records` (S3 user guide, event message structure 2.x; others send the same with differences). */
 const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
@@ -73,11 +92,12 @@ const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
   checkBucket(bucket, options);
   const optional = { emptyIsAbsent: true, lengthMax: 1_024 } as const;
   const versionId = readText(object, 'versionId', { ...optional, label: 's3.object.versionId' });
+  const order = orderOf(producer, versionId);
   const isContent = meaning.type === 'create';
   return decodeObjectFact({
     source: producer,
     type: meaning.type,
-    certainty: certaintyOf(meaning, versionId),
+    certainty: certaintyOf(meaning, versionId, order),
     key: keyIn(object, producer),
     bucket,
     time: required(readTime(record, 'eventTime'), 'eventTime'),
@@ -86,8 +106,7 @@ const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
     permissions: isContent ? permissionsIn(object) : undefined,
     versionId,
     sequencer: readText(object, 'sequencer', { ...optional, label: 's3.object.sequencer' }),
-    // The byte order of Ceph's is not to be trusted. MinIO's and Storj's are their clocks, good enough for one key.
-    ordered: producer !== 'ceph',
+    order,
     requestId: readText(readObject(record, 'responseElements'), 'x-amz-request-id', optional),
   });
 };

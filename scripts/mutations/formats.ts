@@ -51,8 +51,8 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'take the delete of a version for the delete of the object',
     file: 'events/s3.ts',
-    find: "type === 'delete' && versionId !== undefined ? 'asked'",
-    replace: "type === 'delete' && versionId !== undefined ? 'certain'",
+    find: "if (versionId !== undefined) return 'asked';",
+    replace: "if (versionId !== undefined) return 'certain';",
     tests: ['test/providers/minio.test.ts'],
     match: 'the eight cases*',
   },

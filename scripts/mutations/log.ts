@@ -157,6 +157,14 @@ export const logMutations: readonly Mutation[] = [
     match: 'an id is known*',
   },
   {
+    name: 'take another reading of a sequencer for another fact',
+    file: 'src/log/log.ts',
+    find: ", eventColumns.indexOf('version')];",
+    replace: '];',
+    tests: logTests,
+    match: 'an order token that another*',
+  },
+  {
     name: "write an id with another one's digest",
     file: 'src/log/ids.ts',
     find: 'while (at < looked.length && looked[at] !== id) at += 1;',

@@ -48,13 +48,22 @@ export type WritableLog = Log & {
 /** A fact that the bucket was asked about may be answered differently on redelivery; its id alone decides. */
 const wasAsked = (source: string): boolean => source.endsWith('+head') || source.endsWith('+acl');
 
+/**
+ * The cells that may differ between two payloads that say the same. A native producer states its order token; everybody
+ * else's is what a decoder makes of a sequencer that the id holds too, and other versions of it may make another.
+ */
+const mayDiffer = ({ source }: LogEvent): readonly number[] =>
+  source === 'native'
+    ? [eventColumns.indexOf('source')]
+    : [eventColumns.indexOf('source'), eventColumns.indexOf('version')];
+
 /** Whether two payloads of one id say the same. Outcomes differ in time when an operation was repeated after a crash. */
 const samePayload = (event: LogEvent, row: EventRow): boolean => {
   if (event.type === 'outcome' || wasAsked(event.source) || wasAsked(row.source))
     return event.type === row.type || row.type !== 'outcome';
-  const sourceAt = eventColumns.indexOf('source');
   const ours = cellsOf(row.offset, event);
-  return cellsOfRow(row).every((cell, index) => index === sourceAt || cell === ours[index]);
+  const free = mayDiffer(event);
+  return cellsOfRow(row).every((cell, index) => cell === ours[index] || free.includes(index));
 };
 
 const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {

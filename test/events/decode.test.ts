@@ -1,5 +1,6 @@
 import test from 'ava';
 import { decode } from '../../events/decode.ts';
+import type { BucketEvent } from '../../events/event.ts';
 import { pathOfKey } from '../../events/keys.ts';
 import { unwrapLine } from '../../events/lines.ts';
 import { toNative } from '../../events/native-json.ts';
@@ -354,4 +355,53 @@ test('an attribute that is no text is never taken for one that was not sent', (t
     one({ Type: 'Notification', Message: JSON.stringify(body), MessageAttributes: spelled('Value', source) });
   t.like(published('/a'), { event: { id: '/a 1' } });
   t.is(published(7)?.kind, 'reject');
+});
+
+test('without versions, MinIO orders by time, its sequencer is a tie-break, and a delete is asked for', (t) => {
+  const decoded = (
+    eventTime: string,
+    sequencer: string,
+    object: Record<string, unknown> = {},
+    name = 'ObjectCreated:Put',
+  ) => {
+    const record = s3Record(`s3:${name}`, { key: 'a', eTag: 'e', sequencer, ...object }, 'minio:s3');
+    const found = one({ Records: [{ ...record, eventTime }] });
+    if (found?.kind !== 'event' && found?.kind !== 'ask') throw new Error(`no event, but ${found?.kind}`);
+    return found;
+  };
+  const compared = (...[a, b]: readonly { readonly event: BucketEvent }[]) =>
+    compareEvents(
+      { ...(a as { event: BucketEvent }).event, offset: 2 },
+      { ...(b as { event: BucketEvent }).event, offset: 1 },
+    );
+  const [early, late] = ['2026-01-31T12:00:00.001Z', '2026-01-31T12:00:00.010Z'] as const;
+  t.true(compared(decoded(early, '2F'), decoded(late, '1F')) < 0, 'the one written first was the last to be stored');
+  t.true(compared(decoded(late, '1F'), decoded(late, '2F')) < 0);
+  t.true(
+    compared(decoded('2026-01-31T12:00:00Z', '2F'), decoded(early, '1F')) < 0,
+    'whatever digits a time is written with',
+  );
+  const version = { versionId: '7a9752a6-bb2e-457b-8a45-5b2bc6550366' };
+  t.true(
+    compared(decoded(early, '2F', version), decoded(late, '1F', version)) > 0,
+    'versions stand in the order of it',
+  );
+  const without = { versionId: 'null' };
+  t.true(compared(decoded(early, '2F', without), decoded(late, '1F', without)) < 0, 'one without a version does not');
+
+  t.like(decoded(early, '1F', {}, 'ObjectRemoved:Delete'), { kind: 'ask', question: 'head', unasked: 'event' });
+  t.like(decoded(early, '1F', version, 'ObjectRemoved:Delete'), { kind: 'ask', unasked: 'reject' });
+  const ceph = s3Record('ObjectRemoved:Delete', { key: 'a', versionId: '', sequencer: '1F' }, 'ceph:s3');
+  t.like(
+    one({ Records: [ceph] }),
+    { kind: 'ask', question: 'head', unasked: 'event' },
+    'so it is where only time orders',
+  );
+  const s3 = s3Record('ObjectRemoved:Delete', { key: 'a', sequencer: '1F' });
+  t.like(
+    one({ Records: [s3] }),
+    { kind: 'event', event: { version: 's3:00021f' } },
+    'and not where the sequencer is proof',
+  );
+  t.is(decoded(early, '1F').event.id, decoded(late, '1F').event.id, 'the id is that of the sequencer');
 });

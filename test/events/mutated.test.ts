@@ -42,7 +42,7 @@ const wrongWith = (one: Decoded): string | undefined => {
     return 'a destination that cannot be';
   if (size !== undefined && !(Number.isSafeInteger(size) && size >= 0)) return 'a size';
   if (type === 'create' && path.endsWith('/') && (size ?? 0) > 0) return 'a folder with content';
-  if (version !== undefined && !/^(s3|gcs|n|v):./.test(version)) return 'an order token';
+  if (version !== undefined && !/^(s3|minio|gcs|n|v):./.test(version)) return 'an order token';
   if (etag !== undefined && !/^[\x20\x21\x23-\x7e]+$/.test(etag)) return 'an etag';
   return undefined;
 };

@@ -122,6 +122,26 @@ test('the same id with another payload is quarantined, in one batch and across b
   await log.close();
 });
 
+test('an order token that another version of the service read from the same id is no other payload', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const time = '2026-01-01T00:00:00.5Z';
+  const told = (version: string, fields: Partial<BucketEvent> = {}) =>
+    event('minio:b/a#create::s3:00015:R', { source: 'minio', version, time, ...fields });
+  await log.append([told('s3:00015'), event('n', { version: 'n:00011' })]);
+  const again = await log.append([
+    told('minio:2026-01-01T00:00:00.500000000.00015'),
+    event('n', { version: 'n:00012' }),
+    told('minio:2026-01-01T00:00:00.500000000.00015', { size: 7 }),
+  ]);
+  t.is(again.duplicates, 1);
+  t.deepEqual(
+    again.conflicts.map(({ source }) => source),
+    ['native', 'minio'],
+    'a producer that states its own differs',
+  );
+  await log.close();
+});
+
 test('an outcome that is repeated after a crash counts once, although its time differs', async (t) => {
   const log = await openLog(join(await freshFolder(), 'events.db'));
   const outcome: OutcomeEvent = {

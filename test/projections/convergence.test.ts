@@ -42,6 +42,7 @@ const cases: readonly (readonly [Ordering, number, string])[] = [
     `${histories} histories in any order, with duplicates, fold to the table of their sorted events`,
   ],
   ['times', histories / 10, 'without tokens, time decides, and late events find their place'],
+  ['timed', histories / 10, "a clock's tokens and events without one mix by time, whatever order they arrive in"],
   ['ties', histories / 10, 'between events of one token time decides, then the id, in whatever order they arrive'],
 ];
 

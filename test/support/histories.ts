@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import type { BucketEvent } from '../../events/event.ts';
-import { compareEvents, versionToken } from '../../events/order.ts';
+import { compareEvents, timedToken, versionToken } from '../../events/order.ts';
 
 /**
  * Generated histories of native events over a small tree, so that paths meet often. `d0` is the first path after all that
@@ -81,34 +81,39 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
 );
 
 /**
- * What orders a history: a token on every event, the events' times alone, or tokens of which several events have the same,
- * so that time and at last the id decide between them.
+ * What orders a history: a token on every event, the events' times alone, tokens of which several events have the same, so
+ * that time and at last the id decide between them, or times with a sequencer that contradicts them, which some events lack.
  */
-export type Ordering = 'tokens' | 'times' | 'ties';
+export type Ordering = 'tokens' | 'times' | 'ties' | 'timed';
 
 const secondsOf: Readonly<Record<Ordering, (index: number) => number>> = {
   tokens: () => 0,
   times: (index) => index,
+  timed: (index) => index,
   ties: (index) => Math.floor(index / 2),
 };
 
-const tokenOf = (ordering: Ordering, index: number): number =>
-  ordering === 'ties' ? 1 + Math.floor(index / 4) : index + 1;
+const tokenOf = (ordering: Ordering, index: number, time: string): string | undefined => {
+  if (ordering === 'timed') return index % 3 === 0 ? undefined : timedToken('minio', time, String(1_000 - index));
+  return ordering === 'times' ? undefined : versionToken(ordering === 'ties' ? 1 + Math.floor(index / 4) : index + 1);
+};
 
 /** A history in its own order. */
 export const history = (lengthMax: number, ordering: Ordering = 'tokens'): fc.Arbitrary<BucketEvent[]> =>
   fc.array(draft, { minLength: 1, maxLength: lengthMax }).map((drafts) =>
     drafts
-      .map(
-        (event, index): BucketEvent => ({
+      .map((event, index): BucketEvent => {
+        const time = new Date(Date.UTC(2026, 0, 1) + secondsOf[ordering](index) * 1000).toISOString();
+        const version = tokenOf(ordering, index, time);
+        return {
           ...event,
           id: `e${index + 1}`,
-          time: new Date(Date.UTC(2026, 0, 1) + secondsOf[ordering](index) * 1000).toISOString(),
+          time,
           ...(event.type === 'create' && !event.path.endsWith('/') && { size: index + 1, etag: `etag-${index + 1}` }),
-          ...(ordering !== 'times' && { version: versionToken(tokenOf(ordering, index)) }),
+          ...(version !== undefined && { version }),
           source: 'native',
-        }),
-      )
+        };
+      })
       .sort((a, b) => (ordering === 'ties' ? compareEvents({ ...a, offset: 0 }, { ...b, offset: 0 }) : 0)),
   );
 
