@@ -86,6 +86,7 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
       bytesPerSecond: optionalNumber(config.optional('SYNC_BYTES_PER_SECOND')),
     },
     unreadable: { ...unreadableSchedule, firstMs: config.number('UNREADABLE_RETRY') * 1000 },
+    acl: config.optional('ACL_PERMISSIONS') !== undefined,
     defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
     reportEndpoints: reportEndpoints(config),
     // The address may carry a secret in its query.

@@ -21,7 +21,7 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
       : []),
     ...(late
       ? [
-          `Superseded   ${superseded.objects} objects changed, and no event has said so yet;`,
+          `Superseded   ${superseded.objects} objects are not in the bucket as their newest event says;`,
           `             next try ${late.next_at}: ${JSON.stringify(late.path)} (${late.tries} tries)`,
         ]
       : []),

@@ -18,6 +18,7 @@ import { type Delivered, deliverReports, postReport, type ReportEndpoint } from 
 import { isWorthReporting, type Report } from '../report/report.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { type OtherAddress, otherAddress } from './address.ts';
+import { askSuperseded } from './ask-again.ts';
 import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
@@ -25,7 +26,13 @@ import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import { undoneReason } from './undone.ts';
-import { noteWaiting, supersededSchedule, type UnreadableSchedule, unreadableSchedule } from './unreadable.ts';
+import {
+  noteWaiting,
+  prepareWaiting,
+  supersededSchedule,
+  type UnreadableSchedule,
+  unreadableSchedule,
+} from './unreadable.ts';
 
 export type CycleOptions = {
   readonly workspace: Workspace;
@@ -58,6 +65,8 @@ export type CycleOptions = {
   readonly unreadable?: UnreadableSchedule;
   readonly superseded?: UnreadableSchedule;
   readonly retryUnreadable?: boolean;
+  /** Whether an object's ACL counts where its metadata states no permissions. */
+  readonly acl?: boolean;
   /** For these schedules alone: this machine's clock, in milliseconds. */
   readonly now?: () => number;
   readonly signal?: AbortSignal | undefined;
@@ -111,6 +120,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
   const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
+  await prepareWaiting(projector.database);
+  if (!options.dryRun) await askSuperseded(options);
   const offset = await projector.catchUp();
   const plans = join(options.dataFolder, 'plans');
   const released = await releasedPlans(plans);

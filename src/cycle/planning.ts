@@ -11,7 +11,7 @@ import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { withoutUndone } from './undone.ts';
-import { prepareWaiting, supersededSchedule, unreadableSchedule, withoutWaiting } from './unreadable.ts';
+import { supersededSchedule, unreadableSchedule, withoutWaiting } from './unreadable.ts';
 
 export type Planned = {
   readonly plan: Plan;
@@ -36,7 +36,6 @@ export const planCycle = async (
   const only = options.full ? {} : ({ only: 'dirty' } as const);
   const oldPath = join(folder, 'old.csv');
   const newPath = join(folder, 'new.csv');
-  await prepareWaiting(database);
   const { facts, ...rest } = await database.reading(async (queries) => {
     await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
     await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });

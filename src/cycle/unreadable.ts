@@ -6,7 +6,7 @@ import type { Database, Queries } from '../storage/database.ts';
  * comes up again. Tables beside the projections, and no fold: a rebuild forgets them, which costs one more try of each.
  * Another event about the object makes it another row of the file table, and it is tried at once.
  * - `unreadable`: it is there and cannot be read (archived, denied, encrypted with a key that we lack).
- * - `superseded`: it has changed or is gone, and the event that says so has not come yet.
+ * - `superseded`: it has changed or is gone. The event that says so may be late; later the bucket is asked (ask-again.ts).
  */
 export type WaitingTable = 'unreadable' | 'superseded';
 

@@ -1,0 +1,118 @@
+import { randomUUID } from 'node:crypto';
+import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
+import type { BucketEvent } from '../../events/event.ts';
+import { timeKey } from '../../events/order.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import type { Bucket, ObjectFacts } from '../bucket/bucket.ts';
+import { UnreadableError } from '../bucket/errors.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import { RetryableError } from '../errors.ts';
+import { createPlaces } from '../scan/places.ts';
+import { supersededSchedule, type UnreadableSchedule } from './unreadable.ts';
+
+export type AskAgainOptions = {
+  readonly workspace: Workspace;
+  readonly bucket: Bucket;
+  /** Whether an object's ACL counts where its metadata states no permissions. */
+  readonly acl?: boolean | undefined;
+  readonly superseded?: UnreadableSchedule | undefined;
+  readonly now?: (() => number) | undefined;
+  readonly signal?: AbortSignal | undefined;
+};
+
+type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
+
+/** Tries that an event which is late has, or a store which shows an object later than it tells of it: seven minutes. */
+const triesBefore = 3;
+const atOnce = 1_000;
+const concurrency = 16;
+
+/**
+ * Asks the bucket about objects that were superseded again and again, and records what stands there: the event that says so
+ * may never come, or have come already and be taken for an older one. What is recorded has the time at which the bucket
+ * answered, as what a scan finds does, and goes on like any other event. While the bucket cannot be asked, nothing is
+ * recorded; the next try asks again.
+ */
+export const askSuperseded = async (options: AskAgainOptions): Promise<void> => {
+  const rows = await dueRows(options);
+  if (rows.length === 0) return;
+  const askId = randomUUID().slice(0, 8);
+  const { log, projector } = options.workspace;
+  const startedAt = await projector.catchUp();
+  const ask = (row: Row) => foundFor(row, askId, options).catch((error: unknown) => nothingFound(error, options));
+  const found = await lastValueFrom(from(rows).pipe(mergeMap(ask, concurrency), toArray()));
+  const events = found.filter((event) => event !== undefined);
+  if (events.length > 0) await log.append(await placed(events, projector, startedAt));
+};
+
+/** What was in the log before the bucket was asked happened before that, also where a clock was ahead. */
+const placed = async (
+  events: readonly BucketEvent[],
+  projector: Workspace['projector'],
+  startedAt: number,
+): Promise<readonly BucketEvent[]> => {
+  const [since = ''] = events.map(({ time }) => time).sort();
+  const paths = events.map(({ path }) => path);
+  const places = await createPlaces(projector, startedAt, since)(paths, since);
+  return events.map((event) => {
+    const later = places.get(event.path);
+    return later !== undefined && timeKey(later) > timeKey(event.time) ? { ...event, time: later } : event;
+  });
+};
+
+/** Those whose next try is due, as they stand in the tables now. */
+const dueRows = async ({ workspace, now = Date.now, superseded }: AskAgainOptions): Promise<readonly Row[]> => {
+  const nowMs = now();
+  // A time further away than any wait was written before the clock was set back.
+  const latest = nowMs + (superseded ?? supersededSchedule).mostMs;
+  return workspace.projector.database.all<Row>(
+    `SELECT f.path, f.key, f.size, f.etag FROM superseded AS s JOIN file AS f ON f.path = s.path AND f."offset" = s."offset"
+     WHERE s.tries >= ${triesBefore} AND (s.next_at <= ? OR s.next_at > ?) AND s.path IN (SELECT path FROM dirty)
+     ORDER BY s.next_at, s.path LIMIT ${atOnce}`,
+    [new Date(nowMs).toISOString(), new Date(latest).toISOString()],
+  );
+};
+
+/** An object that may not be read says nothing, nor does a bucket that is away, or a stop. */
+const nothingFound = (error: unknown, { signal }: AskAgainOptions): undefined => {
+  if (signal?.aborted || error instanceof UnreadableError || error instanceof RetryableError) return undefined;
+  throw error;
+};
+
+/** What the bucket says of the row's object; undefined where that is what the row says. */
+const foundFor = async (row: Row, askId: string, options: AskAgainOptions): Promise<BucketEvent | undefined> => {
+  const { bucket, signal } = options;
+  const key = row.key ?? row.path;
+  const within = signal ? { signal } : {};
+  const facts = await bucket.head(key, within);
+  const about = { id: `scan:${askId}:${row.path}`, path: row.path, source: 'scan' } as const;
+  if (!facts) {
+    const time = await goneSince(key, options);
+    return time === undefined ? undefined : { ...about, type: 'delete', time };
+  }
+  if (row.size === facts.size && row.etag === facts.etag) return undefined;
+  const permissions = await permissionsOf(facts, options);
+  return {
+    ...about,
+    type: 'create',
+    time: facts.observedAt,
+    size: facts.size,
+    etag: facts.etag,
+    modifiedAt: facts.modifiedAt,
+    ...(row.key !== null && { key: row.key }),
+    ...(permissions !== undefined && { permissions }),
+  };
+};
+
+const permissionsOf = async (
+  { key, permissions }: ObjectFacts,
+  { bucket, acl, signal }: AskAgainOptions,
+): Promise<string | undefined> =>
+  permissions === undefined && acl ? bucket.aclPermissions(key, signal ? { signal } : {}) : permissions;
+
+/** When a listing lacked the key, by the bucket's clock: of what is not there, that alone tells the time. */
+const goneSince = async (key: string, { bucket, signal }: AskAgainOptions): Promise<string | undefined> => {
+  for await (const { objects, observedAt } of bucket.list({ prefix: key, ...(signal && { signal }) }))
+    return objects.some((object) => object.key === key) ? undefined : observedAt;
+  return undefined;
+};
