@@ -47,13 +47,13 @@ const names: readonly (readonly [RegExp, BucketEventType, Certainty?] | readonly
   [/^ObjectTransition:(Failed|Complete)$/, 'ignore'],
 ];
 
-/** Ceph's extensions, in both spellings that its releases use. */
+/** Ceph's extensions, in both spellings that its releases use. Its replication tells of what came from another zone. */
 const cephNames: typeof names = [
   [/^ObjectLifecycle:Expiration:(Current|Non[Cc]urrent|DeleteMarker)$/, 'delete', 'asked'],
   [/^ObjectLifecycle:Expiration:(AbortMPU|AbortMultipartUpload)$/, 'ignore'],
   [/^ObjectLifecycle:Transition:(Current|Non[Cc]urrent)$/, 'ignore'],
-  [/^ObjectSynced:Create$/, 'create', 'asked'],
-  [/^ObjectSynced:(Delete|DeletionMarkerCreated)$/, 'delete', 'asked'],
+  [/^(ObjectSynced|Replication):Create$/, 'create', 'asked'],
+  [/^(ObjectSynced|Replication):(Delete|DeletionMarkerCreated)$/, 'delete', 'asked'],
   // Also sent when a multipart upload begins, before there is any object.
   [/^ObjectCreated:Post$/, 'create', 'asked'],
 ];
