@@ -5,6 +5,14 @@ const downloadTests = ['test/bucket/download.test.ts'];
 /** Breaks of how the service is set up and spoken to: settings, sources, decoders, the bucket, commands. */
 export const sourceMutations: readonly Mutation[] = [
   {
+    name: 'refuse a message for what its header says of it',
+    file: 'src/sources/http.ts',
+    find: "delete raw.headers['content-type'];",
+    replace: 'void raw;',
+    tests: ['test/sources/http-headers.test.ts'],
+    match: 'whatever a sender says*',
+  },
+  {
     name: 'acknowledge before the commit',
     file: 'src/sources/consume.ts',
     find: 'counts = await step(deliveries);',

@@ -85,6 +85,10 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
   server.server.maxConnections = limits.connectionsMax;
   server.removeAllContentTypeParsers();
   server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  // What a message is, its body says. A header that is none of HTTP's would be refused before anybody looks at it.
+  server.addHook('onRequest', async ({ raw }) => {
+    delete raw.headers['content-type'];
+  });
 
   const declaredBytes = (request: FastifyRequest): number => {
     const declared = request.headers['content-length'];
