@@ -13,6 +13,14 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'whatever a sender says*',
   },
   {
+    name: 'leave a source that is configured unread without a word',
+    file: 'src/commands/sources.ts',
+    find: 'if (unread.length > 0)',
+    replace: 'if (unread.length > 2)',
+    tests: ['test/commands/broker-away.test.ts'],
+    match: 'of several sources*',
+  },
+  {
     name: 'acknowledge before the commit',
     file: 'src/sources/consume.ts',
     find: 'counts = await step(deliveries);',

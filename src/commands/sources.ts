@@ -7,16 +7,34 @@ import type { Context } from './context.ts';
 
 export type SourceName = 'pubsub' | 'sqs' | 'http';
 
-/** The source that is named, or the one that is configured. Undefined when none is. */
-export const sourceNameOf = ({ config }: Context, named?: string): SourceName | undefined => {
-  const chosen = named ?? config.optional('SOURCE');
+/** What switches each source on, in the order in which they are chosen from where nobody says which. */
+const switches: readonly (readonly [SourceName, SettingName])[] = [
+  ['pubsub', 'PUBSUB_SUBSCRIPTION'],
+  ['sqs', 'SQS_QUEUE_URL'],
+  ['http', 'HTTP_PORT'],
+];
+
+const configured = ({ config }: Pick<Context, 'config'>): readonly SourceName[] =>
+  switches.filter(([, setting]) => config.optional(setting)).map(([name]) => name);
+
+/** Says which sources are configured and not read, where nobody has said which is. */
+export const tellUnread = (context: Context, named: string | undefined): void => {
+  const { config, logger } = context;
+  if (named !== undefined || config.optional('SOURCE') !== undefined) return;
+  const [source, ...others] = configured(context);
+  const unread = others.map((name) => `SOURCE=${name}`);
+  if (unread.length > 0)
+    logger.warn({ source, unread }, 'several sources are configured and one is read: SOURCE says which');
+};
+
+/** The source that is named, or the first that is configured. Undefined when none is. */
+export const sourceNameOf = (context: Context, named?: string): SourceName | undefined => {
+  const chosen = named ?? context.config.optional('SOURCE');
   if (chosen !== undefined) {
     if (chosen === 'pubsub' || chosen === 'sqs' || chosen === 'http') return chosen;
     throw new ConfigError(`there is no source ${JSON.stringify(chosen)}: expected pubsub, sqs or http`);
   }
-  if (config.optional('PUBSUB_SUBSCRIPTION')) return 'pubsub';
-  if (config.optional('SQS_QUEUE_URL')) return 'sqs';
-  return config.optional('HTTP_PORT') ? 'http' : undefined;
+  return configured(context)[0];
 };
 
 /** The settings without which the source cannot be opened. */

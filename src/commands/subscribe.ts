@@ -6,7 +6,7 @@ import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, requireBothSides } from './context.ts';
-import { neededBy, openSource, type SourceName, sourceNameOf } from './sources.ts';
+import { neededBy, openSource, type SourceName, sourceNameOf, tellUnread } from './sources.ts';
 import { incrementalSync, initialSync } from './sync.ts';
 
 const requireSource = (context: Context, named?: string): SourceName => {
@@ -24,6 +24,7 @@ export const runSubscribe = async (context: Context, flags: { source?: string })
   const workspace = await context.openWorkspace();
   try {
     const source = await openSource(context, name);
+    tellUnread(context, flags.source);
     context.logger.info({ source: name, checkpoint: workspace.projector.meta().checkpoint }, 'subscribed');
     const consumed = await consumeInto(context, workspace, source, bucket ? { bucket } : {});
     context.logger.info(consumed, 'stopped');
@@ -109,6 +110,7 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
     const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
     if (name) {
       const source = await openSource(within, name);
+      tellUnread(context, flags.source);
       logger.info({ source: name }, 'subscribed');
       await consumeInto(within, workspace, source, { bucket });
     } else logger.warn({}, 'no source is configured: cycles only');

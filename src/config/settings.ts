@@ -131,7 +131,7 @@ export const settings = [
     kind: 'choice',
     fallback: '',
     choices: ['pubsub', 'sqs', 'http'],
-    meaning: 'where events come from; default: whichever of the three is configured',
+    meaning: 'where events come from; default: the first of the three that is configured',
   },
   { env: 'PUBSUB_PROJECT', kind: 'text', fallback: '', meaning: 'Google Cloud project' },
   { env: 'PUBSUB_SUBSCRIPTION', kind: 'text', fallback: '', meaning: 'subscription to pull from' },

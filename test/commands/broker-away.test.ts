@@ -9,6 +9,7 @@ import { openDatabase } from '../../src/storage/database.ts';
 import { makeQueue, sendTo } from '../sources/queue.ts';
 import { freePort } from '../support/child.ts';
 import { runCli, startCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
 import { startTcpProxy } from '../support/tcp-proxy.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -145,4 +146,34 @@ test('a subscriber waits for a broker that is away, and says when it went and wh
     await proxy.stop();
     await world.close();
   }
+});
+
+test('of several sources that are configured, the log names those that nobody reads', async (t) => {
+  const queue = `http://127.0.0.1:${await freePort()}`;
+  const environment = {
+    DATA_DIR: await freshFolder(),
+    SQS_QUEUE_URL: `${queue}/000000000000/events`,
+    SQS_ENDPOINT: queue,
+    HTTP_PORT: '0',
+    HTTP_HOST: '127.0.0.1',
+    LOG_LEVEL: 'info',
+  };
+  const logOf = async (args: readonly string[], more: Readonly<Record<string, string>> = {}): Promise<string> => {
+    const { child, finished } = startCli(['subscribe', ...args], { ...environment, ...more });
+    let said = '';
+    const subscribed = new Promise((resolve) => {
+      child.stderr?.on('data', (chunk: Buffer) => {
+        said += chunk;
+        if (said.includes('"subscribed"')) resolve(undefined);
+      });
+    });
+    await Promise.race([subscribed, finished]);
+    child.kill('SIGTERM');
+    return (await finished).stderr;
+  };
+  const told = await logOf([]);
+  t.regex(told, /"level":40,.*"source":"sqs","unread":\["SOURCE=http"\],"msg":"several sources are configured/);
+  t.regex(told, /"source":"sqs",.*"subscribed"/);
+  t.notRegex(await logOf([], { SOURCE: 'sqs' }), /several sources/, 'who says which knows');
+  t.notRegex(await logOf(['--source', 'http']), /several sources/);
 });
