@@ -7,7 +7,11 @@ const types: ReadonlySet<number> = new Set([0o010000, 0o020000, 0o040000, 0o0600
 
 const octalText = (mode: number): string => (mode & 0o7777).toString(8).padStart(4, '0');
 
-const isStatMode = (mode: number): boolean => mode <= 0o177777 && types.has(mode & typeMask);
+/** Those of them that an object can stand for: 4755, meant in octal, would be the decimal st_mode of a FIFO. */
+const objectTypes: ReadonlySet<number> = new Set([0o040000, 0o100000, 0o120000]);
+
+const isStatMode = (mode: number, among: ReadonlySet<number>): boolean =>
+  mode <= 0o177777 && among.has(mode & typeMask);
 
 /**
  * `mode` as s3fs (decimal, 33188) and rclone (octal, 100644 or 0100644) write st_mode. Which of the two it is shows in the
@@ -16,10 +20,10 @@ const isStatMode = (mode: number): boolean => mode <= 0o177777 && types.has(mode
 const statMode = (text: string): string | undefined => {
   if (!/^\d{1,7}$/.test(text)) return undefined;
   const decimal = Number.parseInt(text, 10);
-  if (!text.startsWith('0') && isStatMode(decimal)) return octalText(decimal);
+  if (!text.startsWith('0') && isStatMode(decimal, objectTypes)) return octalText(decimal);
   if (!/^[0-7]+$/.test(text)) return undefined;
   const octal = Number.parseInt(text, 8);
-  return octal <= 0o7777 || isStatMode(octal) ? octalText(octal) : undefined;
+  return octal <= 0o7777 || isStatMode(octal, types) ? octalText(octal) : undefined;
 };
 
 const octalMode = (text: string): string | undefined =>

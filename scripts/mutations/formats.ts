@@ -216,7 +216,7 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: "read s3fs's decimal modes as octal",
     file: 'events/permissions.ts',
-    find: "if (!text.startsWith('0') && isStatMode(decimal)) return octalText(decimal);",
+    find: "if (!text.startsWith('0') && isStatMode(decimal, objectTypes)) return octalText(decimal);",
     replace: '',
     tests: ['test/bucket/permissions.test.ts'],
     match: '*"33188"*',

@@ -11,6 +11,8 @@ for (const [metadata, expected] of [
   [{ mode: '0100755' }, '0755'],
   [{ mode: '40755' }, '0755'], // rclone, a folder
   [{ mode: '104755' }, '4755'], // set-uid is a permission
+  [{ mode: '4755' }, '4755'], // octal: in decimal it would be a FIFO's
+  [{ mode: '7777' }, '7777'],
   [{ mode: '644' }, '0644'],
   [{ mode: '0600' }, '0600'],
   [{ 'file-permissions': '0755' }, '0755'], // DataSync
