@@ -21,12 +21,16 @@ export const created = (event: Recorded<BucketEvent>, before: FileRow | undefine
   offset: event.offset,
 });
 
-/** The row after a rename or move to `path`. */
-export const carriedRow = (row: FileRow, path: string, event: Recorded<BucketEvent>): FileRow => ({
+/**
+ * The row after a rename or move of the file to `path`, with what the event states of the object there: a store that copies
+ * to rename may give it another etag, for the same bytes.
+ */
+export const carriedRow = (row: FileRow, path: string, { key, size, etag }: Omit<BucketEvent, 'path'>): FileRow => ({
   ...row,
   path,
-  key: event.key === undefined ? row.key : keyAt(path, event.key),
-  offset: event.offset,
+  key: key === undefined ? row.key : keyAt(path, key),
+  size: size ?? row.size,
+  etag: etag ?? row.etag,
 });
 
 /** Applies one point event that comes after every other event that touched its paths. */
@@ -48,7 +52,7 @@ export const evolve = (rows: Rows, event: Recorded<BucketEvent>): void => {
     case 'move':
       if (before && event.to !== undefined) {
         rows.remove(event.path);
-        rows.set(carriedRow(before, event.to, event));
+        rows.set({ ...carriedRow(before, event.to, event), offset: event.offset });
       }
       break;
   }

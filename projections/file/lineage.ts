@@ -2,6 +2,7 @@ import type { BucketEvent, Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
 import { type FileRow, keyAt } from '../rows.ts';
 import { endOfFolder, type StoreWithLog } from '../store.ts';
+import { carriedRow } from './evolve.ts';
 import { carried, isTreeEvent, keysTouching } from './paths.ts';
 
 type Event = Recorded<BucketEvent>;
@@ -64,9 +65,8 @@ export const createLineage = (store: StoreWithLog, upTo: number): Lineage => {
       else {
         const origin = carried(path, event.to as string, event.path);
         const brought = origin === undefined ? undefined : await standing(origin, event);
-        // A folder's key is not that of the files beneath it.
-        const key = isTreeEvent(event) ? undefined : event.key;
-        if (brought) olderState({ ...brought, path, key: key === undefined ? brought.key : keyAt(path, key) });
+        // What is said of a folder is not said of the files beneath it.
+        if (brought) olderState(isTreeEvent(event) ? { ...brought, path } : carriedRow(brought, path, event));
         if (brought || carried(path, event.path, event.to as string) !== undefined) break;
       }
     }

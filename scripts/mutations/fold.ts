@@ -21,6 +21,22 @@ export const foldMutations: readonly Mutation[] = [
     match: 'a file whose key is stated and is its path*',
   },
   {
+    name: 'a rename keeps the etag that the object had before',
+    file: 'projections/file/evolve.ts',
+    find: 'etag: etag ?? row.etag,',
+    replace: 'etag: row.etag,',
+    tests: ['test/projections/in-order.test.ts'],
+    match: 'events in order fold live*',
+  },
+  {
+    name: 'fold in bulk: a rename keeps the etag that the object had before',
+    file: apply,
+    find: 'if (!isNull(place.etag)) texts[etagCell] = saidAt(place.etag);',
+    replace: '',
+    tests: bulkTests,
+    match: 'any history*',
+  },
+  {
     name: 'fold in bulk: keep a key that is the path',
     file: apply,
     find: 'hasKeyBeside(place.path) ? place.key : place.operation',

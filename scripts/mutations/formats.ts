@@ -241,8 +241,8 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: 'give every file beneath a renamed folder one key',
     file: 'projections/file/lineage.ts',
-    find: 'isTreeEvent(event) ? undefined : event.key',
-    replace: 'event.key',
+    find: 'isTreeEvent(event) ? { ...brought, path } : carriedRow(',
+    replace: '!brought ? brought : carriedRow(',
     tests: ['test/projections/convergence.test.ts'],
     env: { HISTORIES: '1000', SEED: '1' },
   },

@@ -67,6 +67,8 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
   };
   const textOf = (bytes: DataView, at: number, end: number): string => bufferOf(bytes, at, end).toString('utf8');
 
+  const saidAt = (column: number): string => textOf(bytes, from[column] as number, to[column] as number);
+
   /** The JSON of each cell that a row keeps packed. */
   const textsOf = (row: number): string[] => {
     const text = Buffer.from(`[${rows.textOf(row)}]`);
@@ -136,15 +138,15 @@ export const createApply = (rows: PackedRows, rowsLookedAtMax: number): ((event:
     const toFrom = from[place.to] as number;
     const toTo = to[place.to] as number;
     let moved = nowhere;
-    if (isNull(place.key)) {
+    if (isNull(place.key) && isNull(place.size) && isNull(place.etag)) {
       moved = rows.begin(toTo - toFrom, rows.blockWords(row));
       rows.addPath(bytes, toFrom, toTo);
       rows.copyCells(moved, row);
     } else {
       const texts = textsOf(row);
-      texts[keyCell] = hasKeyBeside(place.to)
-        ? textOf(bytes, from[place.key] as number, to[place.key] as number)
-        : 'null';
+      if (!isNull(place.key)) texts[keyCell] = hasKeyBeside(place.to) ? saidAt(place.key) : 'null';
+      if (!isNull(place.size)) texts[sizeCell] = saidAt(place.size);
+      if (!isNull(place.etag)) texts[etagCell] = saidAt(place.etag);
       const words = packText(block, texts.join(','));
       moved = rows.begin(toTo - toFrom, words);
       rows.addPath(bytes, toFrom, toTo);

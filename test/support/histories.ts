@@ -14,7 +14,8 @@ const folder = fc.constantFrom(...folders);
 
 const inside = (path: string, to: string): boolean => path === to || to.startsWith(path);
 
-type Draft = Pick<BucketEvent, 'type' | 'path'> & Partial<Pick<BucketEvent, 'to' | 'permissions' | 'scope' | 'key'>>;
+type Draft = Pick<BucketEvent, 'type' | 'path'> &
+  Partial<Pick<BucketEvent, 'to' | 'permissions' | 'scope' | 'key' | 'size' | 'etag'>>;
 
 const draft: fc.Arbitrary<Draft> = fc.oneof(
   { weight: 6, arbitrary: fc.record({ type: fc.constant('create' as const), path: file }) },
@@ -69,7 +70,25 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc
-      .record({ type: fc.constant('move' as const), path: folder, to: folder, key: fc.constant('key-5') })
+      .record({
+        type: fc.constant('move' as const),
+        path: file,
+        to: file,
+        stated: fc.constantFrom({ etag: 'copied-1' }, { etag: 'copied-2', size: 99 }),
+      })
+      .filter(({ path, to }) => path !== to)
+      .map(({ stated, ...draft }) => ({ ...draft, ...stated })),
+  },
+  {
+    weight: 1,
+    arbitrary: fc
+      .record({
+        type: fc.constant('move' as const),
+        path: folder,
+        to: folder,
+        key: fc.constant('key-5'),
+        etag: fc.constant('of-a-folder'),
+      })
       .filter(({ path, to }) => !inside(path, to)),
   },
   {

@@ -27,13 +27,15 @@ export const referenceFold = (events: readonly BucketEvent[]): Reference => {
     } else {
       const carried = [...files].filter(([path]) => beneath(path, event));
       for (const [path] of carried) files.delete(path);
-      // Many files cannot have one key: the key of a folder's rename says nothing of those beneath.
-      const key = isFolder(event.path) ? undefined : event.key;
+      // Many files cannot have one key, size and etag: those of a folder's rename say nothing of the files beneath.
+      const { key, size, etag } = isFolder(event.path) ? {} : event;
       for (const [path, row] of carried)
-        files.set(
-          (event.to as string) + path.slice(event.path.length),
-          key === undefined ? row : { ...row, key: key === event.to ? null : key },
-        );
+        files.set((event.to as string) + path.slice(event.path.length), {
+          ...row,
+          ...(key !== undefined && { key: key === event.to ? null : key }),
+          ...(size !== undefined && { size }),
+          ...(etag !== undefined && { etag }),
+        });
     }
   }
   return files;
