@@ -3,11 +3,36 @@ import type { Mutation } from './list.ts';
 const corpus = ['test/events/corpus.test.ts'];
 const keyTests = ['test/keys/keys.test.ts'];
 const askTests = ['test/intake/ask.test.ts'];
+const renamedTests = ['test/intake/renamed.test.ts'];
 const quarantineTests = ['test/commands/quarantine.test.ts'];
 const localstack = ['test/providers/localstack.test.ts'];
 
 /** Breaks of what is read from producers, of keys and permissions, and of the quarantine. */
 export const formatMutations: readonly Mutation[] = [
+  {
+    name: 'do not ask where a rename of an unknown file leads',
+    file: 'src/intake/renamed.ts',
+    find: '(!source || both || isCopied)',
+    replace: '(both || isCopied)',
+    tests: renamedTests,
+    match: 'a rename from where the log knows nothing*',
+  },
+  {
+    name: 'do not ask about an object of parts that was renamed',
+    file: 'src/intake/renamed.ts',
+    find: '(!source || both || isCopied)',
+    replace: '(!source || both)',
+    tests: renamedTests,
+    match: 'an object of parts*',
+  },
+  {
+    name: 'ask again about a rename that is delivered again',
+    file: 'src/intake/intake.ts',
+    find: 'found.filter(({ event }) => !held.has(event.id))',
+    replace: 'found.filter(({ event }) => !held.has(`${event.id}?`))',
+    tests: renamedTests,
+    match: 'a rename from where the log knows nothing*',
+  },
   {
     name: 'decode keys twice',
     file: 'events/keys.ts',

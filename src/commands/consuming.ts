@@ -15,7 +15,7 @@ import type { Queries } from '../storage/database.ts';
 import { type Context, permissionSources } from './context.ts';
 
 /** What a stream of batches came to. `refused` counts messages for which quarantine had no room. */
-export type Consumed = Omit<Intake, 'refused' | 'waiting'> & {
+export type Consumed = Omit<Intake, 'refused' | 'waiting' | 'unsettled'> & {
   readonly refused: number;
   /** Messages that the bucket must be asked about, while it was away, and that nobody delivers again. */
   readonly waiting: number;
@@ -51,7 +51,12 @@ const tell = (logger: Context['logger'], result: BatchResult<Intake>): void => {
     const fate = result.kept ? 'batch is kept, and tried again' : 'batch goes back to its broker';
     return logger[severity]({ messages, reason, retryMs, inARow }, fate);
   }
-  const { quarantined, refused, waiting, waitingFor: reason, ...counts } = result.counts;
+  const { quarantined, refused, waiting, unsettled, waitingFor: reason, ...counts } = result.counts;
+  if (unsettled > 0)
+    logger.warn(
+      { renames: unsettled },
+      "renames lead to files that the log does not know, and the bucket was not asked about all: run 's3-sync reconcile'",
+    );
   if (waiting.length > 0) logger.warn({ messages: waiting.length, reason }, 'messages wait for the bucket');
   if (refused.length > 0)
     logger.error(
@@ -125,6 +130,7 @@ export const consumeInto = async (
       ...(bucketName !== undefined && { bucketName }),
       ...(options.bucket && { bucket: options.bucket }),
       permissions,
+      views: { all: workspace.projector.database.all, settled: follower.settled },
       ...(options.format !== undefined && { format: options.format }),
       onAppended: (events) => {
         tellAhead(logger, events);

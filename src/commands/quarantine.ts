@@ -136,6 +136,7 @@ export const runQuarantineRetry = async (
         ...(bucket && { bucket }),
         ...(entry.format !== null && { format: entry.format }),
         permissions: permissionSources(context, workspace),
+        views: workspace.projector.database,
         retried: true,
       });
       // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.

@@ -1,11 +1,14 @@
 import { decode, type Format } from '../../events/decode.ts';
-import type { BucketEvent, LogEvent, Recorded } from '../../events/event.ts';
+import { type BucketEvent, isFolder, type LogEvent, type Recorded } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { RetryableError } from '../errors.ts';
 import type { WritableLog } from '../log/log.ts';
 import { joinedReasons, type Poison } from '../log/quarantine.ts';
 import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
+import { askBeside } from './beside.ts';
+import type { Views } from './known-files.ts';
+import { findRenamed } from './renamed.ts';
 import { askUnstated, type PermissionSources } from './unstated.ts';
 
 /** What became of the messages of one batch. */
@@ -17,6 +20,8 @@ export type Intake = {
   readonly ignored: number;
   /** Facts that quarantine holds now: put there, or counted once more. */
   readonly quarantined: number;
+  /** Renames that say too little by themselves, and that the bucket was not, or not wholly, asked about. */
+  readonly unsettled: number;
   /** Deliveries for which quarantine has no room: they go back to their broker. */
   readonly refused: readonly Delivery[];
   /** Deliveries about which the bucket cannot be asked just now, and why: they go back to their broker, whole. */
@@ -32,6 +37,8 @@ export type IntakeOptions = {
   readonly bucket?: Bucket;
   /** Where the permissions of created objects are looked for, beside the messages. */
   readonly permissions?: PermissionSources;
+  /** What the log knows: tells of which renames the bucket must be asked. */
+  readonly views?: Views;
   /** What the messages are, where it is said; otherwise each is looked at. */
   readonly format?: Format;
   /** The messages are in quarantine already: what is still rejected is counted, and its entry stays as it is. */
@@ -50,6 +57,9 @@ type Collected = {
   ignored: number;
   /** Events that became nothing because their object may not be read: each is a reason in `rejected` instead. */
   unreadable: number;
+  /** What the bucket told beside renames and moves, by the event's place in `events`. */
+  beside: readonly { readonly at: number; readonly event: BucketEvent }[];
+  unsettled: number;
   /** Reasons of what was rejected; a message with several bad records has several. */
   readonly rejected: Map<Delivery, string[]>;
 };
@@ -90,7 +100,7 @@ const collect = (deliveries: readonly Delivery[], { format, bucketName, bucket }
       else reject(delivery, onlyTheBucket(decoded.key));
     }
   }
-  return { events, carriers, asked, ignored, unreadable: 0, rejected };
+  return { events, carriers, asked, ignored, unreadable: 0, beside: [], unsettled: 0, rejected };
 };
 
 /** Answers what the bucket is asked. Resolves with the deliveries that must wait for it, each with the reason. */
@@ -116,6 +126,47 @@ const ask = async (
   return waiting;
 };
 
+/** Asks where files were renamed to, as far as the renames do not say enough. Resolves with the deliveries that must wait. */
+const askRenamed = async (
+  collected: Collected,
+  { bucket, views, log, permissions, signal }: IntakeOptions,
+): Promise<ReadonlyMap<Delivery, Error>> => {
+  const { events, carriers } = collected;
+  const waiting = new Map<Delivery, Error>();
+  const renames = events.flatMap((event) => (event?.to === undefined ? [] : event.id));
+  if (!views || renames.length === 0) return waiting;
+  let found = await findRenamed(events, views);
+  // Most renames are plain at first sight; only for the others is it worth waiting until all is folded.
+  if (found.length > 0 && views.settled) {
+    await views.settled();
+    found = await findRenamed(events, views);
+  }
+  // What is delivered again was asked about, and the bucket has moved on.
+  const held = await log.holds(renames);
+  const open = found.filter(({ event }) => !held.has(event.id));
+  if (!bucket) {
+    collected.unsettled = open.filter(({ unknown }) => unknown).length;
+    return waiting;
+  }
+  if (open.length === 0) return waiting;
+  const { records, unanswered, tooLarge } = await askBeside(open, views, bucket, {
+    acl: permissions?.acl ?? false,
+    ...(signal && { signal }),
+  });
+  collected.beside = records;
+  collected.unsettled = tooLarge;
+  for (const { renamed, error } of unanswered) {
+    const carrier = carriers[renamed.at] as Delivery;
+    if (error instanceof RetryableError) waiting.set(carrier, error);
+    else if (renamed.unknown && !isFolder(renamed.event.path) && events[renamed.at]) {
+      events[renamed.at] = undefined;
+      collected.unreadable += 1;
+      addReason(collected.rejected, carrier, `${error.message}; then retry`);
+    }
+  }
+  return waiting;
+};
+
 const onlyTheBucket = (key: string): string =>
   `only the bucket can tell what happened to ${JSON.stringify(key)}: configure CUSTOMER_S3_BUCKET, then retry`;
 
@@ -125,10 +176,12 @@ const onlyTheBucket = (key: string): string =>
  * duplicate; and for those in `waiting`, of which nothing is. When it throws, nothing of the batch is in the log.
  *
  * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, in quarantine, was refused, or waits.
+ * Beside them, what the bucket told of renames is appended.
  */
 export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
   const collected = collect(deliveries, options);
-  const waiting = await ask(collected, options);
+  const unasked = await ask(collected, options);
+  const waiting = unasked.size > 0 ? unasked : await askRenamed(collected, options);
   const [waitsFor] = waiting.values();
   if (waitsFor) {
     const rest = await takeIn(
@@ -138,7 +191,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     const all = [...waiting.keys(), ...rest.waiting];
     return { ...rest, messages: deliveries.length, waiting: all, waitingFor: waitsFor.message };
   }
-  const { events, carriers, ignored, unreadable, rejected } = collected;
+  const { events, carriers, ignored, unreadable, beside, unsettled, rejected } = collected;
   const origin = new Map<Poison, Delivery>();
   const poisonOf = (delivery: Delivery, reason: string): Poison => {
     const { deliveryId, message } = delivery;
@@ -164,8 +217,12 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     stated.push(event);
     carrierOf.set(event, carriers[at] as Delivery);
   });
-  const result = await options.log.append(stated, poison, (event, reason) =>
-    options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason),
+  const recorded = beside.filter(({ at }) => events[at] !== undefined);
+  for (const { at, event } of recorded) carrierOf.set(event, carriers[at] as Delivery);
+  const result = await options.log.append(
+    [...stated, ...recorded.map(({ event }) => event)],
+    poison,
+    (event, reason) => (options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason)),
   );
   options.onAppended?.(result.events);
   const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));
@@ -177,6 +234,7 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
     duplicates: result.duplicates,
     ignored: ignored + events.length - stated.length - unreadable,
     quarantined: rejectedFacts + result.conflicts.filter((event) => kept(carrierOf.get(event))).length,
+    unsettled,
     refused: [...refused],
     waiting: [],
   };

@@ -37,6 +37,8 @@ export type Log = {
 export type ConflictPoison = (event: LogEvent, reason: string) => Poison | undefined;
 
 export type WritableLog = Log & {
+  /** Which of these ids the log holds. */
+  holds(ids: readonly string[]): Promise<ReadonlySet<string>>;
   /**
    * Appends a batch in one durable transaction. When it resolves, the events may be acked; when it throws, nothing of
    * the batch is in the log. Offsets stay contiguous: only new events take one. `poisonOf` makes the quarantine entry of a
@@ -118,6 +120,7 @@ export const openLog = async (path: string, limits: QuarantineLimits = quarantin
     let known = await lastRow(database);
     return {
       ...reading(database, logId),
+      holds: async (wanted) => new Set((await ids.find(database, wanted)).keys()),
       append: async (events, poison = [], poisonOf = conflictAlone) => {
         failpoint('append.before');
         const { wrote, appended, last } = await database.transaction(async (queries) => {

@@ -14,12 +14,20 @@ import { verify } from '../../src/verify/verify.ts';
 import { insistOnNoSecretIn, secrets } from './canary.ts';
 import { startFauxqsServer } from './fauxqs.ts';
 import { freshFolder, removeFolder } from './folder.ts';
+import type { Minio } from './minio.ts';
 import { uniqueName } from './servers.ts';
 
 /** Bucket, log, projections and reference file manager, all real, for tests of whole cycles. */
-export const createWorld = async ({ trashRetentionMs = 0 }: { readonly trashRetentionMs?: number } = {}) => {
+export const createWorld = async ({
+  trashRetentionMs = 0,
+  s3: started,
+}: {
+  readonly trashRetentionMs?: number;
+  /** In place of the embedded server; it is stopped with the world. */
+  readonly s3?: Pick<Minio, 'url' | 'region' | 'accessKey' | 'secretKey' | 'stop'>;
+} = {}) => {
   const folder = await freshFolder();
-  const s3 = await startFauxqsServer();
+  const s3 = started ?? (await startFauxqsServer());
   const access = {
     endpoint: s3.url,
     region: s3.region,

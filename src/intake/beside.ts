@@ -1,0 +1,132 @@
+import { type BucketEvent, isFolder } from '../../events/event.ts';
+import type { Bucket, ListedObject } from '../bucket/bucket.ts';
+import { RetryableError } from '../errors.ts';
+import { type Asked, answer } from './ask.ts';
+import { isOfParts, type KnownFile, knownFiles, type Views } from './known-files.ts';
+import type { Renamed } from './renamed.ts';
+
+/** What is recorded beside the renames and moves of a batch, each event with the place of its rename. */
+export type Beside = {
+  readonly records: readonly { readonly at: number; readonly event: BucketEvent }[];
+  /** Renames that got no answer. */
+  readonly unanswered: readonly { readonly renamed: Renamed; readonly error: Error }[];
+  /** Renames of folders that hold more than is asked about. */
+  readonly tooLarge: number;
+};
+
+/** Objects beneath one folder that are asked about. */
+const objectsMax = 10_000;
+
+/** An event beside the rename: of its time and token, and behind it in the order of both, since its id is longer. */
+const besideOf = ({ event: { id, time, version, source } }: Renamed, path: string): BucketEvent => ({
+  id: `${id}+now:${path}`,
+  type: 'create',
+  time,
+  path,
+  ...(version !== undefined && { version }),
+  source,
+});
+
+const goneOf = (renamed: Renamed, path: string): BucketEvent => ({
+  ...besideOf(renamed, path),
+  type: 'delete',
+  ...(isFolder(path) && { scope: 'marker' as const }),
+  source: `${renamed.event.source.replace(/\+head$/, '')}+head`,
+});
+
+const isSame = (known: KnownFile | undefined, { size, etag }: Partial<ListedObject>): boolean =>
+  known !== undefined && known.size === size && known.etag === etag;
+
+/**
+ * Asks what stands now where files were renamed or moved to, and where from if that is in doubt too. What differs from what
+ * the rename carries is recorded as creates and deletes, in the order of the rename, so that newer events come after them.
+ */
+export const askBeside = async (
+  renames: readonly Renamed[],
+  views: Views,
+  bucket: Bucket,
+  options: { readonly acl: boolean; readonly signal?: AbortSignal },
+): Promise<Beside> => {
+  const records: { at: number; event: BucketEvent }[] = [];
+  const unanswered: { renamed: Renamed; error: Error }[] = [];
+  const events: (BucketEvent | undefined)[] = [];
+  const asked: Asked[] = [];
+  const origins: Renamed[] = [];
+  let tooLarge = 0;
+  const within = options.signal ? { signal: options.signal } : {};
+
+  const ask = (renamed: Renamed, path: string, key = path): number => {
+    const event: BucketEvent = { ...besideOf(renamed, path), ...(key !== path && { key }) };
+    origins.push(renamed);
+    const at = events.push(event) - 1;
+    asked.push({ question: 'head', key, event, at });
+    return at;
+  };
+
+  /** The objects beneath a folder, a page at a time, with what is known where they come from and where they are. */
+  async function* beneath(renamed: Renamed, folder: string) {
+    const { path, to } = renamed.event;
+    let seen = 0;
+    for await (const { objects } of bucket.list({ prefix: folder, ...within })) {
+      seen += objects.length;
+      if (seen > objectsMax) {
+        tooLarge += 1;
+        return;
+      }
+      const pairs = objects.map((object) => {
+        const rest = object.key.slice(folder.length);
+        return { object, source: path + rest, target: to + rest };
+      });
+      const known = await knownFiles(
+        views,
+        pairs.flatMap(({ source, target }) => [source, target]),
+      );
+      for (const { object, source, target } of pairs)
+        yield { object, target, source: renamed.beneath.get(source) ?? known.get(source), there: known.get(target) };
+    }
+  }
+
+  const askFolder = async (renamed: Renamed): Promise<void> => {
+    const { path, to } = renamed.event;
+    const arrived = new Set<string>();
+    for await (const { object, source, there, target } of beneath(renamed, to)) {
+      arrived.add(target);
+      // In parts and carried over already: a copy, as far as anybody can tell without reading it.
+      const isCopy = !renamed.both && source?.saved === true && isOfParts(source.etag) && source.size === object.size;
+      if (!isCopy && !isSame(source ?? there, object)) ask(renamed, target);
+    }
+    if (!renamed.both) return;
+    for await (const { object, source, target } of beneath(renamed, path)) {
+      ask(renamed, object.key);
+      if (source && !arrived.has(target)) records.push({ at: renamed.at, event: goneOf(renamed, target) });
+    }
+  };
+
+  const files = new Map<Renamed, { readonly to: number; readonly path?: number }>();
+  for (const renamed of renames) {
+    const { path, to, key } = renamed.event;
+    if (isFolder(path)) {
+      try {
+        await askFolder(renamed);
+      } catch (error) {
+        if (!(error instanceof RetryableError)) throw error;
+        unanswered.push({ renamed, error });
+      }
+    } else files.set(renamed, { to: ask(renamed, to, key), ...(renamed.both && { path: ask(renamed, path) }) });
+  }
+  const silent = await answer(events, asked, bucket, { acl: options.acl, ...within });
+  for (const { asked: question, error } of silent) {
+    events[question.at] = undefined;
+    unanswered.push({ renamed: origins[question.at] as Renamed, error });
+  }
+  for (const [renamed, places] of files) {
+    const { source, event } = renamed;
+    const there = events[places.to];
+    const left = places.path === undefined ? undefined : events[places.path];
+    // Both gone: it was carried on, and the event about that is to come.
+    if (!there && left) records.push({ at: renamed.at, event: goneOf(renamed, event.to) });
+    if (there && isSame(source, there)) events[places.to] = undefined;
+  }
+  for (const [at, event] of events.entries()) if (event) records.push({ at: (origins[at] as Renamed).at, event });
+  return { records, unanswered, tooLarge };
+};
