@@ -20,7 +20,14 @@ export type CycleMemory = {
    * one was begun and has not come to its end, undefined where there was none, or none was remembered.
    */
   readonly unlisted?: boolean | undefined;
+  readonly listed?: Listed | undefined;
 };
+
+/**
+ * When the newest listing, of all or of a part, was begun and ended, by the bucket's own clock (RFC 3339, whole seconds).
+ * Without `to` it is under way, or was cut off.
+ */
+export type Listed = { readonly from: string; readonly to?: string };
 
 type Memory = Pick<Database, 'get' | 'run'>;
 

@@ -40,9 +40,11 @@ const isSame = (known: KnownFile | undefined, { size, etag }: Partial<ListedObje
 /**
  * Asks what stands now where files were renamed or moved to, and where from if that is in doubt too. What differs from what
  * the rename carries is recorded as creates and deletes, in the order of the rename, so that newer events come after them.
+ * The answers are of now: of several events of the batch that touch a path only the last (`isLast`) can be put right by them.
  */
 export const askBeside = async (
   renames: readonly Renamed[],
+  isLast: (path: string, at: number) => boolean,
   views: Views,
   bucket: Bucket,
   options: { readonly acl: boolean; readonly signal?: AbortSignal },
@@ -63,7 +65,7 @@ export const askBeside = async (
     return at;
   };
 
-  /** The objects beneath a folder, a page at a time, with what is known where they come from and where they are. */
+  /** The objects beneath a folder, a page at a time, with what is known where they come from, or would have come from. */
   async function* beneath(renamed: Renamed, folder: string) {
     const { path, to } = renamed.event;
     let seen = 0;
@@ -79,30 +81,31 @@ export const askBeside = async (
       });
       const known = await knownFiles(
         views,
-        pairs.flatMap(({ source, target }) => [source, target]),
+        pairs.map(({ source }) => source),
       );
       for (const { object, source, target } of pairs)
-        yield { object, target, source: renamed.beneath.get(source) ?? known.get(source), there: known.get(target) };
+        yield { object, target, source: renamed.beneath.get(source) ?? known.get(source) };
     }
   }
 
   const askFolder = async (renamed: Renamed): Promise<void> => {
     const { path, to } = renamed.event;
     const arrived = new Set<string>();
-    for await (const { object, source, there, target } of beneath(renamed, to)) {
+    for await (const { object, source, target } of beneath(renamed, to)) {
       arrived.add(target);
       // In parts and carried over already: a copy, as far as anybody can tell without reading it.
       const isCopy = !renamed.both && source?.saved === true && isOfParts(source.etag) && source.size === object.size;
-      if (!isCopy && !isSame(source ?? there, object)) ask(renamed, target);
+      if (!isCopy && !isSame(source, object) && isLast(target, renamed.at)) ask(renamed, target);
     }
     if (!renamed.both) return;
     for await (const { object, source, target } of beneath(renamed, path)) {
-      ask(renamed, object.key);
-      if (source && !arrived.has(target)) records.push({ at: renamed.at, event: goneOf(renamed, target) });
+      if (isLast(object.key, renamed.at)) ask(renamed, object.key);
+      if (source && !arrived.has(target) && isLast(target, renamed.at))
+        records.push({ at: renamed.at, event: goneOf(renamed, target) });
     }
   };
 
-  const files = new Map<Renamed, { readonly to: number; readonly path?: number }>();
+  const files = new Map<Renamed, { readonly to?: number; readonly path?: number }>();
   for (const renamed of renames) {
     const { path, to, key } = renamed.event;
     if (isFolder(path)) {
@@ -112,7 +115,11 @@ export const askBeside = async (
         if (!(error instanceof RetryableError)) throw error;
         unanswered.push({ renamed, error });
       }
-    } else files.set(renamed, { to: ask(renamed, to, key), ...(renamed.both && { path: ask(renamed, path) }) });
+    } else
+      files.set(renamed, {
+        ...(isLast(to, renamed.at) && { to: ask(renamed, to, key) }),
+        ...(renamed.both && { path: ask(renamed, path) }),
+      });
   }
   const silent = await answer(events, asked, bucket, { acl: options.acl, ...within });
   for (const { asked: question, error } of silent) {
@@ -120,12 +127,15 @@ export const askBeside = async (
     unanswered.push({ renamed: origins[question.at] as Renamed, error });
   }
   for (const [renamed, places] of files) {
-    const { source, event } = renamed;
-    const there = events[places.to];
+    const { at, source, event } = renamed;
     const left = places.path === undefined ? undefined : events[places.path];
-    // Both gone: it was carried on, and the event about that is to come.
-    if (!there && left) records.push({ at: renamed.at, event: goneOf(renamed, event.to) });
-    if (there && isSame(source, there)) events[places.to] = undefined;
+    if (places.to !== undefined) {
+      const there = events[places.to];
+      // Both gone: it was carried on, and the event about that is to come.
+      if (!there && left) records.push({ at, event: goneOf(renamed, event.to) });
+      if (there && isSame(source, there)) events[places.to] = undefined;
+    }
+    if (places.path !== undefined && !isLast(event.path, at)) events[places.path] = undefined;
   }
   for (const [at, event] of events.entries()) if (event) records.push({ at: (origins[at] as Renamed).at, event });
   return { records, unanswered, tooLarge };

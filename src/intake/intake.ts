@@ -1,6 +1,7 @@
 import { decode, type Format } from '../../events/decode.ts';
 import { type BucketEvent, isFolder, type LogEvent, type Recorded } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
+import { recall } from '../cycle/memory.ts';
 import { RetryableError } from '../errors.ts';
 import type { WritableLog } from '../log/log.ts';
 import { joinedReasons, type Poison } from '../log/quarantine.ts';
@@ -8,7 +9,7 @@ import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
 import { askBeside } from './beside.ts';
 import type { Views } from './known-files.ts';
-import { findRenamed } from './renamed.ts';
+import { findRenamed, lastTouches } from './renamed.ts';
 import { askUnstated, type PermissionSources } from './unstated.ts';
 
 /** What became of the messages of one batch. */
@@ -135,11 +136,13 @@ const askRenamed = async (
   const waiting = new Map<Delivery, Error>();
   const renames = events.flatMap((event) => (event?.to === undefined ? [] : event.id));
   if (!views || renames.length === 0) return waiting;
-  let found = await findRenamed(events, views);
+  const { listed, unlisted } = await recall(log.database);
+  const times = unlisted && listed ? { from: listed.from } : listed;
+  let found = await findRenamed(events, views, times);
   // Most renames are plain at first sight; only for the others is it worth waiting until all is folded.
   if (found.length > 0 && views.settled) {
     await views.settled();
-    found = await findRenamed(events, views);
+    found = await findRenamed(events, views, times);
   }
   // What is delivered again was asked about, and the bucket has moved on.
   const held = await log.holds(renames);
@@ -149,7 +152,7 @@ const askRenamed = async (
     return waiting;
   }
   if (open.length === 0) return waiting;
-  const { records, unanswered, tooLarge } = await askBeside(open, views, bucket, {
+  const { records, unanswered, tooLarge } = await askBeside(open, lastTouches(events), views, bucket, {
     acl: permissions?.acl ?? false,
     ...(signal && { signal }),
   });

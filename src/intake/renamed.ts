@@ -1,5 +1,7 @@
-import { type BucketEvent, isFolder } from '../../events/event.ts';
+import { type BucketEvent, isFolder, type Recorded } from '../../events/event.ts';
+import { compareEvents } from '../../events/order.ts';
 import { isTreeEvent } from '../../projections/file/paths.ts';
+import type { Listed } from '../cycle/memory.ts';
 import { isOfParts, type KnownFile, knownFiles, knownFolder, type Views } from './known-files.ts';
 
 /** A rename or move that does not say enough by itself, and its place in the batch. */
@@ -10,11 +12,20 @@ export type Renamed = {
   readonly source: KnownFile | undefined;
   /** Nothing is known at its source. */
   readonly unknown: boolean;
-  /** What is known at its source may be newer than the rename: what stands there now is asked for, too. */
+  /** A listing may have seen its effect already: what stands at its source now is asked for, too. */
   readonly both: boolean;
   /** Files beneath a folder that only this batch tells of. */
   readonly beneath: ReadonlyMap<string, KnownFile>;
 };
+
+/** How far the clocks of producers and bucket may be apart while a listing is recent. */
+const clocksApartMs = 60_000;
+
+/** Whether the event may tell of something that the newest listing has seen, or has not, already. */
+const isNear = ({ time }: BucketEvent, listed: Listed | undefined): boolean =>
+  listed !== undefined &&
+  Date.parse(time) >= Date.parse(listed.from) &&
+  (listed.to === undefined || Date.parse(time) <= Date.parse(listed.to) + clocksApartMs);
 
 const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => event?.to !== undefined;
 
@@ -23,13 +34,18 @@ const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => 
  *
  * - Nothing is known at the source, so there would be nothing to carry: the listing came past before the file came there,
  *   or the event that created it is lost, or late.
- * - What is known there is the answer to such a question: it may be newer than the rename, which would carry it on by
- *   mistake.
+ * - What is known there may be newer than the rename, which would carry it on by mistake: it comes from a listing that may
+ *   have seen the rename's effect already (by times alone nobody can tell: clocks differ, and a server's `Date` has whole
+ *   seconds), or from such a question.
  * - The object was uploaded in parts and is not carried over yet: a copy of it has another etag.
  *
  * What the batch itself changes is taken into account in its own order. A question too many does no harm.
  */
-export const findRenamed = async (events: readonly (BucketEvent | undefined)[], views: Views): Promise<Renamed[]> => {
+export const findRenamed = async (
+  events: readonly (BucketEvent | undefined)[],
+  views: Views,
+  listed: Listed | undefined,
+): Promise<Renamed[]> => {
   const renames = events.filter(isRename);
   const known = await knownFiles(
     views,
@@ -44,21 +60,25 @@ export const findRenamed = async (events: readonly (BucketEvent | undefined)[], 
     known.delete(event.path);
     // A file with a key of its own stays where it is in the bucket.
     const isVirtual = event.key === undefined && source !== undefined && source.key !== null;
-    const both = !isVirtual && source?.asked === true;
+    const both = !isVirtual && source !== undefined && source.listed && isNear(event, listed);
     const isCopied = source !== undefined && isOfParts(source.etag) && !source.saved && event.etag === undefined;
-    if (!isVirtual && (!source || both || isCopied))
+    if (!isVirtual && (!source || both || source.asked || isCopied))
       found.push({ event, at, source, unknown: !source, both, beneath: new Map() });
-    if (source) known.set(event.to, { ...source, etag: event.etag ?? source.etag, asked: source.asked || both });
-    else known.delete(event.to);
+    const { etag = source?.etag ?? null, to } = event;
+    known.set(to, source ? { ...source, etag, asked: source.asked || both } : unknownFile);
   };
 
   const renameFolder = async (event: Renamed['event'], at: number): Promise<void> => {
     const fresh = beneath(event.path);
     const there = await knownFolder(views, event.path);
     const unknown = !there.isThere && fresh.size === 0;
-    const both = there.asked || [...fresh.values()].some(({ asked }) => asked);
-    const isCopied = there.unsavedParts || [...fresh.values()].some(({ etag, saved }) => isOfParts(etag) && !saved);
-    if (unknown || both || isCopied) found.push({ event, at, source: undefined, unknown, both, beneath: fresh });
+    const files = [...fresh.values()];
+    const isListed = there.listed || files.some(({ listed }) => listed);
+    const isAsked = there.asked || files.some(({ asked }) => asked);
+    const both = isListed && isNear(event, listed);
+    const isCopied = there.unsavedParts || files.some(({ etag, saved }) => isOfParts(etag) && !saved);
+    if (unknown || both || isAsked || isCopied)
+      found.push({ event, at, source: undefined, unknown, both, beneath: fresh });
     for (const path of fresh.keys()) known.delete(path);
     for (const [path, file] of fresh)
       known.set(event.to + path.slice(event.path.length), { ...file, asked: file.asked || both });
@@ -79,5 +99,32 @@ const knownOf = ({ path, key, size, etag, source }: BucketEvent): KnownFile => (
   size: size ?? null,
   etag: etag ?? null,
   saved: false,
+  listed: false,
   asked: source.endsWith('+head'),
 });
+
+/** What stands where a rename of an unknown file leads: only the bucket knows. */
+const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, listed: false, asked: true };
+
+/** Tells whether no event of the batch that comes later, by the events' own order, touches the path. */
+export const lastTouches = (events: readonly (BucketEvent | undefined)[]): ((path: string, at: number) => boolean) => {
+  const placed = events.map((event, offset) => event && { ...event, offset });
+  const last = new Map<string, Recorded<BucketEvent>>();
+  const trees: Recorded<BucketEvent>[] = [];
+  for (const event of placed) {
+    if (!event || event.type === 'change_permission') continue;
+    if (isTreeEvent(event)) trees.push(event);
+    for (const path of event.to === undefined ? [event.path] : [event.path, event.to]) {
+      const known = last.get(path);
+      if (!known || compareEvents(known, event) < 0) last.set(path, event);
+    }
+  }
+  return (path, at) => {
+    const event = placed[at] as Recorded<BucketEvent>;
+    const isLater = (other: Recorded<BucketEvent> | undefined): boolean =>
+      other !== undefined && compareEvents(other, event) > 0;
+    const touches = (tree: BucketEvent): boolean =>
+      path.startsWith(tree.path) || (tree.to !== undefined && path.startsWith(tree.to));
+    return !isLater(last.get(path)) && !trees.some((tree) => touches(tree) && isLater(tree));
+  };
+};

@@ -4,7 +4,7 @@ import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
-import { type CycleMemory, remember } from '../cycle/memory.ts';
+import { type CycleMemory, type Listed, remember } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
@@ -68,10 +68,15 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const namesakes = createNamesakes(pathsOfKeys, prefix);
   let observedAt = '';
   let places: Places | undefined;
+  let listedFrom = '';
   let complete = false;
   if (startedAt === 0 && prefix === undefined && !dryRun) await remember(log.database, { unlisted: true });
   try {
     for await (const page of bucket.list({ ...(prefix !== undefined && { prefix }), ...(signal && { signal }) })) {
+      if (listedFrom === '') {
+        listedFrom = page.observedAt;
+        await noteTimes({ from: listedFrom });
+      }
       observedAt = page.observedAt;
       places ??= createPlaces(projector, startedAt, observedAt);
       counts.listed += page.objects.length;
@@ -80,12 +85,14 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       complete = page.last;
     }
   } catch (error) {
+    if (listedFrom !== '') await noteTimes({ from: listedFrom, to: observedAt });
     if (signal?.aborted) return { ...counts, complete };
     await note({ objects: counts.listed, complete: false, error: messageOf(error) });
     throw error;
   }
   if (complete) for (const page of namesakes.left()) await takePage(page);
   if (complete) await takeGone();
+  await noteTimes({ from: listedFrom, to: observedAt });
   if (complete && prefix === undefined) {
     await note({ objects: counts.listed, complete });
     if (!dryRun) await remember(log.database, { unlisted: false });
@@ -95,6 +102,11 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   /** For the gate of the cycles to come, which delete on the word of this listing. */
   async function note(listing: NonNullable<CycleMemory['listing']>): Promise<void> {
     if (!dryRun) await remember(log.database, { listing });
+  }
+
+  /** For the intake: what happened about then may be told of by events that are still to come. */
+  async function noteTimes(listed: Listed): Promise<void> {
+    if (!dryRun) await remember(log.database, { listed });
   }
 
   async function takePage(page: ListingPage): Promise<void> {

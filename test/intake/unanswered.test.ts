@@ -7,6 +7,7 @@ import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { type IntakeOptions, takeIn } from '../../src/intake/intake.ts';
 import { openLog } from '../../src/log/log.ts';
+import { openProjector } from '../../src/projector/projector.ts';
 import type { Delivery } from '../../src/sources/source.ts';
 import { startFauxqsServer } from '../support/fauxqs.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -34,15 +35,18 @@ const started = async (
   await writer.create();
   const bucket = createBucket({ endpoint, region, accessKey, secretKey, bucket: bucketName });
   const folder = await freshFolder();
-  const log = await openLog(join(folder, 'events.db'));
+  const logPath = join(folder, 'events.db');
+  const log = await openLog(logPath);
+  const projector = await openProjector({ path: join(folder, 'projections.db'), logPath, logId: log.logId });
   t.teardown(async () => {
     for (const part of [writer, bucket]) part.close();
     door.close();
+    await projector.close();
     await log.close();
     await removeFolder(folder);
     await s3.stop();
   });
-  const options: IntakeOptions = { log, sourceName: 'test', bucketName, bucket };
+  const options: IntakeOptions = { log, sourceName: 'test', bucketName, bucket, views: projector.database };
   return { writer, log, options, asked };
 };
 
@@ -93,6 +97,23 @@ test('an object that may not be read is a matter of its own message alone', asyn
   t.like(await log.database.get('SELECT reason FROM quarantine'), {
     reason: 'ask about "secret": access denied: check what the access key may read; then retry',
   });
+});
+
+test('a rename from where the log knows nothing waits for the bucket, and for permission to ask about its end', async (t) => {
+  let answers = 503;
+  const { writer, log, options } = await started(t, (method, _, response) => {
+    const isKept = method === 'HEAD' && answers !== 200;
+    if (isKept) response.writeHead(answers).end();
+    return isKept;
+  });
+  await writer.put('to', Buffer.from('1'));
+  const rename = message('r', { id: 'r', type: 'rename', time: '2026-01-01T00:00:00Z', path: 'never-seen', to: 'to' });
+  t.like(await takeIn([create('a'), rename], options), { messages: 2, appended: 1, waiting: [rename] });
+  answers = 403;
+  t.like(await takeIn([rename], options), { appended: 0, ignored: 0, quarantined: 1, waiting: [] });
+  answers = 200;
+  t.like(await takeIn([rename], { ...options, retried: true }), { appended: 2, quarantined: 0, waiting: [] });
+  t.like(await log.read(3, 3, 1), [{ type: 'create', path: 'to', size: 1, source: 'native+head' }]);
 });
 
 test('credentials that are refused altogether put nothing into quarantine: a person is needed first', async (t) => {
