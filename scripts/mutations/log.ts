@@ -1,6 +1,7 @@
 import type { Mutation } from './list.ts';
 
 const logTests = ['test/log/log.test.ts'];
+const outputTests = ['test/commands/output-place.test.ts'];
 const oneWriterTests = ['test/disk/one-writer.test.ts'];
 
 /** Breaks of the log, its one writer, and the databases. */
@@ -71,6 +72,46 @@ export const logMutations: readonly Mutation[] = [
     find: 'await insistReplaceable(projections);',
     replace: '',
     tests: ['test/commands/replay-in-place.test.ts'],
+  },
+  {
+    name: 'export over the log, the projections or a lock',
+    file: 'src/data-folder/output-place.ts',
+    find: '(await ownPlaces(paths)).includes(place) || ',
+    replace: '',
+    tests: outputTests,
+    match: 'no export*',
+  },
+  {
+    name: "export over somebody else's database",
+    file: 'src/data-folder/output-place.ts',
+    find: ' || (await isOfDatabase(place))',
+    replace: '',
+    tests: outputTests,
+    match: 'no export*',
+  },
+  {
+    name: 'put a file in the place of a pipe',
+    file: 'src/data-folder/output-place.ts',
+    find: 'there && !there.isFile()',
+    replace: 'false',
+    tests: outputTests,
+    match: 'no export*',
+  },
+  {
+    name: 'put a file in the place of a link',
+    file: 'src/data-folder/output-place.ts',
+    find: 'const place = await realPlaceOf(path);',
+    replace: 'const place = path;',
+    tests: outputTests,
+    match: 'an export to a link*',
+  },
+  {
+    name: 'let the file manager have the log among its files',
+    file: 'src/commands/file-manager.ts',
+    find: "await insistHoldsNothingOwn(root, '--root', context.config.paths);",
+    replace: '',
+    tests: outputTests,
+    match: 'a file manager*',
   },
   {
     name: 'take one file for log and projections',

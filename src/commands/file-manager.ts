@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { resolve } from 'node:path';
 import { createBucketWriter } from '../bucket/s3.ts';
+import { insistHoldsNothingOwn } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode } from '../errors.ts';
 import { createBucketBackup } from '../file-manager/backup.ts';
 import { startFileManager } from '../file-manager/server.ts';
@@ -37,6 +38,7 @@ export const runFileManager = async (
     throw new ConfigError(`--port: expected a port number, found ${JSON.stringify(flags.port)}`);
   const root = resolve(flags.root ?? `${context.config.paths.data}/files`);
   await insistNoFileAt(root, '--root');
+  await insistHoldsNothingOwn(root, '--root', context.config.paths);
   const backup = await backupOf(context);
   const server = await startFileManager({
     root,

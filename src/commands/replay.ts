@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
 import { lockForWriting } from '../data-folder/lock.ts';
+import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { type Log, openLogForReading } from '../log/log.ts';
@@ -136,10 +137,11 @@ export const runReplay = async (context: Context, flags: ReplayFlags): Promise<n
     if (flags.into !== undefined) {
       const into = resolve(flags.into);
       if (existsSync(into)) throw new ConfigError(`--into: ${into} is there already`);
+      const place = await outputPlace(into, '--into', config.paths);
       // Under a name of its own, so that a process that is killed leaves nothing in the way of the same command.
-      const fresh = `${into}.tmp-${process.pid}`;
+      const fresh = `${place}.tmp-${process.pid}`;
       const checkpoint = await foldInto(context, log, fresh, { from, to, rate });
-      await rename(fresh, into);
+      await rename(fresh, place);
       context.print(`Folded up to offset ${checkpoint} into ${into}\n`);
       return exitCode.done;
     }

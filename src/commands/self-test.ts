@@ -2,7 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exitCode, FatalError, messageOf } from '../errors.ts';
-import { exportSnapshot } from '../snapshot/export.ts';
+import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
 import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
 import { openSource, sourceNameOf } from './sources.ts';
@@ -78,7 +78,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
       try {
         const path = join(folder, 'file.csv');
         const { rows } = await workspace.projector.database.reading((queries) =>
-          exportSnapshot(queries, path, { table: 'file', offset: workspace.projector.meta().checkpoint }),
+          exportSnapshot(queries, exportPlaces(path), { table: 'file', offset: workspace.projector.meta().checkpoint }),
         );
         return `${rows} rows, ${(await stat(path)).size} bytes`;
       } finally {

@@ -3,10 +3,12 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import type { FileTable } from '../../projections/store.ts';
+import type { Config } from '../config/config.ts';
+import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode } from '../errors.ts';
 import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
-import { exportSnapshot, writeSnapshot } from '../snapshot/export.ts';
+import { type ExportPlaces, exportPlaces, exportSnapshot, writeSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { Context } from './context.ts';
 import { openExistingLog } from './replay.ts';
@@ -33,13 +35,15 @@ const exportLive = async (
   }
 };
 
-/** Before anything is folded for a file that could not be published. */
-const insistOnPlace = (out: string): void => {
-  const folder = dirname(out);
+/** Where the CSV goes and its manifest; undefined for standard output. */
+const placesOf = async (out: string | undefined, { paths }: Config): Promise<ExportPlaces | undefined> => {
+  if (out === undefined || out === '-') return undefined;
+  const path = resolve(out);
+  const folder = dirname(path);
   if (!statSync(folder, { throwIfNoEntry: false })?.isDirectory())
     throw new ConfigError(`--out: there is no folder ${folder}: make it, or name a file elsewhere`);
-  if (statSync(out, { throwIfNoEntry: false })?.isDirectory())
-    throw new ConfigError(`--out: ${out} is a folder: name a file in it`);
+  const { csv, manifest } = exportPlaces(path);
+  return { csv: await outputPlace(csv, '--out', paths), manifest: await outputPlace(manifest, '--out', paths) };
 };
 
 /**
@@ -54,7 +58,8 @@ export const runSnapshot = async (
   const table = (flags.projection ?? 'file') as FileTable;
   if (table !== 'file' && table !== 'mirror')
     throw new ConfigError(`--projection: expected file or mirror, found ${JSON.stringify(table)}`);
-  if (flags.out !== undefined && flags.out !== '-') insistOnPlace(resolve(flags.out));
+  // Before anything is folded for a file that could not be published.
+  const places = await placesOf(flags.out, config);
   if (flags.at !== undefined && !/^\d{1,15}$/.test(flags.at))
     throw new ConfigError(`--at: expected an offset, found ${JSON.stringify(flags.at)}`);
   const log = await openExistingLog(config);
@@ -66,11 +71,10 @@ export const runSnapshot = async (
     if (offset > last) throw new ConfigError(`--at ${offset}: the log ends at offset ${last}`);
     const export_ = async (queries: Queries): Promise<void> => {
       const options = { table, offset };
-      const out = flags.out ?? '-';
-      if (out === '-') await writeSnapshot(queries, options, async (records) => context.print(records));
+      if (!places) await writeSnapshot(queries, options, async (records) => context.print(records));
       else {
-        const manifest = await exportSnapshot(queries, resolve(out), options);
-        context.logger.info({ ...manifest, out }, 'snapshot exported');
+        const manifest = await exportSnapshot(queries, places, options);
+        context.logger.info({ ...manifest, out: flags.out }, 'snapshot exported');
       }
     };
     if (await exportLive(config.paths.projections, { logId: log.logId, offset }, export_)) return exitCode.done;

@@ -5,7 +5,7 @@ import { notingFailure } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
 import { scanBucket } from '../scan/scan.ts';
-import { exportSnapshot } from '../snapshot/export.ts';
+import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
 import { createProgress, endProgressLine } from './progress.ts';
@@ -68,7 +68,10 @@ export const initialSync = async (
     });
     const { checkpoint } = workspace.projector.meta();
     await workspace.projector.database.reading((queries) =>
-      exportSnapshot(queries, join(config.paths.data, 'snapshot.csv'), { table: 'file', offset: checkpoint }),
+      exportSnapshot(queries, exportPlaces(join(config.paths.data, 'snapshot.csv')), {
+        table: 'file',
+        offset: checkpoint,
+      }),
     );
     return { complete: scanned.complete, cycle };
   } finally {

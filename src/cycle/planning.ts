@@ -6,7 +6,7 @@ import { diffSnapshots } from '../diff/diff.ts';
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import type { StoredPlan } from '../plan/store.ts';
-import { exportSnapshot } from '../snapshot/export.ts';
+import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
@@ -37,8 +37,8 @@ export const planCycle = async (
   const oldPath = join(folder, 'old.csv');
   const newPath = join(folder, 'new.csv');
   const { facts, ...rest } = await database.reading(async (queries) => {
-    await exportSnapshot(queries, oldPath, { table: 'mirror', offset, ...only });
-    await exportSnapshot(queries, newPath, { table: 'file', offset, ...only });
+    await exportSnapshot(queries, exportPlaces(oldPath), { table: 'mirror', offset, ...only });
+    await exportSnapshot(queries, exportPlaces(newPath), { table: 'file', offset, ...only });
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
     const due = options.retryUnreadable ? all : await dueNow(queries, all, options);

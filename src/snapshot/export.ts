@@ -91,13 +91,22 @@ export const writeSnapshot = async (
   return { format: 1, projection: table, offset, rows, bytes, sha256: hash.digest('hex') };
 };
 
-/** Exports a snapshot to a file, with `<file>.manifest.json` beside it. */
-export const exportSnapshot = async (queries: Queries, path: string, options: ExportOptions): Promise<Manifest> => {
+export type ExportPlaces = { readonly csv: string; readonly manifest: string };
+
+/** A manifest lies beside its snapshot. */
+export const exportPlaces = (csv: string): ExportPlaces => ({ csv, manifest: `${csv}.manifest.json` });
+
+/** Exports a snapshot to a file, and its manifest: both are replaced, whatever they are. */
+export const exportSnapshot = async (
+  queries: Queries,
+  places: ExportPlaces,
+  options: ExportOptions,
+): Promise<Manifest> => {
   let manifest: Manifest | undefined;
-  await publishFile(path, async (append) => {
+  await publishFile(places.csv, async (append) => {
     manifest = await writeSnapshot(queries, options, append);
   });
   const written = manifest as Manifest;
-  await publishFile(`${path}.manifest.json`, (append) => append(`${JSON.stringify(written)}\n`));
+  await publishFile(places.manifest, (append) => append(`${JSON.stringify(written)}\n`));
   return written;
 };
