@@ -4,7 +4,7 @@ import { link, lstat, mkdir, readdir, readFile, readlink, symlink, writeFile } f
 import { join } from 'node:path';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
 const event = '{"id":"1","type":"create","time":"2026-01-01T00:00:00Z","path":"a","size":1}';
@@ -118,10 +118,14 @@ test('a file manager keeps its files in no folder that holds the service’s own
   await symlink('data', join(folder, 'way'));
   for (const root of [data, folder, join(folder, 'way')]) {
     const before = await stateOf(folder);
-    const { code, stderr } = await runCli(['file-manager', '--root', root, '--port', '0'], {
+    const { child, finished } = startCli(['file-manager', '--root', root, '--port', '0'], {
       ...env,
       FILE_MANAGER_TOKEN: 'token',
     });
+    // One that takes the folder runs until it is stopped.
+    const timer = setTimeout(() => child.kill('SIGTERM'), 8_000);
+    const { code, stderr } = await finished;
+    clearTimeout(timer);
     t.is(code, 2, stderr);
     t.regex(stderr, /--root: .* holds .*events\.db, which the file manager would take for a file of its own: name/);
     t.deepEqual(await stateOf(folder), before);
