@@ -41,15 +41,10 @@ export type BucketEvent = {
 /** What the file manager was asked to do. The names are the operation kinds of the file-manager contract. */
 export type OperationKind = 'save' | 'delete' | 'rename' | 'move' | 'update_permissions';
 
-/**
- * The file manager confirmed an operation. An outcome is a fact like any other: it is appended to the same log, and the
- * mirror (what the file manager has) is folded from outcomes alone.
- */
-export type OutcomeEvent = {
-  /** `outcome:<op_id>`. An operation that is repeated after a crash yields the same outcome id: one event, one effect. */
-  readonly id: string;
+/** What both kinds of outcome say: how the mirror changes. */
+type OutcomeFacts = {
   readonly type: 'outcome';
-  /** When the file manager answered, RFC 3339 in UTC. */
+  /** When the file manager answered, or it was found out; RFC 3339 in UTC. */
   readonly time: string;
   readonly path: string;
   readonly to?: string;
@@ -61,12 +56,38 @@ export type OutcomeEvent = {
   /** `marker`: only the folder itself was deleted, not what lies beneath. */
   readonly scope?: 'marker';
   readonly source: 'file-manager';
+  /** Of a confirmation what was carried out; of an observation what would have led the mirror to what is there. */
   readonly operation: OperationKind;
-  /** `file_id` of the row that the operation carried over. */
+  /** `file_id` of the row that the mirror now holds; 0 where it is not known what is there. */
   readonly fileId: number;
-  /** `offset` of the file row that the mirror now holds (0 after a delete). */
+  /** `offset` of that row (0 after a delete that was confirmed). */
   readonly fileOffset: number;
 };
+
+/** The file manager confirmed an operation of a plan. */
+export type Confirmation = OutcomeFacts & {
+  /** `outcome:<op_id>`. An operation that is repeated after a crash yields the same outcome id: one event, one effect. */
+  readonly id: `outcome:${string}`;
+};
+
+/**
+ * The mirror changes, and no operation of a plan was carried out. By the id: it is not known what is there (`unknown:`), the
+ * file manager was found to hold something else (`found:`), nothing came back where that was not known (`not-back:`), or
+ * a file came back from the trash (`outcome:undo:`).
+ */
+export type Observation = OutcomeFacts & {
+  readonly id: `${'unknown' | 'found' | 'not-back'}:${number}:${string}` | `outcome:undo:${string}`;
+};
+
+/**
+ * An outcome is a fact like any other: it is appended to the same log, and the mirror (what the file manager has) is folded
+ * from outcomes alone.
+ */
+export type OutcomeEvent = Confirmation | Observation;
+
+/** The id alone tells: both kinds have always lain in the log alike. */
+export const isConfirmation = ({ id }: OutcomeEvent): boolean =>
+  id.startsWith('outcome:') && !id.startsWith('outcome:undo:');
 
 export type LogEvent = BucketEvent | OutcomeEvent;
 

@@ -33,6 +33,13 @@ export const viewMutations: readonly Mutation[] = [
     match: 'a file keeps its file_id*',
   },
   {
+    name: 'count what was found or came back as carried out',
+    file: 'events/event.ts',
+    find: "id.startsWith('outcome:') && !id.startsWith('outcome:undo:')",
+    replace: 'id.length > 0',
+    tests: ['test/cycle/operations-counted.test.ts'],
+  },
+  {
     name: 'paths in agreement stay dirty',
     file: 'projections/dirty.ts',
     find: 'OR (f.permissions IS NOT NULL AND',

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
-import { isFolder, type OutcomeEvent } from '../../events/event.ts';
+import { type Confirmation, isFolder } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Verification } from '../bucket/checksum.ts';
 import { FatalError, SupersededError } from '../errors.ts';
@@ -172,7 +172,7 @@ export const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): b
   isFolder(path) && ((kind === 'delete' && !recursive) || (kind === 'update_permissions' && recursive === false));
 
 /** The fact that goes into the log once the file manager has confirmed a step: the row that the mirror now holds. */
-export const outcomeOf = ({ operation, result }: Step, { permissions }: StepResult, time: string): OutcomeEvent => ({
+export const outcomeOf = ({ operation, result }: Step, { permissions }: StepResult, time: string): Confirmation => ({
   id: `outcome:${operation.op_id}`,
   type: 'outcome',
   time,

@@ -1,5 +1,4 @@
-import type { OutcomeEvent } from '../../events/event.ts';
-import { isFolder } from '../../events/event.ts';
+import { isFolder, type Observation } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import { isOfFolderAlone } from '../apply/step.ts';
@@ -152,7 +151,7 @@ const withoutUnknown = async (database: Pick<Database, 'all'>, paths: readonly s
 };
 
 /** The mirror's row then has no size, no etag and no identity: it equals nothing, and is nothing's rename. */
-export const unknownAt = (path: string, offset: number): OutcomeEvent => ({
+export const unknownAt = (path: string, offset: number): Observation => ({
   id: `unknown:${offset}:${path}`,
   type: 'outcome',
   time: new Date().toISOString(),

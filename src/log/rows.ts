@@ -1,5 +1,12 @@
 import { crc32 } from 'node:zlib';
-import type { BucketEvent, BucketEventType, LogEvent, OperationKind, Recorded } from '../../events/event.ts';
+import type {
+  BucketEvent,
+  BucketEventType,
+  LogEvent,
+  OperationKind,
+  OutcomeEvent,
+  Recorded,
+} from '../../events/event.ts';
 
 /** A row of the log as SQLite holds it. */
 export type EventRow = {
@@ -122,6 +129,7 @@ export const eventOfCells = (cells: EventCells): Recorded => {
   const { version: _, ...shared } = event;
   return {
     ...shared,
+    id: id as OutcomeEvent['id'],
     type: 'outcome',
     source: 'file-manager',
     operation: operation ?? 'save',

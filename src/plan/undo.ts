@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isFolder, type OutcomeEvent } from '../../events/event.ts';
+import { isFolder, type Observation } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
@@ -110,7 +110,7 @@ const undoPrefix = 'outcome:undo:';
  * The fact that a file is back, as the mirror folds it: the row that was deleted. Its `offset` is that of the delete's own
  * outcome, so that deleting the file once more is another transition, with another operation id.
  */
-export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number, time: string): OutcomeEvent => ({
+export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number, time: string): Observation => ({
   id: `${undoPrefix}${op_id}:${row.path}`,
   type: 'outcome',
   time,
@@ -127,7 +127,7 @@ export const undoOutcome = ({ op_id }: Deletion, row: FileRow, deletedAt: number
 });
 
 /** The fact that nothing came back after all, where it was noted that something may have. */
-export const notBack = (path: string, notedAt: number, time: string): OutcomeEvent => ({
+export const notBack = (path: string, notedAt: number, time: string): Observation => ({
   id: `not-back:${notedAt}:${path}`,
   type: 'outcome',
   time,

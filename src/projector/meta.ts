@@ -1,4 +1,4 @@
-import type { LogEvent, OperationKind, OutcomeEvent } from '../../events/event.ts';
+import { isConfirmation, type LogEvent, type OperationKind, type OutcomeEvent } from '../../events/event.ts';
 import type { FileFoldState } from '../../projections/file/fold.ts';
 import { projectionsVersion } from '../../projections/schema.ts';
 import type { Queries } from '../storage/database.ts';
@@ -9,8 +9,9 @@ export type Stats = {
   bytes: number;
   mirrorFiles: number;
   mirrorBytes: number;
-  /** Events by type; outcomes are counted in `operations`. */
+  /** Events by type, outcomes of both kinds among them. */
   readonly events: Partial<Record<LogEvent['type'], number>>;
+  /** Operations that the file manager has confirmed, by kind. */
   readonly operations: Partial<Record<OperationKind, number>>;
   /** Producer's time of the newest bucket event in the log's order; null before the first. */
   lastEventAt: string | null;
@@ -70,10 +71,11 @@ export const countEvents = (stats: Stats, events: readonly LogEvent[]): void => 
   );
 };
 
-/** Counts what outcomes were of. */
+/** Counts the operations that were carried out. */
 export const countOutcomes = (stats: Stats, outcomes: readonly OutcomeEvent[]): void => {
-  for (const { operation, time } of outcomes) {
-    stats.operations[operation] = (stats.operations[operation] ?? 0) + 1;
+  for (const outcome of outcomes) {
+    const { operation, time } = outcome;
+    if (isConfirmation(outcome)) stats.operations[operation] = (stats.operations[operation] ?? 0) + 1;
     stats.lastOutcomeAt = time;
   }
 };

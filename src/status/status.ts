@@ -35,6 +35,7 @@ export type Status = {
     readonly dirty: number;
   };
   readonly events: Readonly<Record<string, number>>;
+  /** Those that the file manager has confirmed, by kind. */
   readonly operations: Readonly<Record<string, number>>;
   /** Objects that are there and could not be read; those that are tried next. */
   readonly unreadable: UnreadableSummary;

@@ -16,7 +16,7 @@ const withOutcomes = (events: readonly LogEvent[]): LogEvent[] =>
       ? [
           event,
           {
-            id: `outcome:${event.id}:${index}`,
+            id: `outcome:${event.id}:${index}` as const,
             type: 'outcome',
             time: event.time,
             path: event.path,

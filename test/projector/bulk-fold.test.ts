@@ -83,7 +83,7 @@ const history = (random: () => number, count: number): LogEvent[] => {
     );
     if (random() < 0.05)
       return {
-        id: `outcome:${n}`,
+        id: `outcome:${n}` as const,
         type: 'outcome',
         time: timeOf(second),
         path: path(),
