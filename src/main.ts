@@ -3,10 +3,10 @@ import type { Context } from './commands/context.ts';
 import { endProgressLine } from './commands/progress.ts';
 import { loadConfig } from './config/config.ts';
 import { loadEnvFile } from './config/env-file.ts';
-import { asDiskError } from './disk-error.ts';
-import { exitCode, exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
+import { exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
+import { isPrinted, isRead, outliveReaders, print } from './standard-output.ts';
 import { type Given, insistOnValues, readWords } from './words.ts';
 
 /** The one entry point: words to a command, errors to an exit code. */
@@ -35,7 +35,7 @@ const run = async (entry: CommandEntry, context: Context, words: readonly string
       context.config.paths.data,
       { command: context.command, words, flags },
       error,
-      { signal: context.signal, print: (text) => process.stdout.write(text) },
+      { signal: context.signal, print },
     );
     if (problem !== undefined) complain(context.command, problem);
     return code;
@@ -69,9 +69,10 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
       signal: stopSignal(),
       print: (text) => {
         endProgressLine();
-        process.stdout.write(text);
+        print(text);
       },
-      isPrinted: () => process.stdout.writableLength === 0,
+      isPrinted,
+      isRead,
       openWorkspace: async () =>
         (await import('./data-folder/workspace.ts')).openWorkspace(config, command, (reason) =>
           context.logger.warn({ reason }, 'projections are dropped, and built anew from the log'),
@@ -91,23 +92,15 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
  * once all that was printed has been taken.
  */
 const endSoon = (): void => {
-  setTimeout(() => (process.stdout.writableLength > 0 ? endSoon() : process.exit()), 3_000).unref();
+  setTimeout(() => (isPrinted() ? process.exit() : endSoon()), 3_000).unref();
 };
-
-// A reader that has seen enough (`| head`) closes the pipe: that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  if (error.code === 'EPIPE') process.exit(exitCode.done);
-  const problem = asDiskError(error, 'standard output');
-  const said = problem === error ? `cannot write standard output: ${error.message}` : messageOf(problem);
-  process.stderr.write(`s3-sync: ${said}\n`);
-  process.exit(exitCode.failed);
-});
 
 const perform = async (given: Given): Promise<void> => {
   await execute(given);
   endSoon();
 };
 
+outliveReaders();
 const given = readWords(process.argv.slice(2), catalogue);
 if (given) await perform(given);
 else await (await import('./program.ts')).runProgram(perform);

@@ -74,6 +74,14 @@ export const logMutations: readonly Mutation[] = [
     tests: ['test/commands/replay-in-place.test.ts'],
   },
   {
+    name: 'end with success once nobody reads the output',
+    file: 'src/standard-output.ts',
+    find: 'hasReader = false;',
+    replace: 'process.exit(exitCode.done);',
+    tests: ['test/commands/closed-pipe.test.ts'],
+    match: 'a command*',
+  },
+  {
     name: 'export over the log, the projections or a lock',
     file: 'src/data-folder/output-place.ts',
     find: '(await ownPlaces(paths)).includes(place) || ',

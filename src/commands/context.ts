@@ -25,6 +25,8 @@ export type Context = {
   readonly print: (text: string | Uint8Array) => void;
   /** Whether all that was printed has been handed to the system. */
   readonly isPrinted?: () => boolean;
+  /** Whether anybody may still read what is printed. */
+  readonly isRead?: () => boolean;
   /** The log and its projections; within the daemon those that it has open. Throws FolderInUseError. */
   readonly openWorkspace: () => Promise<Workspace>;
 };

@@ -48,7 +48,8 @@ const printEvents = async (context: Context, log: Log, from: number, to: number,
   const started = Date.now();
   let printed = 0;
   const reader = await readEventsOn([log.database], from - 1, to, Math.min(pageEvents, rate));
-  for (let page = await reader.next(); page && !context.signal.aborted; page = await reader.next()) {
+  const isWanted = (): boolean => !context.signal.aborted && context.isRead?.() !== false;
+  for (let page = await reader.next(); page && isWanted(); page = await reader.next()) {
     const lines = page.all.map((event) =>
       JSON.stringify({ offset: event.offset, ...(event.type === 'outcome' ? event : toNative(event)) }),
     );

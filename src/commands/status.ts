@@ -100,6 +100,6 @@ export const runStatus = async (context: Context, flags: { json?: boolean; watch
     context.print(clear + (flags.json ? `${JSON.stringify(status)}\n` : statusText(status)));
     if (!flags.watch || context.signal.aborted) return exitCode.done;
     await sleep(watchEveryMs, undefined, { signal: context.signal }).catch(() => undefined);
-    if (context.signal.aborted) return exitCode.done;
+    if (context.signal.aborted || context.isRead?.() === false) return exitCode.done;
   }
 };
