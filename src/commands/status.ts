@@ -55,7 +55,12 @@ export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;
   const lines = [
     `Data folder  ${status.data_dir}`,
-    `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`,
+    log.exists
+      ? `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`
+      : beside(
+          'Event log    ',
+          `there is none at ${log.path} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one, or check DATA_DIR and EVENT_LOG_PATH`,
+        ),
     ...aheadLines(status),
     beside('Events       ', listed(status.events, 'none yet')),
     `Projections  offset ${projections.checkpoint}, ${counted(projections.lag_events, 'event')} behind`,

@@ -13,13 +13,18 @@ import { listPlans } from '../plan/store.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
 import { type Outbox, readOutbox } from '../report/outbox.ts';
 import type { Report } from '../report/report.ts';
+import type { Queries } from '../storage/database.ts';
 import { openProjections } from './projections.ts';
 
 /** Everything that an operator asks first. Numbers count from the beginning of the log unless said otherwise. */
 export type Status = {
   readonly data_dir: string;
   readonly log: {
+    /** False where no event log is: nothing was ever recorded, or a path leads nowhere. */
+    readonly exists: boolean;
+    readonly path: string;
     readonly last_offset: number;
+    /** Producer's time of the newest bucket event. */
     readonly last_event_at: string | null;
     /** The latest time that any event states; one beyond this machine's clock comes from a clock that was ahead. */
     readonly newest_event_at: string | null;
@@ -82,6 +87,15 @@ const newestOf = (frontier: Frontier): string | null => {
 const errorsOf = ({ status, states }: Report): number =>
   (states.failed ?? 0) + (states.unreadable ?? 0) + (status === 'failed' ? 1 : 0);
 
+/** Time of the last bucket event after an offset, which the projections stand at; what they say holds where there is none. */
+const lastEventAfter = async (database: Pick<Queries, 'get'>, offset: number): Promise<string | undefined> =>
+  (
+    await database.get<{ time: string }>(
+      `SELECT time FROM event WHERE "offset" > ? AND type <> 'outcome' ORDER BY "offset" DESC LIMIT 1`,
+      [offset],
+    )
+  )?.time;
+
 /** Reads the status beside a running writer; takes no lock and asks no server. */
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
@@ -110,8 +124,10 @@ export const readStatus = async (config: Config): Promise<Status> => {
     return {
       data_dir: data,
       log: {
+        exists: log !== undefined,
+        path: logPath,
         last_offset: last,
-        last_event_at: stats?.lastEventAt ?? null,
+        last_event_at: (log && (await lastEventAfter(log.database, checkpoint))) ?? stats?.lastEventAt ?? null,
         newest_event_at: live ? newestOf(live.meta.fileFold.frontier) : null,
         quarantine: quarantine?.entries ?? 0,
         quarantine_full: quarantine?.full ?? false,
