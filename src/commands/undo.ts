@@ -15,8 +15,14 @@ const keysPerRequest = 10_000;
 
 type Confirmed = { readonly deletion: Deletion; readonly deletedAt: number };
 
-/** The deletes that the file manager has confirmed and that were not undone yet, with the offset of the confirmation. */
-const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[]): Promise<Confirmed[]> => {
+/**
+ * The deletes that the file manager has confirmed and that were not undone yet, with the offset of the confirmation; and
+ * how many files came back before.
+ */
+const confirmedOf = async (
+  workspace: Workspace,
+  deletions: readonly Deletion[],
+): Promise<{ readonly confirmed: readonly Confirmed[]; readonly before: number }> => {
   const ids = deletions.flatMap(({ op_id, rows }) => [
     `outcome:${op_id}`,
     ...rows.slice(0, 1).map(({ path }) => `outcome:undo:${op_id}:${path}`),
@@ -26,11 +32,14 @@ const confirmedOf = async (workspace: Workspace, deletions: readonly Deletion[])
     [JSON.stringify(ids)],
   );
   const known = new Map(rows.map(({ id, offset }) => [id, offset]));
-  return deletions.flatMap((deletion) => {
+  let before = 0;
+  const confirmed = deletions.flatMap((deletion) => {
     const deletedAt = known.get(`outcome:${deletion.op_id}`);
     const undone = deletion.rows[0] && known.has(`outcome:undo:${deletion.op_id}:${deletion.rows[0].path}`);
+    if (undone) before += deletion.rows.length;
     return deletedAt === undefined || undone ? [] : [{ deletion, deletedAt }];
   });
+  return { confirmed, before };
 };
 
 /** A folder's own row has no content, and so is never in the trash. */
@@ -97,7 +106,7 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
   try {
     if (!(await fileManager.describe()).capabilities.includes('trash'))
       throw new FatalError('this file manager keeps no trash: what was deleted there comes back from a backup only');
-    const confirmed = await confirmedOf(workspace, deletions);
+    const { confirmed, before } = await confirmedOf(workspace, deletions);
     const restored: string[] = [];
     const skipped: SkippedUndo[] = [];
     const lost: string[] = [];
@@ -141,7 +150,7 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
     }
     await workspace.projector.catchUp();
     const result = { plan, restored, skipped, not_in_trash: lost };
-    context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result));
+    context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result, before));
     return skipped.length + lost.length === 0 ? exitCode.done : exitCode.failed;
   } finally {
     await workspace.close();
@@ -150,14 +159,18 @@ export const runUndo = async (context: Context, id: string, flags: { json?: bool
 
 const shown = 20;
 
-const textOf = (result: {
-  readonly plan: string;
-  readonly restored: readonly string[];
-  readonly skipped: readonly SkippedUndo[];
-  readonly not_in_trash: readonly string[];
-}): string => {
+const textOf = (
+  result: {
+    readonly plan: string;
+    readonly restored: readonly string[];
+    readonly skipped: readonly SkippedUndo[];
+    readonly not_in_trash: readonly string[];
+  },
+  before: number,
+): string => {
   const { plan, restored, skipped, not_in_trash: lost } = result;
   const lines = [`${restored.length} files that plan ${plan} deleted are back in the file manager`];
+  if (before > 0) lines.push(`${before} came back by an earlier undo of this plan already`);
   lines.push(...restored.slice(0, shown).map((path) => `  + ${JSON.stringify(path)}`));
   if (restored.length > shown) lines.push(`  … and ${restored.length - shown} more`);
   for (const { path, reason } of skipped.slice(0, shown))

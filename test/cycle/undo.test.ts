@@ -86,6 +86,10 @@ withWorld('undo brings back what a plan deleted, and nothing deletes it again wi
 
   const again = await runCli(['undo', plan, '--json'], env);
   t.deepEqual(JSON.parse(again.stdout), { plan, restored: [], skipped: [], not_in_trash: [] });
+  t.regex(
+    (await runCli(['undo', plan], env)).stdout,
+    /^0 files .*\n3 came back by an earlier undo of this plan already/,
+  );
   t.is((await runCli(['replay'], env)).code, 0);
   t.is(
     (JSON.parse((await runCli(['incremental-sync', '--no-drain', '--json'], env)).stdout) as typeof report).withheld
