@@ -2,7 +2,7 @@
  * The views' tables. Everything here can be thrown away and is rebuilt by replay, so there are no migrations: another
  * `projectionsVersion` means a rebuild. Raise it whenever a table or a fold changes its meaning.
  */
-export const projectionsVersion = 4;
+export const projectionsVersion = 5;
 
 const fileColumns = `
   path TEXT NOT NULL PRIMARY KEY,
