@@ -53,10 +53,18 @@ export const sourceMutations: readonly Mutation[] = [
   },
   {
     name: 'take a time that no timer can count',
-    file: 'src/config/config.ts',
+    file: 'src/config/problems.ts',
     find: 'number <= (most ?? number)',
     replace: 'number <= number',
     tests: ['test/commands/settings.test.ts'],
+  },
+  {
+    name: 'take half a key pair for none',
+    file: 'src/config/problems.ts',
+    find: 'if (isSet(access) === isSet(secret)) return [];',
+    replace: 'if (!isSet(access) || !isSet(secret)) return [];',
+    tests: ['test/commands/settings.test.ts'],
+    match: 'half a key pair*',
   },
   {
     name: 'take a broker that is away for an empty one',

@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
-import { parseAclMapping } from '../bucket/acl.ts';
-import { ConfigError, messageOf } from '../errors.ts';
+import { ConfigError } from '../errors.ts';
+import { pairProblems, problemOf } from './problems.ts';
 import { type Setting, type SettingName, settings, unitOf } from './settings.ts';
 
 /** The configuration of one run: flags over environment over defaults, checked, frozen. */
@@ -22,74 +22,6 @@ export type Config = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-const boundsOf = ({ least, most }: Setting): string =>
-  [least === undefined ? 'above 0' : `of at least ${least}`, ...(most === undefined ? [] : [`at most ${most}`])].join(
-    ' and ',
-  );
-
-const isWithin = (value: string, { least, most }: Setting): boolean => {
-  const number = Number(value);
-  return number > 0 && number >= (least ?? 0) && number <= (most ?? number);
-};
-
-/** What is wrong with a mapping of ACLs. */
-const aclProblem = (value: string): string | undefined => {
-  try {
-    parseAclMapping(value);
-    return undefined;
-  } catch (error) {
-    return messageOf(error);
-  }
-};
-
-const problemOf = (setting: Setting, value: string): string | undefined => {
-  const addresses = setting.kind === 'url' || setting.kind === 'urls';
-  // An address may hold a password, or a token in its query.
-  const shown = setting.secret || (addresses && /[@?]/.test(value)) ? '' : `, found ${JSON.stringify(value)}`;
-  const bad = (expected: string): string => `${setting.env}: expected ${expected}${shown}`;
-  if (setting.secret && !/^[\x21-\x7e]+$/.test(value)) return bad('printable ASCII characters without spaces');
-  if (addresses && value.split(',').some(holdsPassword))
-    return bad('an address without a user name or password: keys and tokens have settings of their own');
-  switch (setting.kind) {
-    case 'url':
-      return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
-    case 'urls':
-      return value.split(',').every((part) => isHttpUrl(part.trim()))
-        ? undefined
-        : bad('addresses separated by commas');
-    case 'count':
-    case 'milliseconds':
-      return /^\d{1,9}$/.test(value) && isWithin(value, setting)
-        ? undefined
-        : bad(`a whole number ${boundsOf(setting)}`);
-    case 'port':
-      return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? undefined : bad('a port number');
-    case 'seconds':
-      if (setting.zero && /^0+$/.test(value)) return undefined;
-      return /^\d{1,9}(\.\d+)?$/.test(value) && isWithin(value, setting)
-        ? undefined
-        : bad(`a number of seconds ${boundsOf(setting)}`);
-    case 'acl':
-      return aclProblem(value);
-    case 'share':
-      return Number(value) >= 0 && Number(value) <= 1 ? undefined : bad('a share between 0 and 1');
-    case 'flag':
-      return /^(true|false|1|0|yes|no)$/i.test(value) ? undefined : bad('true or false');
-    case 'choice':
-      return setting.choices?.includes(value) ? undefined : bad(`one of ${setting.choices?.join(', ')}`);
-    default:
-      return undefined;
-  }
-};
-
-const holdsPassword = (value: string): boolean => {
-  if (!URL.canParse(value.trim())) return false;
-  const { username, password } = new URL(value.trim());
-  return username !== '' || password !== '';
-};
-
-const isHttpUrl = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
-
 /** Reads and checks the configuration. Throws one ConfigError with every mistake, a line each. */
 export const loadConfig = (environment: Environment, flags: Partial<Record<SettingName, string>> = {}): Config => {
   const values = new Map<string, string>();
@@ -100,6 +32,8 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     if (problem) problems.push(problem);
     values.set(setting.env, value === '' ? setting.fallback : value);
   }
+  const optional = (name: SettingName): string | undefined => values.get(name) || undefined;
+  problems.push(...pairProblems((name) => optional(name) !== undefined));
   // Node reads it by itself: every token and key would go to whoever answers.
   if (environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     problems.push(
@@ -107,7 +41,6 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     );
   if (problems.length > 0) throw new ConfigError(`the configuration has mistakes:\n  ${problems.join('\n  ')}`);
 
-  const optional = (name: SettingName): string | undefined => values.get(name) || undefined;
   const require = (names: readonly SettingName[], purpose: string): void => {
     const missing = names.filter((name) => !optional(name));
     if (missing.length === 0) return;

@@ -40,7 +40,8 @@ export const settings = [
     env: 'CUSTOMER_S3_ACCESS_KEY',
     kind: 'text',
     fallback: '',
-    meaning: 'access key that may list and read the bucket',
+    meaning:
+      "access key that may list and read the bucket; with neither it nor its secret key, the environment's credentials (role, profile)",
   },
   { env: 'CUSTOMER_S3_SECRET_KEY', kind: 'text', fallback: '', meaning: 'secret key that belongs to it', secret: true },
   { env: 'CUSTOMER_S3_BUCKET', kind: 'text', fallback: '', meaning: 'name of the bucket' },
@@ -230,7 +231,12 @@ export const settings = [
     meaning: 'how long the reference file manager keeps what was deleted, for `undo`; 0 keeps nothing',
   },
   { env: 'BACKUP_S3_ENDPOINT', kind: 'url', fallback: '', meaning: "the reference file manager's backup storage" },
-  { env: 'BACKUP_S3_ACCESS_KEY', kind: 'text', fallback: '', meaning: 'access key of the backup storage' },
+  {
+    env: 'BACKUP_S3_ACCESS_KEY',
+    kind: 'text',
+    fallback: '',
+    meaning: "access key of the backup storage; with neither it nor its secret key, the environment's credentials",
+  },
   {
     env: 'BACKUP_S3_SECRET_KEY',
     kind: 'text',

@@ -1,5 +1,8 @@
 import { execFile } from 'node:child_process';
+import { once } from 'node:events';
 import { chmod, mkdir, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import test from 'ava';
@@ -11,12 +14,13 @@ import { freshFolder } from '../support/folder.ts';
 
 const timed = (settings as readonly Setting[]).filter(({ kind }) => kind === 'seconds' || kind === 'milliseconds');
 
-for (const { env, most = 0 } of timed) {
+for (const { env, most = 0, zero } of timed) {
   test(`${env} has a most, and beyond it is refused`, (t) => {
     const name = env as SettingName;
     t.is(loadConfig({ [name]: `${most}` }).number(name), most);
     const refused = t.throws(() => loadConfig({ [name]: `${most + 1}` }), { instanceOf: ConfigError });
-    t.regex(refused.message, new RegExp(`${name}: expected .* above 0 and at most ${most}, found "${most + 1}"`));
+    const from = zero ? 'of at least 0' : 'above 0';
+    t.regex(refused.message, new RegExp(`${name}: expected .* ${from} and at most ${most}, found "${most + 1}"`));
   });
 }
 
@@ -44,6 +48,40 @@ test('an interval that no timer can count is refused also as a flag', async (t) 
   const { code, stderr } = await runCli(['daemon', '--interval', '2592000'], { DATA_DIR: await freshFolder() });
   t.is(code, 2, stderr);
   t.regex(stderr, /SYNC_INTERVAL: expected .* at most 604800/);
+});
+
+test('half a key pair is no missing one: nobody signs with another identity unasked', async (t) => {
+  const asked: string[] = [];
+  const server = createServer((request, response) => {
+    asked.push(request.headers.authorization ?? '');
+    response.writeHead(403).end();
+  });
+  await once(server.listen(0, '127.0.0.1'), 'listening');
+  const foreign = { AWS_ACCESS_KEY_ID: 'AKIAOTHER', AWS_SECRET_ACCESS_KEY: 'another-secret' };
+  const environment = {
+    ...foreign,
+    DATA_DIR: await freshFolder(),
+    CUSTOMER_S3_ENDPOINT: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    CUSTOMER_S3_BUCKET: 'documents',
+    FILE_MANAGER_API_URL: 'http://127.0.0.1:1',
+  };
+  const half = await runCli(['initial-sync', '--dry-run'], { ...environment, CUSTOMER_S3_SECRET_KEY: '' });
+  t.deepEqual(asked, []);
+  t.is(half.code, 2, half.stderr);
+  t.regex(
+    half.stderr,
+    /^ {2}CUSTOMER_S3_SECRET_KEY: not set, and CUSTOMER_S3_ACCESS_KEY is: set both, or neither to use/m,
+  );
+  const neither = { ...environment, CUSTOMER_S3_ACCESS_KEY: '', CUSTOMER_S3_SECRET_KEY: '' };
+  await runCli(['initial-sync', '--dry-run'], neither);
+  t.regex(asked[0] ?? '', /AKIAOTHER/, 'with neither the credentials of the environment are used');
+  server.close();
+  for (const [set, unset] of [
+    ['BACKUP_S3_SECRET_KEY', 'BACKUP_S3_ACCESS_KEY'],
+    ['BACKUP_S3_ACCESS_KEY', 'BACKUP_S3_SECRET_KEY'],
+    ['CUSTOMER_S3_SECRET_KEY', 'CUSTOMER_S3_ACCESS_KEY'],
+  ] as const)
+    t.throws(() => loadConfig({ [set]: 'x' }), { instanceOf: ConfigError, message: new RegExp(`${unset}: not set`) });
 });
 
 test('what a source needs is named together with what the sync needs', async (t) => {

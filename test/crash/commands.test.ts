@@ -74,8 +74,8 @@ for (const failpoint of queueTests) {
         SQS_ENDPOINT: server.url,
         SQS_VISIBILITY: '2',
         AWS_REGION: server.region,
-        AWS_ACCESS_KEY_ID: server.accessKey,
-        AWS_SECRET_ACCESS_KEY: server.secretKey,
+        CUSTOMER_S3_ACCESS_KEY: server.accessKey,
+        CUSTOMER_S3_SECRET_KEY: server.secretKey,
         BATCH_MESSAGES: '7',
       };
       const first = await runKilled(['subscribe'], environment, failpoint);

@@ -3,8 +3,10 @@ import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { canary } from '../../scripts/canary.ts';
 
-/** Secrets that a test run configures wherever it names none of its own. */
+/** Secrets that a test run configures wherever it names none of its own, with the access keys that they belong to. */
 export const secrets = {
+  CUSTOMER_S3_ACCESS_KEY: 'test',
+  BACKUP_S3_ACCESS_KEY: 'test',
   CUSTOMER_S3_SECRET_KEY: `${canary}-s3`,
   FILE_MANAGER_TOKEN: `${canary}-token`,
   BACKUP_S3_SECRET_KEY: `${canary}-backup`,
