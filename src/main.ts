@@ -3,6 +3,7 @@ import type { Context } from './commands/context.ts';
 import { endProgressLine } from './commands/progress.ts';
 import { loadConfig } from './config/config.ts';
 import { loadEnvFile } from './config/env-file.ts';
+import { unknownNames } from './config/unknown.ts';
 import { exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
@@ -48,16 +49,36 @@ const complain = (command: string, problem: string): void => {
   process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
 };
 
-const execute = async ({ entry, words, flags }: Given): Promise<void> => {
+/** The settings of a command, and the names among them that have no effect. Throws ConfigError with all that is wrong. */
+const configure = ({ entry, flags }: Given) => {
+  insistOnValues(flags);
+  const before = Object.keys(process.env);
+  const file = loadEnvFile('.env', process.env);
+  const unknown = unknownNames(before, file);
+  const given = {
+    ...settingsOf(entry, flags),
+    ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),
+    ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: flags.logLevel }),
+  };
+  const config = loadConfig(process.env, given, {
+    needsOf: (settings) => entry.needs && { purpose: `'s3-sync ${nameOf(entry)}'`, ...entry.needs(settings, flags) },
+    notes: [
+      file.names ? `settings were read from ${file.path}` : `no settings were read: there is no ${file.path}`,
+      ...unknown.map(({ name, meant }) => `${name} is no setting${meant ? `: did you mean ${meant}?` : ''}`),
+    ],
+  });
+  return { config, unknown };
+};
+
+const showsStacks = (level: unknown): boolean => level === 'debug' || level === 'trace';
+
+const execute = async (given: Given): Promise<void> => {
+  const { entry, words, flags } = given;
   const command = nameOf(entry);
+  let level: string | undefined;
   try {
-    insistOnValues(flags);
-    loadEnvFile('.env', process.env);
-    const config = loadConfig(process.env, {
-      ...settingsOf(entry, flags),
-      ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),
-      ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: flags.logLevel }),
-    });
+    const { config, unknown } = configure(given);
+    level = config.text('LOG_LEVEL');
     let logger: Logger | undefined;
     const context: Context = {
       command,
@@ -78,11 +99,13 @@ const execute = async ({ entry, words, flags }: Given): Promise<void> => {
           context.logger.warn({ reason }, 'projections are dropped, and built anew from the log'),
         ),
     };
+    for (const facts of unknown) context.logger.warn(facts, 'this is no setting, and has no effect');
     process.exitCode = await run(entry, context, words, flags);
     endProgressLine();
   } catch (error) {
     complain(command, messageOf(error));
-    if (process.env.LOG_LEVEL === 'debug' && error instanceof Error) process.stderr.write(`${error.stack}\n`);
+    if (showsStacks(level ?? flags.logLevel ?? process.env.LOG_LEVEL) && error instanceof Error)
+      process.stderr.write(`${error.stack}\n`);
     process.exitCode = exitCodeFor(error);
   }
 };

@@ -46,10 +46,26 @@ export const sourceMutations: readonly Mutation[] = [
   {
     name: 'take settings that cannot be read for none',
     file: 'src/config/env-file.ts',
-    find: "=== 'ENOENT') return;",
-    replace: "!== 'EISDIR') return;",
+    find: "=== 'ENOENT') return undefined;",
+    replace: "!== 'EISDIR') return undefined;",
     tests: ['test/commands/settings.test.ts'],
     match: 'a .env that this user*',
+  },
+  {
+    name: 'ignore settings in UTF-16',
+    file: 'src/config/env-file.ts',
+    find: 'bytes.includes(0)',
+    replace: 'bytes.includes(256)',
+    tests: ['test/commands/env-file.test.ts'],
+    match: '*UTF-16*',
+  },
+  {
+    name: 'let an empty variable hide the setting in the file',
+    file: 'src/config/env-file.ts',
+    find: 'if (!environment[variable]?.trim()) environment[variable] = value;',
+    replace: 'environment[variable] ??= value;',
+    tests: ['test/commands/env-file.test.ts'],
+    match: 'a variable that is empty*',
   },
   {
     name: 'take a time that no timer can count',

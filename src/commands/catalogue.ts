@@ -1,6 +1,15 @@
 import type { SettingName } from '../config/settings.ts';
 import { ConfigError } from '../errors.ts';
 import type { Context } from './context.ts';
+import {
+  aSource,
+  bothSides,
+  bothSidesAndTheSource,
+  bothSidesAndWhatIsDrained,
+  type NeedsOf,
+  theBucket,
+  theFileManager,
+} from './needs.ts';
 
 /** Flags as commander parsed them. */
 export type Flags = { readonly [name: string]: string | boolean | undefined };
@@ -19,6 +28,8 @@ export type CommandEntry = {
   readonly example: string;
   /** Flags that stand for a setting. */
   readonly settings?: Readonly<Record<string, SettingName>>;
+  /** What it cannot run without. */
+  readonly needs?: NeedsOf;
   /** Handed over to the daemon while it holds the data folder; otherwise the command is refused, naming the daemon. */
   readonly handedOver?: true;
   readonly run: (context: Context, words: readonly string[], flags: Flags) => Promise<number>;
@@ -60,6 +71,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'list the bucket, carry every file over, export the CSV; resumes where it was stopped',
     options: [['--resume', 'go on where an earlier run was stopped (always so)'], concurrency, prefix, dryRun, json],
     example: 's3-sync initial-sync --concurrency 16',
+    needs: bothSides,
     settings: { concurrency: 'SYNC_CONCURRENCY' },
     handedOver: true,
     run: async (context, _, flags) => (await import('./sync.ts')).runInitialSync(context, flags),
@@ -76,7 +88,8 @@ export const catalogue: readonly CommandEntry[] = [
       json,
     ],
     example: 's3-sync incremental-sync',
-    settings: { concurrency: 'SYNC_CONCURRENCY' },
+    needs: bothSidesAndWhatIsDrained,
+    settings: { concurrency: 'SYNC_CONCURRENCY', source: 'SOURCE' },
     handedOver: true,
     run: async (context, _, flags) => (await import('./sync.ts')).runIncrementalSync(context, flags),
   },
@@ -85,15 +98,18 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'initial sync if needed, then subscribe and run a cycle every interval',
     options: [['--interval <seconds>', 'time between two cycles (SYNC_INTERVAL)'], concurrency, source],
     example: 's3-sync daemon --interval 60',
-    settings: { interval: 'SYNC_INTERVAL', concurrency: 'SYNC_CONCURRENCY' },
-    run: async (context, _, flags) => (await import('./subscribe.ts')).runDaemon(context, flags),
+    needs: bothSidesAndTheSource,
+    settings: { interval: 'SYNC_INTERVAL', concurrency: 'SYNC_CONCURRENCY', source: 'SOURCE' },
+    run: async (context) => (await import('./subscribe.ts')).runDaemon(context),
   },
   {
     name: 'subscribe',
     summary: 'only consume, append and project, until stopped',
     options: [source],
     example: 's3-sync subscribe --source sqs',
-    run: async (context, _, flags) => (await import('./subscribe.ts')).runSubscribe(context, flags),
+    needs: aSource,
+    settings: { source: 'SOURCE' },
+    run: async (context) => (await import('./subscribe.ts')).runSubscribe(context),
   },
   {
     name: 'ingest',
@@ -148,6 +164,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'show what the next cycle would do and why; kept under an id',
     options: [json],
     example: 's3-sync plan',
+    needs: bothSides,
     handedOver: true,
     run: async (context, _, flags) => (await import('./plan.ts')).runPlan(context, flags),
   },
@@ -156,6 +173,7 @@ export const catalogue: readonly CommandEntry[] = [
     arguments: '<plan>',
     summary: 'carry out a plan that was shown, or that the safety gate holds',
     example: 's3-sync apply 3f9c0a1b2c3d4e5f',
+    needs: bothSides,
     handedOver: true,
     run: async (context, [plan = '']) => (await import('./plan.ts')).runApply(context, plan),
   },
@@ -165,6 +183,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'bring back what a plan deleted, from the trash of the file manager',
     options: [json],
     example: 's3-sync undo 3f9c0a1b2c3d4e5f',
+    needs: theFileManager,
     handedOver: true,
     run: async (context, [plan = ''], flags) => (await import('./undo.ts')).runUndo(context, plan, flags),
   },
@@ -186,6 +205,7 @@ export const catalogue: readonly CommandEntry[] = [
       json,
     ],
     example: 's3-sync reconcile --dry-run',
+    needs: (settings, flags) => (flags.fileManager === true ? bothSides : theBucket)(settings, flags),
     handedOver: true,
     run: async (context, _, { fileManager, checksum, ...flags }) => {
       const { runReconcile, runReconcileFileManager } = await import('./reconcile.ts');
@@ -199,6 +219,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'compare bucket, projection and file manager, a line a path (= - + * !)',
     options: [['--checksum', 'compare the bytes of every file'], json],
     example: 's3-sync verify --checksum > check.txt',
+    needs: bothSides,
     run: async (context, _, flags) => (await import('./verify.ts')).runVerify(context, flags),
   },
   {
@@ -245,6 +266,7 @@ export const catalogue: readonly CommandEntry[] = [
     summary: 'end-to-end self test against what is configured',
     options: [json],
     example: 's3-sync test',
+    needs: bothSides,
     handedOver: true,
     run: async (context, _, flags) => (await import('./self-test.ts')).runSelfTest(context, flags),
   },

@@ -2,7 +2,6 @@ import { parseAclMapping } from '../bucket/acl.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { createBucket } from '../bucket/s3.ts';
 import type { Config } from '../config/config.ts';
-import type { SettingName } from '../config/settings.ts';
 import { addressOf } from '../cycle/address.ts';
 import type { CycleOptions } from '../cycle/cycle.ts';
 import { unreadableSchedule } from '../cycle/unreadable.ts';
@@ -30,10 +29,6 @@ export type Context = {
   /** The log and its projections; within the daemon those that it has open. Throws FolderInUseError. */
   readonly openWorkspace: () => Promise<Workspace>;
 };
-
-/** The settings without which nothing can be carried over, and what else the command needs. */
-export const requireBothSides = ({ config, command }: Context, further: readonly SettingName[] = []): void =>
-  config.require(['CUSTOMER_S3_BUCKET', 'FILE_MANAGER_API_URL', ...further], `'s3-sync ${command}'`);
 
 export const bucketOf = ({ config }: Context): Bucket & { close(): void } =>
   createBucket({

@@ -5,13 +5,12 @@ import { exitCode, FatalError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
 import { isCovered } from '../plan/release.ts';
 import { findPlan, releasePlan } from '../plan/store.ts';
-import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
+import { bucketOf, type Context, cycleOptions } from './context.ts';
 import { summaryOf } from './summary.ts';
 import { exitCodeOf } from './sync.ts';
 
 /** Shows what the next cycle would do, and keeps it under its id. */
 export const runPlan = async (context: Context, flags: { json?: boolean }): Promise<number> => {
-  requireBothSides(context);
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
@@ -35,7 +34,6 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
  * was made from has moved on otherwise.
  */
 export const runApply = async (context: Context, id: string): Promise<number> => {
-  requireBothSides(context);
   const folder = join(context.config.paths.data, 'plans');
   const stored = await findPlan(folder, id);
   const workspace = await context.openWorkspace();

@@ -3,7 +3,7 @@ import { remember } from '../cycle/memory.ts';
 import { exitCode } from '../errors.ts';
 import { type ScanResult, scanBucket } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
-import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
+import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { createProgress } from './progress.ts';
 
 /** Compares a fresh listing with the projection, and appends what is missing or stale as events. */
@@ -11,7 +11,6 @@ export const runReconcile = async (
   context: Context,
   flags: { dryRun?: boolean; prefix?: string; json?: boolean },
 ): Promise<number> => {
-  context.config.require(['CUSTOMER_S3_BUCKET'], "'s3-sync reconcile'");
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
@@ -47,7 +46,6 @@ export const runReconcileFileManager = async (
   context: Context,
   flags: { dryRun?: boolean; prefix?: string; checksum?: boolean; json?: boolean },
 ): Promise<number> => {
-  requireBothSides(context);
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { exitCode, FatalError, messageOf } from '../errors.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
-import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
+import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openSource, sourceNameOf } from './sources.ts';
 import { exitCodeOf, incrementalSync } from './sync.ts';
 import { isEqual, verifySides } from './verify.ts';
@@ -15,7 +15,6 @@ const connectMs = 10_000;
 
 /** End-to-end self test against what is configured. Every check runs; the exit code says whether all of them held. */
 export const runSelfTest = async (context: Context, flags: { json?: boolean }): Promise<number> => {
-  requireBothSides(context);
   // First of all: where the daemon has it, all of this is handed over.
   const workspace = await context.openWorkspace();
   const checks: Check[] = [];
@@ -48,7 +47,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
     return `${name} ${version} (${capabilities.join(', ') || 'no extras'})`;
   });
   await check('subscription', async () => {
-    const name = sourceNameOf(context);
+    const name = sourceNameOf(context.config);
     if (!name) return 'none is configured';
     if (name === 'http') return 'http: the daemon listens';
     const source = await openSource(context, name);

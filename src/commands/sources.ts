@@ -1,3 +1,4 @@
+import type { Readable } from '../config/config.ts';
 import type { SettingName } from '../config/settings.ts';
 import { ConfigError } from '../errors.ts';
 import type { HttpSourceOptions } from '../sources/http.ts';
@@ -14,28 +15,21 @@ const switches: readonly (readonly [SourceName, SettingName])[] = [
   ['http', 'HTTP_PORT'],
 ];
 
-const configured = ({ config }: Pick<Context, 'config'>): readonly SourceName[] =>
-  switches.filter(([, setting]) => config.optional(setting)).map(([name]) => name);
+const configured = ({ optional }: Readable): readonly SourceName[] =>
+  switches.filter(([, setting]) => optional(setting)).map(([name]) => name);
 
 /** Says which sources are configured and not read, where nobody has said which is. */
-export const tellUnread = (context: Context, named: string | undefined): void => {
-  const { config, logger } = context;
-  if (named !== undefined || config.optional('SOURCE') !== undefined) return;
-  const [source, ...others] = configured(context);
+export const tellUnread = ({ config, logger }: Context): void => {
+  if (config.optional('SOURCE') !== undefined) return;
+  const [source, ...others] = configured(config);
   const unread = others.map((name) => `SOURCE=${name}`);
   if (unread.length > 0)
     logger.warn({ source, unread }, 'several sources are configured and one is read: SOURCE says which');
 };
 
 /** The source that is named, or the first that is configured. Undefined when none is. */
-export const sourceNameOf = (context: Context, named?: string): SourceName | undefined => {
-  const chosen = named ?? context.config.optional('SOURCE');
-  if (chosen !== undefined) {
-    if (chosen === 'pubsub' || chosen === 'sqs' || chosen === 'http') return chosen;
-    throw new ConfigError(`there is no source ${JSON.stringify(chosen)}: expected pubsub, sqs or http`);
-  }
-  return configured(context)[0];
-};
+export const sourceNameOf = (settings: Readable): SourceName | undefined =>
+  (settings.optional('SOURCE') as SourceName | undefined) ?? configured(settings)[0];
 
 /** The settings without which the source cannot be opened. */
 export const neededBy = (name: SourceName | undefined): readonly SettingName[] => {
@@ -59,21 +53,33 @@ export const sqsAccess = ({ config }: Context) => {
 
 const isLoopback = (url: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 
+/** What is wrong with the settings of who may send over HTTP: nobody could, or it was left unsaid. */
+export const admissionProblems = ({ optional, flag }: Readable): string[] => {
+  const audience = optional('PUSH_AUDIENCE');
+  const email = optional('PUSH_EMAIL');
+  const keysUrl = optional('PUSH_KEYS_URL');
+  const problems: string[] = [];
+  if ((audience === undefined) !== (email === undefined)) {
+    const missing = audience === undefined ? 'PUSH_AUDIENCE' : 'PUSH_EMAIL';
+    problems.push(`${missing} is not set: a Pub/Sub push token is checked against PUSH_AUDIENCE and PUSH_EMAIL`);
+  } else if (audience === undefined && optional('HTTP_TOKEN') === undefined && !flag('HTTP_UNAUTHENTICATED'))
+    problems.push(
+      'the HTTP source does not know whom to let in: set HTTP_TOKEN for webhooks, PUSH_AUDIENCE and PUSH_EMAIL for Pub/Sub push, or HTTP_UNAUTHENTICATED=true to let in anyone',
+    );
+  if (keysUrl !== undefined && URL.canParse(keysUrl) && !keysUrl.startsWith('https:') && !isLoopback(keysUrl))
+    problems.push('PUSH_KEYS_URL: expected an https address; whoever can change the keys can sign tokens');
+  return problems;
+};
+
 /** Who may send over HTTP. Throws ConfigError when nobody could, or when it was left unsaid. */
 export const admitsOf = ({ config }: Pick<Context, 'config'>): Pick<HttpSourceOptions, 'webhook' | 'push'> => {
+  const problems = admissionProblems(config);
+  if (problems.length > 0) throw new ConfigError(problems.join('\n'));
   const token = config.optional('HTTP_TOKEN');
   const audience = config.optional('PUSH_AUDIENCE');
   const email = config.optional('PUSH_EMAIL');
   const issuer = config.optional('PUSH_ISSUER');
   const keysUrl = config.optional('PUSH_KEYS_URL');
-  if ((audience === undefined) !== (email === undefined)) {
-    const missing = audience === undefined ? 'PUSH_AUDIENCE' : 'PUSH_EMAIL';
-    throw new ConfigError(
-      `${missing} is not set: a Pub/Sub push token is checked against PUSH_AUDIENCE and PUSH_EMAIL`,
-    );
-  }
-  if (keysUrl !== undefined && !keysUrl.startsWith('https:') && !isLoopback(keysUrl))
-    throw new ConfigError('PUSH_KEYS_URL: expected an https address; whoever can change the keys can sign tokens');
   const open = config.flag('HTTP_UNAUTHENTICATED') ? 'unauthenticated' : undefined;
   const webhook = token === undefined ? open : { token };
   const push =
@@ -85,11 +91,6 @@ export const admitsOf = ({ config }: Pick<Context, 'config'>): Pick<HttpSourceOp
           ...(issuer !== undefined && { issuer }),
           ...(keysUrl !== undefined && { jwksUrl: keysUrl }),
         };
-  if (webhook === undefined && push === undefined) {
-    throw new ConfigError(
-      'the HTTP source does not know whom to let in: set HTTP_TOKEN for webhooks, PUSH_AUDIENCE and PUSH_EMAIL for Pub/Sub push, or HTTP_UNAUTHENTICATED=true to let in anyone',
-    );
-  }
   return { ...(webhook && { webhook }), ...(push && { push }) };
 };
 

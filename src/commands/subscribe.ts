@@ -5,26 +5,19 @@ import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf 
 import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
-import { bucketOf, type Context, requireBothSides } from './context.ts';
-import { neededBy, openSource, type SourceName, sourceNameOf, tellUnread } from './sources.ts';
+import { bucketOf, type Context } from './context.ts';
+import { openSource, sourceNameOf, tellUnread } from './sources.ts';
 import { incrementalSync, initialSync } from './sync.ts';
 
-const requireSource = (context: Context, named?: string): SourceName => {
-  const name = sourceNameOf(context, named);
-  if (name) return name;
-  throw new ConfigError(
-    `'s3-sync ${context.command}' needs a source: set PUBSUB_SUBSCRIPTION, SQS_QUEUE_URL or HTTP_PORT`,
-  );
-};
-
 /** Consumes, appends and projects until it is stopped. */
-export const runSubscribe = async (context: Context, flags: { source?: string }): Promise<number> => {
-  const name = requireSource(context, flags.source);
+export const runSubscribe = async (context: Context): Promise<number> => {
+  const name = sourceNameOf(context.config);
+  if (name === undefined) throw new ConfigError('there is no source to subscribe to');
   const bucket = context.config.optional('CUSTOMER_S3_BUCKET') ? bucketOf(context) : undefined;
   const workspace = await context.openWorkspace();
   try {
     const source = await openSource(context, name);
-    tellUnread(context, flags.source);
+    tellUnread(context);
     context.logger.info({ source: name, checkpoint: workspace.projector.meta().checkpoint }, 'subscribed');
     const consumed = await consumeInto(context, workspace, source, bucket ? { bucket } : {});
     context.logger.info(consumed, 'stopped');
@@ -67,10 +60,9 @@ const carry =
  * a whole: what no listing reached would come by no event. Commands that are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
  * again, whatever it was, but where log or projections are damaged: that ends the daemon.
  */
-export const runDaemon = async (context: Context, flags: { interval?: string; source?: string }): Promise<number> => {
+export const runDaemon = async (context: Context): Promise<number> => {
   const { config, logger, signal } = context;
-  const name = sourceNameOf(context, flags.source);
-  requireBothSides(context, neededBy(name));
+  const name = sourceNameOf(config);
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   const stopping = new AbortController();
@@ -110,7 +102,7 @@ export const runDaemon = async (context: Context, flags: { interval?: string; so
     const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
     if (name) {
       const source = await openSource(within, name);
-      tellUnread(context, flags.source);
+      tellUnread(context);
       logger.info({ source: name }, 'subscribed');
       await consumeInto(within, workspace, source, { bucket });
     } else logger.warn({}, 'no source is configured: cycles only');

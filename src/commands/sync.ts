@@ -7,9 +7,10 @@ import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '.
 import { scanBucket } from '../scan/scan.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
-import { bucketOf, type Context, cycleOptions, requireBothSides } from './context.ts';
+import { bucketOf, type Context, cycleOptions } from './context.ts';
+import { drainedSource } from './needs.ts';
 import { createProgress, endProgressLine } from './progress.ts';
-import { neededBy, openSource, sourceNameOf } from './sources.ts';
+import { openSource } from './sources.ts';
 import { summaryOf } from './summary.ts';
 
 /** A subscription that has been silent for this long is drained. */
@@ -20,7 +21,6 @@ export type SyncFlags = {
   readonly dryRun?: boolean;
   readonly drain?: boolean;
   readonly prefix?: string;
-  readonly source?: string;
   readonly json?: boolean;
 };
 
@@ -82,14 +82,8 @@ export const initialSync = async (
 /** What became of a subscription: `undrained` says why its end was not reached. */
 type Drained = { readonly undrained?: string };
 
-/** The source that a cycle drains: one that keeps its messages until they are asked for. */
-const drainedSource = (context: Context, flags: SyncFlags): 'pubsub' | 'sqs' | undefined => {
-  const name = flags.drain === false ? undefined : sourceNameOf(context, flags.source);
-  return name === 'http' ? undefined : name;
-};
-
 const drain = async (context: Context, workspace: Workspace, bucket: Bucket, flags: SyncFlags): Promise<Drained> => {
-  const name = drainedSource(context, flags);
+  const name = drainedSource(context.config, flags);
   if (name === undefined) return {};
   const source = await openSource(context, name);
   try {
@@ -138,7 +132,6 @@ export const exitCodeOf = ({ report, plan, undrained }: CycleResult & Drained): 
 };
 
 export const runInitialSync = async (context: Context, flags: SyncFlags): Promise<number> => {
-  requireBothSides(context);
   const workspace = await context.openWorkspace();
   try {
     const { complete, cycle } = await initialSync(context, workspace, flags);
@@ -151,7 +144,6 @@ export const runInitialSync = async (context: Context, flags: SyncFlags): Promis
 };
 
 export const runIncrementalSync = async (context: Context, flags: SyncFlags): Promise<number> => {
-  requireBothSides(context, neededBy(drainedSource(context, flags)));
   const workspace = await context.openWorkspace();
   try {
     const result = await incrementalSync(context, workspace, flags);

@@ -99,7 +99,6 @@ const ask = async (fileManager: FileManagerClient, keys: readonly string[], { st
 
 /** Brings back from the file manager's trash what a plan deleted, and records that the file manager holds it again. */
 export const runUndo = async (context: Context, id: string, flags: { json?: boolean }): Promise<number> => {
-  context.config.require(['FILE_MANAGER_API_URL'], "'s3-sync undo'");
   const { plan, deletions } = await readUndo(join(context.config.paths.data, 'plans'), id);
   const fileManager = fileManagerOf(context);
   const workspace = await context.openWorkspace();

@@ -2,7 +2,7 @@ import { exitCode, FatalError } from '../errors.ts';
 import { harmless } from '../harmless.ts';
 import { openProjections } from '../status/projections.ts';
 import { verify } from '../verify/verify.ts';
-import { bucketOf, type Context, fileManagerOf, requireBothSides } from './context.ts';
+import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openExistingLog } from './replay.ts';
 
 export type VerifyCounts = {
@@ -56,7 +56,6 @@ export const isEqual = (counts: VerifyCounts): boolean =>
 
 /** Prints the check file: one line a path. Exit 0 only when all three sides are equal. */
 export const runVerify = async (context: Context, flags: { checksum?: boolean; json?: boolean }): Promise<number> => {
-  requireBothSides(context);
   const counts = await verifySides(context, flags.checksum === true, (line) => {
     if (!line) return;
     context.print(

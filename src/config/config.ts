@@ -1,6 +1,6 @@
 import { resolve } from 'node:path';
 import { ConfigError } from '../errors.ts';
-import { pairProblems, problemOf } from './problems.ts';
+import { missingText, pairProblems, problemOf } from './problems.ts';
 import { type Setting, type SettingName, settings, unitOf } from './settings.ts';
 
 /** The configuration of one run: flags over environment over defaults, checked, frozen. */
@@ -22,8 +22,33 @@ export type Config = {
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
-/** Reads and checks the configuration. Throws one ConfigError with every mistake, a line each. */
-export const loadConfig = (environment: Environment, flags: Partial<Record<SettingName, string>> = {}): Config => {
+/** What a command needs of the settings beside that each is right by itself. */
+export type Needs = {
+  /** Who needs them, as a message names it. */
+  readonly purpose: string;
+  /** Settings that must be set. */
+  readonly names: readonly SettingName[];
+  /** Settings that may be unset: they are named only beside others that are missing. */
+  readonly perhaps?: readonly SettingName[];
+  /** What is wrong with settings taken together. */
+  readonly problems?: readonly string[];
+};
+
+/** What of a configuration can be read before it is known to be right. */
+export type Readable = Pick<Config, 'optional' | 'flag'>;
+
+type Loading = {
+  readonly needsOf?: ((settings: Readable) => Needs | undefined) | undefined;
+  /** Lines that end each message about a mistake, such as where settings were read from. */
+  readonly notes?: readonly string[];
+};
+
+/** Reads and checks the configuration. Throws one ConfigError with every mistake, and with all that is missing, a line each. */
+export const loadConfig = (
+  environment: Environment,
+  flags: Partial<Record<SettingName, string>> = {},
+  { needsOf, notes = [] }: Loading = {},
+): Config => {
   const values = new Map<string, string>();
   const problems: string[] = [];
   for (const setting of settings as readonly Setting[]) {
@@ -33,22 +58,31 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     values.set(setting.env, value === '' ? setting.fallback : value);
   }
   const optional = (name: SettingName): string | undefined => values.get(name) || undefined;
+  const flag = (name: SettingName): boolean => /^(true|1|yes)$/i.test(optional(name) ?? '');
   problems.push(...pairProblems((name) => optional(name) !== undefined));
   // Node reads it by itself: every token and key would go to whoever answers.
   if (environment['NODE_TLS_REJECT_UNAUTHORIZED'] === '0')
     problems.push(
       'NODE_TLS_REJECT_UNAUTHORIZED=0 switches the check of certificates off: unset it, and name the certificate of your own authority in NODE_EXTRA_CA_CERTS',
     );
-  if (problems.length > 0) throw new ConfigError(`the configuration has mistakes:\n  ${problems.join('\n  ')}`);
 
-  const require = (names: readonly SettingName[], purpose: string): void => {
-    const missing = names.filter((name) => !optional(name));
-    if (missing.length === 0) return;
-    const lines = missing.map((name) => `${name}: ${settings.find((setting) => setting.env === name)?.meaning}`);
-    throw new ConfigError(
-      `${purpose} needs settings that are not set:\n  ${lines.join('\n  ')}\n.env.example lists them all`,
-    );
+  const unset = (names: readonly SettingName[]): SettingName[] => names.filter((name) => !optional(name));
+  const refuse = (...parts: readonly string[]): never => {
+    throw new ConfigError([...parts, ...notes].join('\n'));
   };
+  const require = (names: readonly SettingName[], purpose: string): void => {
+    if (unset(names).length > 0) refuse(missingText({ purpose, names: unset(names) }));
+  };
+  const needs = needsOf?.({ optional, flag });
+  problems.push(...(needs?.problems ?? []));
+  const missing = needs && unset(needs.names).length > 0 ? needs : undefined;
+  if (problems.length > 0 || missing)
+    refuse(
+      ...(problems.length > 0 ? [`the configuration has mistakes:\n  ${problems.join('\n  ')}`] : []),
+      ...(missing
+        ? [missingText({ ...missing, names: unset(missing.names), perhaps: unset(missing.perhaps ?? []) })]
+        : []),
+    );
   const text = (name: SettingName): string => {
     require([name], 'this command');
     return optional(name) as string;
@@ -58,9 +92,10 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     text,
     optional,
     require,
-    with: (further: Partial<Record<SettingName, string>>) => loadConfig(environment, { ...flags, ...further }),
+    with: (further: Partial<Record<SettingName, string>>) =>
+      loadConfig(environment, { ...flags, ...further }, { notes }),
     number: (name: SettingName) => Number(text(name)),
-    flag: (name: SettingName) => /^(true|1|yes)$/i.test(optional(name) ?? ''),
+    flag,
     urls: (name: SettingName) => (optional(name)?.split(',') ?? []).map((part) => part.trim()),
     paths: Object.freeze({
       data,
@@ -69,13 +104,6 @@ export const loadConfig = (environment: Environment, flags: Partial<Record<Setti
     }),
   });
 };
-
-/** Values that must never be printed, for the logger's redaction. */
-export const secretsOf = (environment: Environment): string[] =>
-  (settings as readonly Setting[])
-    .filter((setting) => setting.secret)
-    .map((setting) => environment[setting.env] ?? '')
-    .filter((value) => value !== '');
 
 /** `.env.example`, made from the settings. */
 export const envExample = (): string =>

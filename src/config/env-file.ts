@@ -5,21 +5,39 @@ import { ConfigError, codeOf, messageOf } from '../errors.ts';
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { parseEnv } = process.getBuiltinModule('node:util');
 
-/**
- * Settings from a file such as `.env`, where there is one; what the environment has already stays. Throws ConfigError when
- * it is there and cannot be read: every setting would fall back to its default, those of the safety gate too. (Node's own
- * `loadEnvFile` takes such a file for one that is not there.)
- */
-export const loadEnvFile = (path: string, environment: NodeJS.ProcessEnv): void => {
-  let text: string;
+/** A file of settings: where it was looked for, and the names in it; undefined when it is not there. */
+export type EnvFile = { readonly path: string; readonly names?: readonly string[] };
+
+const read = (path: string): Buffer | undefined => {
   try {
-    text = readFileSync(path, 'utf8');
+    return readFileSync(path);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return;
+    if (codeOf(error) === 'ENOENT') return undefined;
     throw new ConfigError(
-      `the settings in ${resolve(path)} cannot be read (${messageOf(error)}): let this user read the file, or remove it`,
+      `the settings in ${path} cannot be read (${messageOf(error)}): let this user read the file, or remove it`,
       { cause: error },
     );
   }
-  for (const [name, value] of Object.entries(parseEnv(text))) environment[name] ??= value;
+};
+
+/** Without a byte order mark, which would become a part of the first name. A NUL is in no text but UTF-16. */
+const textOf = (bytes: Buffer, path: string): string => {
+  const isUtf16 = bytes.includes(0) || /^(fffe|feff)/.test(bytes.toString('hex', 0, 2));
+  if (isUtf16)
+    throw new ConfigError(`the settings in ${path} cannot be read (UTF-16, or no text at all): save the file as UTF-8`);
+  return new TextDecoder().decode(bytes);
+};
+
+/**
+ * Settings from a file such as `.env`, where there is one; what the environment has already stays, unless it is empty.
+ * Throws ConfigError when the file is there and cannot be read: every setting would fall back to its default, those of the
+ * safety gate too. (Node's own `loadEnvFile` takes such a file for one that is not there.)
+ */
+export const loadEnvFile = (name: string, environment: NodeJS.ProcessEnv): EnvFile => {
+  const path = resolve(name);
+  const bytes = read(path);
+  if (bytes === undefined) return { path };
+  const given = Object.entries(parseEnv(textOf(bytes, path)));
+  for (const [variable, value] of given) if (!environment[variable]?.trim()) environment[variable] = value;
+  return { path, names: given.map(([variable]) => variable) };
 };

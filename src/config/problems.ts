@@ -1,6 +1,7 @@
 import { parseAclMapping } from '../bucket/acl.ts';
 import { messageOf } from '../errors.ts';
-import type { Setting, SettingName } from './settings.ts';
+import type { Needs } from './config.ts';
+import { type Setting, type SettingName, settings } from './settings.ts';
 
 /** What is wrong with the value of a setting, or with values taken together. A secret is never repeated. */
 
@@ -90,3 +91,14 @@ export const pairProblems = (isSet: (name: SettingName) => boolean): string[] =>
       `${unset}: not set, and ${set} is: set both, or neither to use the credentials of the environment (role, profile)`,
     ];
   });
+
+/** What is said of settings that are missing. */
+export const missingText = ({ purpose, names, perhaps = [] }: Needs): string =>
+  [
+    `${purpose} needs settings that are not set:`,
+    ...names.map((name) => `  ${name}: ${settings.find((setting) => setting.env === name)?.meaning}`),
+    ...(perhaps.length === 0
+      ? []
+      : [`  and, unless the environment has credentials of its own: ${perhaps.join(', ')}`]),
+    '.env.example lists them all',
+  ].join('\n');

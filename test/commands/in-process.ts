@@ -1,6 +1,6 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { catalogue, nameOf } from '../../src/commands/catalogue.ts';
+import { catalogue, nameOf, settingsOf } from '../../src/commands/catalogue.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { openWorkspace } from '../../src/data-folder/workspace.ts';
 import { createLogger } from '../../src/logger.ts';
@@ -25,7 +25,9 @@ export const runCommand = async (
 ): Promise<string> => {
   const entry = catalogue.find((one) => nameOf(one) === command);
   if (!entry) throw new Error(`there is no command ${command}`);
-  const config = loadConfig({ ...environment });
+  const config = loadConfig({ ...environment }, settingsOf(entry, flags), {
+    needsOf: (settings) => entry.needs && { purpose: command, ...entry.needs(settings, flags) },
+  });
   const file = join(await freshFolder(), 'input');
   if (input !== undefined) await writeFile(file, input);
   let printed = '';

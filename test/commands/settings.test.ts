@@ -93,6 +93,41 @@ test('what a source needs is named together with what the sync needs', async (t)
   }
 });
 
+test('what is invalid, what is missing and what the source needs are named together', async (t) => {
+  const { code, stderr } = await runCli(['daemon'], {
+    DATA_DIR: await freshFolder(),
+    CUSTOMER_S3_ACCESS_KEY: '',
+    CUSTOMER_S3_SECRET_KEY: '',
+    SOURCE: 'http',
+    HTTP_PORT: 'abc',
+  });
+  t.is(code, 2, stderr);
+  for (const named of [
+    /^ {2}HTTP_PORT: expected a port number, found "abc"$/m,
+    /^ {2}the HTTP source does not know whom to let in: set HTTP_TOKEN/m,
+    /^'s3-sync daemon' needs settings that are not set:$/m,
+    /^ {2}CUSTOMER_S3_BUCKET: name of the bucket$/m,
+    /^ {2}FILE_MANAGER_API_URL: /m,
+    /^ {2}and, unless the environment has .*: CUSTOMER_S3_ACCESS_KEY, CUSTOMER_S3_SECRET_KEY$/m,
+    /^no settings were read: there is no \/\.env$/m,
+  ])
+    t.regex(stderr, named);
+  const other = await runCli(['daemon', '--source', 'kafka'], { DATA_DIR: await freshFolder() });
+  t.regex(other.stderr, /^ {2}SOURCE: expected one of pubsub, sqs, http, found "kafka"$[^]*CUSTOMER_S3_BUCKET/m);
+  const none = await runCli(['subscribe'], { DATA_DIR: await freshFolder(), SYNC_INTERVAL: 'soon' });
+  t.is(none.code, 2);
+  t.regex(none.stderr, /SYNC_INTERVAL: [^]*there is no source: set PUBSUB_SUBSCRIPTION, SQS_QUEUE_URL or HTTP_PORT/);
+});
+
+test('a stack is shown at the level that was asked for, however it was', async (t) => {
+  const DATA_DIR = await freshFolder();
+  const asked = async (args: readonly string[], LOG_LEVEL: string) =>
+    (await runCli(['quarantine', 'show', 'x', ...args], { DATA_DIR, LOG_LEVEL })).stderr;
+  t.regex(await asked(['--log-level', 'debug'], 'warn'), /^ {4}at /m);
+  t.regex(await asked([], 'debug'), /^ {4}at /m);
+  t.notRegex(await asked(['--log-level', 'warn'], 'debug'), /^ {4}at /m);
+});
+
 test('.env is read, and yields to the environment', async (t) => {
   const folder = await freshFolder();
   await writeFile(join(folder, '.env'), 'SYNC_INTERVAL=soon\nLEASE_MAX="long" # a comment\nSQS_VISIBILITY=never\n');

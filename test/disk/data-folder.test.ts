@@ -43,7 +43,13 @@ test('a byte of the log that was flipped on the disk is found at the start, with
   ]) {
     const { code, stderr } = await runCli(
       command,
-      { ...env, CUSTOMER_S3_BUCKET: 'none', FILE_MANAGER_API_URL: 'http://127.0.0.1:9' },
+      {
+        ...env,
+        CUSTOMER_S3_BUCKET: 'none',
+        FILE_MANAGER_API_URL: 'http://127.0.0.1:9',
+        HTTP_PORT: '0',
+        HTTP_TOKEN: 'x',
+      },
       eventLines(1, 100),
     );
     t.is(code, 1, command.join(' '));
