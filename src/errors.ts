@@ -25,6 +25,11 @@ export class RetryableError extends Error {
 export const codeOf = (error: unknown): string =>
   error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : '';
 
+/** Whether a handshake of TLS was answered in plain text: the server does not speak it. */
+export const isPlainText = (code: string, text: string): boolean =>
+  (code === 'EPROTO' || code.startsWith('ERR_SSL')) &&
+  /(wrong.version.number|packet.length.too.long)/i.test(code + text);
+
 /** A broker does not answer: what it has to give is not known. */
 export class UnreachableError extends RetryableError {}
 

@@ -1,4 +1,4 @@
-import { ConfigError, FatalError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import { ConfigError, FatalError, isPlainText, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { retryAfterMs } from '../retry-after.ts';
 
 /** The object is there and cannot be read now: archived, denied, or encrypted with a key that we lack. It never blocks others. */
@@ -59,7 +59,9 @@ export const asBucketError = (error: unknown, asked: Asked): Error => {
   const status = $metadata?.httpStatusCode;
   const cause = { cause: error };
   const name = Code ?? error.name;
-  const problem = configProblem(name, code, asked);
+  const problem = isPlainText(code, error.message)
+    ? "the bucket's endpoint does not speak TLS: should CUSTOMER_S3_ENDPOINT begin with http:// instead of https://?"
+    : configProblem(name, code, asked);
   if (problem !== undefined) return new ConfigError(problem, cause);
   if (status === 412) return new SupersededError(`${what}: the object has changed since`, cause);
   if (asked.of === 'object') {

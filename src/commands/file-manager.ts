@@ -49,7 +49,7 @@ export const runFileManager = async (
     logger: context.logger,
     ...(backup && { backup }),
   });
-  context.logger.info({ url: server.url, root: flags.root }, 'file manager is listening');
+  context.logger.info({ url: server.url, root }, 'file manager is listening');
   if (!context.signal.aborted) await once(context.signal, 'abort');
   await server.close();
   return exitCode.done;

@@ -1,4 +1,4 @@
-import { ConfigError, FatalError, messageOf, RetryableError } from '../errors.ts';
+import { ConfigError, FatalError, isPlainText, messageOf, RetryableError } from '../errors.ts';
 import { retryAfterMs } from '../retry-after.ts';
 
 /**
@@ -120,6 +120,18 @@ export const errorOfFailure = (what: string, error: unknown): Error => {
     return new FatalError(`${what} failed: the certificate of the file manager is not trusted (${code})`, {
       cause: error,
     });
+  }
+  if (isPlainText(code, text)) {
+    return new FatalError(
+      `${what} failed: the file manager does not speak TLS: should FILE_MANAGER_API_URL begin with http:// instead of https://?`,
+      { cause: error },
+    );
+  }
+  if (/ECONNREFUSED|ENOTFOUND|EAI_AGAIN|EHOSTUNREACH|ENETUNREACH/.test(code)) {
+    return new RetryableError(
+      `${what} failed: the file manager cannot be reached (${clean(text) || code}): check FILE_MANAGER_API_URL`,
+      { cause: error },
+    );
   }
   return new RetryableError(`${what} failed: ${clean(text) || code || 'the connection broke'}`, { cause: error });
 };

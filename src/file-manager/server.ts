@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
-import { messageOf } from '../errors.ts';
+import { ConfigError, messageOf } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { BackupStorage } from './backup.ts';
 import { answerEarly } from './early-answer.ts';
@@ -60,7 +60,17 @@ export type RunningFileManager = {
   close(): Promise<void>;
 };
 
-/** Starts the reference file manager. It holds its root alone: RetryableError when another process has it. */
+const listen = async (app: FastifyInstance, { host, port }: FileManagerOptions): Promise<void> => {
+  await app.listen({ host, port }).catch((error: unknown) => {
+    const text = `cannot listen on ${host}:${port}: ${messageOf(error)}; set --host and --port to a free address`;
+    throw new ConfigError(text, { cause: error });
+  });
+};
+
+/**
+ * Starts the reference file manager. It holds its root alone: RetryableError when another process has it. ConfigError when
+ * its address is not free.
+ */
 export const startFileManager = async (options: FileManagerOptions): Promise<RunningFileManager> => {
   const { trashRetentionMs = defaults.trashRetentionMs, logger: log = silentLog } = options;
   await makeFolder(options.root);
@@ -74,7 +84,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   try {
     await recover(store);
     await sweep();
-    await app.listen({ host: options.host, port: options.port });
+    await listen(app, options);
   } catch (error) {
     await app.close();
     await store.db.close();

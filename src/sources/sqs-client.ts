@@ -4,8 +4,10 @@ import { backoffMs, pause } from './backoff.ts';
 
 export type SqsConnection = {
   readonly queueUrl: string;
+  /** By default the queue's own address. */
   readonly endpoint?: string | undefined;
   readonly region: string;
+  /** By default those of the environment (role, profile). */
   readonly credentials?: { readonly accessKeyId: string; readonly secretAccessKey: string } | undefined;
 };
 
@@ -16,13 +18,21 @@ const connectMsMax = 5_000;
 /** Far longer than a receive waits at SQS. */
 const answerMsMax = 40_000;
 
-export const connectSqs = ({ endpoint, region, credentials }: Omit<SqsConnection, 'queueUrl'>): SQSClient =>
-  new SQSClient({
+/** Without an endpoint the SDK would go by the queue's address as well, and write so on standard error at each request. */
+export const connectSqs = ({
+  endpoint,
+  queueUrl,
+  region,
+  credentials,
+}: Omit<SqsConnection, 'queueUrl'> & { readonly queueUrl?: string }): SQSClient => {
+  const at = endpoint ?? (queueUrl === undefined ? undefined : new URL(queueUrl).origin);
+  return new SQSClient({
     region,
-    ...(endpoint ? { endpoint } : {}),
+    ...(at ? { endpoint: at } : {}),
     ...(credentials ? { credentials } : {}),
     requestHandler: { connectionTimeout: connectMsMax, requestTimeout: answerMsMax, throwOnRequestTimeout: true },
   });
+};
 
 export const isFifo = (queueUrl: string): boolean => queueUrl.endsWith('.fifo');
 
@@ -53,7 +63,6 @@ const permanent = new Set([
   'InvalidAttributeValue',
   'MissingParameter',
   'ValidationError',
-  'CredentialsProviderError',
 ]);
 
 /** A ConfigError when only a person can repair it; undefined when another attempt may do. */
@@ -62,8 +71,13 @@ export const misconfigured = (error: unknown, queueUrl: string, doing: string): 
   if (!(error instanceof Error)) return undefined;
   const status = (error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode;
   const denied = (status === 401 || status === 403) && !/throttl|overlimit/i.test(error.name);
+  if (error.name === 'CredentialsProviderError')
+    return new ConfigError(
+      `there are no credentials for SQS_QUEUE_URL "${queueUrl}": set CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY, which SQS uses too`,
+      { cause: error },
+    );
   if (!permanent.has(error.name.replace(olderPrefix, '')) && !denied) return undefined;
-  const text = `${doing} SQS_QUEUE_URL "${queueUrl}" failed for good: ${error.name}: ${messageOf(error)}; check the queue, the region, and what the credentials may do`;
+  const text = `${doing} SQS_QUEUE_URL "${queueUrl}" failed for good: ${error.name}: ${messageOf(error)}; check the queue, CUSTOMER_S3_REGION, and what the credentials may do (CUSTOMER_S3_ACCESS_KEY, CUSTOMER_S3_SECRET_KEY)`;
   return new ConfigError(text, { cause: error });
 };
 
