@@ -55,7 +55,7 @@ export const sourceMutations: readonly Mutation[] = [
     name: 'ignore settings in UTF-16',
     file: 'src/config/env-file.ts',
     find: 'bytes.includes(0)',
-    replace: 'bytes.includes(256)',
+    replace: 'bytes.includes(1)',
     tests: ['test/commands/env-file.test.ts'],
     match: '*UTF-16*',
   },
