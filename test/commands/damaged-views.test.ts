@@ -26,7 +26,7 @@ test('projections that somebody changed end an ingest with what is wrong; after 
 
 test('projections that are no database end what reads, and are built anew, with a word in the log, by what writes', async (t) => {
   const DATA_DIR = await freshFolder();
-  const event = '{"id":"1","type":"create","time":"2030-01-01T00:00:00Z","path":"a","size":1}';
+  const event = '{"id":"1","type":"create","time":"2026-01-01T00:00:00Z","path":"a","size":1}';
   const first = await runCli(['ingest', '-'], { DATA_DIR }, event);
   t.deepEqual([first.code, first.stderr], [0, ''], 'nothing is dropped where nothing was');
   await writeFile(join(DATA_DIR, 'projections.db'), 'x'.repeat(10_000));
