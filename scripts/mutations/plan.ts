@@ -83,8 +83,8 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'a release that holds for any plan',
     file: 'src/plan/release.ts',
-    find: 'named.has(op_id)',
-    replace: 'named.size > 0',
+    find: 'losses.every((loss) => named.has(loss))',
+    replace: 'losses.every(() => named.size > 0)',
     tests: ['test/plan/release.test.ts'],
   },
   {
@@ -97,8 +97,8 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'a release that is never over',
     file: 'src/cycle/cycle.ts',
-    find: '!isStillMeant(stored, plan, verdict) || (!held && isWhole(plan, applied))',
-    replace: 'false && isWhole(plan, applied) && isStillMeant(stored, plan, verdict)',
+    find: '!isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied))',
+    replace: 'false && isWhole(plan, applied) && isStillMeant(stored, plan, changes, verdict)',
     tests: ['test/cycle/gate.test.ts'],
     match: 'what is left*',
   },

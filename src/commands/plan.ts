@@ -1,10 +1,9 @@
 import { join } from 'node:path';
 import { runCycle } from '../cycle/cycle.ts';
-import { undoneReason } from '../cycle/undone.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { describePlan } from '../plan/describe.ts';
-import { isCovered } from '../plan/release.ts';
-import { findPlan, releasePlan } from '../plan/store.ts';
+import { isCovered, isStillMeant, isTold } from '../plan/release.ts';
+import { findPlan, releasePlan, storePlan } from '../plan/store.ts';
 import { bucketOf, type Context, cycleOptions } from './context.ts';
 import { summaryOf } from './summary.ts';
 import { exitCodeOf } from './sync.ts';
@@ -18,10 +17,10 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
     const { plan, report, withheld, waiting } = await runCycle(options);
     context.print(
       flags.json
-        ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld }) })}\n`
-        : describePlan(plan, report.held, { waiting, withheld: withheld?.steps.length ?? 0 }),
+        ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld: withheld.plan }) })}\n`
+        : describePlan(plan, report.held, { waiting, withheld: withheld?.plan.steps.length ?? 0 }),
     );
-    if (withheld && !flags.json) context.print(`\n${describePlan(withheld, [undoneReason(withheld.steps.length)])}`);
+    if (withheld && !flags.json) context.print(`\n${describePlan(withheld.plan, withheld.held)}`);
     return report.status === 'held' ? exitCode.held : exitCode.done;
   } finally {
     bucket.close();
@@ -41,12 +40,20 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
   try {
     const options = cycleOptions(context, workspace, bucket);
     const { plan: now, changes, verdict, withheld } = await runCycle({ ...options, dryRun: true });
-    const isSame = now.id === stored.plan.id || withheld?.id === stored.plan.id;
-    if (!isSame && !(stored.held.length > 0 && isCovered(now, changes, verdict, [stored]))) {
+    const isSame = now.id === stored.plan.id || withheld?.plan.id === stored.plan.id;
+    const isPart = stored.held.length > 0 && isStillMeant(stored, now, changes, verdict);
+    if (!isSame && !(isPart && isCovered(now, changes, verdict, [stored]))) {
       throw new FatalError(
         `plan ${stored.plan.id} was made from a state that has moved on; the plan is ${now.id} now: look at it with 's3-sync plan'`,
       );
     }
+    if (now.id === stored.plan.id && stored.circumstances && !isTold(verdict, [stored])) {
+      throw new FatalError(
+        `plan ${stored.plan.id} is held for more than when it was shown: ${verdict.reasons.join('; ')}; look at it with 's3-sync plan'`,
+      );
+    }
+    // As it was shown: what the dry run has stored, or dropped for want of room, is of now.
+    if (stored.losses) await storePlan(folder, stored);
     await releasePlan(folder, stored.plan.id);
     const result = await runCycle(options);
     context.print(summaryOf(result.report));

@@ -11,8 +11,8 @@ import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge, replacedBy, type Verdict } from '../plan/gate.ts';
 import type { Change, Plan, Step } from '../plan/operation.ts';
-import { isCovered, isStillMeant } from '../plan/release.ts';
-import { dropPlan, releasedPlans, type StoredPlan, storeOnce, storePlan } from '../plan/store.ts';
+import { isCovered, isStillMeant, lossesOf } from '../plan/release.ts';
+import { dropPlan, type Kept, releasedPlans, type StoredPlan, storeOnce, storePlan } from '../plan/store.ts';
 import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports, postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
@@ -25,7 +25,6 @@ import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
 import { planCycle } from './planning.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
-import { undoneReason } from './undone.ts';
 import {
   noteWaiting,
   prepareWaiting,
@@ -83,7 +82,7 @@ export type CycleResult = {
   /** Objects that the plan leaves out until their next try. */
   readonly waiting: number;
   /** Deletes of what a person has brought back: they wait for a release of their own. */
-  readonly withheld?: Plan;
+  readonly withheld?: Kept;
 };
 
 const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
@@ -135,8 +134,12 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, { ...facts, replaced: replacedBy(plan, changes) }, options.gate);
   const held = verdict.held && !isCovered(plan, changes, verdict, released);
-  if (held || options.dryRun) await storePlan(plans, plan, verdict.reasons, verdict.circumstances);
-  if (withheld) await storeOnce(plans, withheld, [undoneReason(withheld.steps.length)]);
+  // A released plan stays as it was when a person named it.
+  if ((held || options.dryRun) && !released.some((stored) => stored.plan.id === plan.id)) {
+    const { reasons, circumstances } = verdict;
+    await storePlan(plans, { plan, held: reasons, circumstances, losses: lossesOf(plan, changes) });
+  }
+  if (withheld) await storeOnce(plans, withheld);
   const isBlocked = finished !== undefined && finished.left > 0;
   let carried: Carried = { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
   if (!isBlocked && !held && !options.dryRun && plan.steps.length > 0) {
@@ -150,7 +153,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { applied } = carried;
   if (!isBlocked && !options.dryRun) {
     const isOver = (stored: StoredPlan): boolean =>
-      !isStillMeant(stored, plan, verdict) || (!held && isWhole(plan, applied));
+      !isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied));
     for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
     if (!held && !released.some((stored) => stored.plan.id === plan.id)) await dropPlan(plans, plan.id);
     failpoint('cycle.dropped');
@@ -189,7 +192,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     failures: applied.failures,
     unplaceable: plan.unplaceable,
     held: verdict.reasons,
-    withheld: withheld ? { plan: withheld.id, files: withheld.steps.length } : null,
+    withheld: withheld ? { plan: withheld.plan.id, files: withheld.plan.steps.length } : null,
     stopped: applied.stopped ?? null,
     records: { files: stats.files, mirror: stats.mirrorFiles },
   };

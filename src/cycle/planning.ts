@@ -5,7 +5,7 @@ import { retryLimits, withRetries } from '../apply/retry.ts';
 import { diffSnapshots } from '../diff/diff.ts';
 import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
-import type { StoredPlan } from '../plan/store.ts';
+import type { Kept, StoredPlan } from '../plan/store.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
@@ -22,7 +22,7 @@ export type Planned = {
   /** Objects whose next try is not due yet: not in the plan. */
   readonly waiting: number;
   /** Deletes of what a person has brought back: not in the plan. */
-  readonly withheld?: Plan;
+  readonly withheld?: Kept;
 };
 
 /** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. */

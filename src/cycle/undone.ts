@@ -1,12 +1,12 @@
-import type { Change, Plan } from '../plan/operation.ts';
+import type { Change } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
-import { isNamed } from '../plan/release.ts';
-import type { StoredPlan } from '../plan/store.ts';
+import { isNamed, lossesOf } from '../plan/release.ts';
+import type { Kept, StoredPlan } from '../plan/store.ts';
 import { undoneEvents } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
 
 /** Why these deletes wait. */
-export const undoneReason = (files: number): string =>
+const undoneReason = (files: number): string =>
   `${files} file${files === 1 ? ' was' : 's were'} brought back by 's3-sync undo', and the bucket still lacks ${files === 1 ? 'it' : 'them'}`;
 
 /**
@@ -17,13 +17,16 @@ export const withoutUndone = async (
   queries: Queries,
   changes: readonly Change[],
   released: readonly StoredPlan[],
-): Promise<{ changes: readonly Change[]; withheld?: Plan }> => {
+): Promise<{ changes: readonly Change[]; withheld?: Kept }> => {
   if (!changes.some(({ want }) => want === null)) return { changes };
   const undone = new Set<string>();
   for (const { path, file_offset } of await undoneEvents(queries)) undone.add(`${file_offset} ${path}`);
   const isUndone = ({ have, want }: Change): boolean => want === null && undone.has(`${have.offset} ${have.path}`);
   if (undone.size === 0 || !changes.some(isUndone)) return { changes };
-  const withheld = planChanges(changes.filter(isUndone));
-  if (isNamed(withheld, released)) return { changes };
+  const undoneChanges = changes.filter(isUndone);
+  const plan = planChanges(undoneChanges);
+  const losses = lossesOf(plan, undoneChanges);
+  if (isNamed(losses, released)) return { changes };
+  const withheld = { plan, losses, held: [undoneReason(plan.steps.length)] };
   return { changes: changes.filter((change) => !isUndone(change)), withheld };
 };

@@ -1,4 +1,5 @@
-import type { Change, Operation, Plan } from './operation.ts';
+import type { FileRow } from '../../projections/rows.ts';
+import type { Change, Plan } from './operation.ts';
 
 /** What the gate looks at beside the plan. Facts are gathered by the caller; judging them is pure. */
 export type GateFacts = {
@@ -114,26 +115,16 @@ const aboutAnything: readonly { readonly rule: Rule; readonly matter: (reason: s
 export const deletesOf = (plan: Plan): number =>
   plan.steps.reduce((sum, { operation, files = 1 }) => sum + (operation.kind === 'delete' ? files : 0), 0);
 
-/** Paths on which a file goes without a delete: another one is renamed there, and it goes nowhere itself. */
-const replacedPaths = (plan: Plan, changes: readonly Change[]): string[] => {
+/** Files that go without a delete: another one is renamed onto their place, and they go nowhere themselves. */
+export const replacedRows = (plan: Plan, changes: readonly Change[]): readonly FileRow[] => {
   const moves = plan.steps.map(({ operation }) => operation).filter(({ to }) => to !== undefined);
   const leaving = new Set(moves.map(({ path }) => path));
   const arriving = new Set(moves.map(({ to }) => to));
-  return changes
-    .filter(({ path, have }) => have !== null && arriving.has(path) && !leaving.has(path))
-    .map(({ path }) => path);
+  return changes.flatMap(({ path, have }) => (have && arriving.has(path) && !leaving.has(path) ? [have] : []));
 };
 
 /** How many files the plan loses without a delete. */
-export const replacedBy = (plan: Plan, changes: readonly Change[]): number => replacedPaths(plan, changes).length;
-
-/** The operations that take files away. */
-export const losesFiles = (plan: Plan, changes: readonly Change[]): readonly Operation[] => {
-  const replaced = new Set(replacedPaths(plan, changes));
-  return plan.steps
-    .map(({ operation }) => operation)
-    .filter(({ kind, to }) => kind === 'delete' || (to !== undefined && replaced.has(to)));
-};
+export const replacedBy = (plan: Plan, changes: readonly Change[]): number => replacedRows(plan, changes).length;
 
 /** Judges a plan. Every reason to hold is named, with its numbers; a plan that does nothing is never held. */
 export const judge = (plan: Plan, facts: GateFacts, limits: Partial<GateLimits> = {}): Verdict => {

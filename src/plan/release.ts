@@ -1,40 +1,51 @@
-import { losesFiles, type Verdict } from './gate.ts';
+import { replacedRows, type Verdict } from './gate.ts';
 import type { Change, Plan } from './operation.ts';
 import type { StoredPlan } from './store.ts';
+import { deletionsOf } from './undo.ts';
 
 /**
- * Whether a person has already agreed to what holds this plan: each operation that takes files away stands in a released
- * plan, and what else speaks against it was told of one. What came since, and takes nothing away, goes along: a bucket that
- * is busy would otherwise have another plan each time that one is named.
+ * The rows that a plan takes away, each by the offset from which it is known and its path. Not its operations: of the same
+ * files a plan may delete the folder at once, or one by one.
+ */
+export const lossesOf = (plan: Plan, changes: readonly Change[]): readonly string[] =>
+  [...deletionsOf(plan, changes).flatMap(({ rows }) => rows), ...replacedRows(plan, changes)].map(
+    ({ offset, path }) => `${offset} ${path}`,
+  );
+
+/** Whether all of these losses were named by a person. */
+export const isNamed = (losses: readonly string[], released: readonly StoredPlan[]): boolean => {
+  const named = new Set(released.flatMap((stored) => stored.losses ?? []));
+  return losses.every((loss) => named.has(loss));
+};
+
+/** Whether a plan was held under these circumstances already when a person was shown one of the released ones. */
+export const isTold = ({ circumstances }: Verdict, released: readonly StoredPlan[]): boolean => {
+  const told = new Set(released.flatMap((stored) => stored.circumstances ?? []));
+  return circumstances.every((each) => told.has(each));
+};
+
+/**
+ * Whether a person has already agreed to what holds this plan: each file that it takes away is one that a released plan
+ * takes away, and what else speaks against it was told of one. What came since, and takes nothing away, goes along: a bucket
+ * that is busy would otherwise have another plan each time that one is named.
  */
 export const isCovered = (
   plan: Plan,
   changes: readonly Change[],
-  { circumstances }: Verdict,
+  verdict: Verdict,
   released: readonly StoredPlan[],
-): boolean => {
-  if (released.length === 0) return false;
-  const named = operationsOf(released);
-  const told = new Set(released.flatMap((stored) => stored.circumstances ?? []));
-  return (
-    losesFiles(plan, changes).every(({ op_id }) => named.has(op_id)) && circumstances.every((each) => told.has(each))
-  );
-};
-
-/** Whether all that a plan does stands in released ones. */
-export const isNamed = (plan: Plan, released: readonly StoredPlan[]): boolean => {
-  const named = operationsOf(released);
-  return plan.steps.every(({ operation }) => named.has(operation.op_id));
-};
+): boolean => released.length > 0 && isNamed(lossesOf(plan, changes), released) && isTold(verdict, released);
 
 /** Whether a release still has to do with this plan. One that has not is over: what it named may never be meant again. */
-export const isStillMeant = (stored: StoredPlan, plan: Plan, { circumstances }: Verdict): boolean => {
-  const named = operationsOf([stored]);
+export const isStillMeant = (
+  stored: StoredPlan,
+  plan: Plan,
+  changes: readonly Change[],
+  { circumstances }: Verdict,
+): boolean => {
+  const named = new Set(stored.losses);
   return (
-    plan.steps.some(({ operation }) => named.has(operation.op_id)) ||
+    lossesOf(plan, changes).some((loss) => named.has(loss)) ||
     circumstances.some((each) => stored.circumstances?.includes(each))
   );
 };
-
-const operationsOf = (released: readonly StoredPlan[]): ReadonlySet<string> =>
-  new Set(released.flatMap(({ plan }) => plan.steps.map(({ operation }) => operation.op_id)));

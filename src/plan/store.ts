@@ -13,32 +13,36 @@ export type StoredPlan = {
   readonly held: readonly string[];
   /** As in the gate's verdict. Absent from what was stored by a version without it. */
   readonly circumstances?: readonly string[];
+  /** The rows that it takes away; see release.ts. Absent likewise. */
+  readonly losses?: readonly string[];
   readonly stored_at: string;
 };
+
+/** What is kept of a plan. */
+export type Kept = Omit<StoredPlan, 'stored_at'>;
 
 const plansKept = 50;
 const idLength = 16;
 const planFile = /^[0-9a-f]{16}\.json$/;
 const temporaryFile = /^[0-9a-f]{16}\.(json|undo|released)\.tmp-\d+$/;
 
-export const storePlan = async (
-  folder: string,
-  plan: Plan,
-  held: readonly string[],
-  circumstances: readonly string[] = [],
-): Promise<void> => {
+export const storePlan = async (folder: string, kept: Kept): Promise<void> => {
   await mkdir(folder, { recursive: true });
-  const stored: StoredPlan = { plan, held, circumstances, stored_at: new Date().toISOString() };
-  await publishFile(join(folder, `${plan.id}.json`), (append) => append(JSON.stringify(stored)));
-  const others = (await listPlans(folder)).filter((kept) => kept.plan.id !== plan.id);
-  for (const old of others.slice(0, Math.max(0, others.length + 1 - plansKept))) await dropPlan(folder, old.plan.id);
+  const { id } = kept.plan;
+  const stored: StoredPlan = { ...kept, stored_at: new Date().toISOString() };
+  await publishFile(join(folder, `${id}.json`), (append) => append(JSON.stringify(stored)));
+  const others = (await listPlans(folder)).filter(({ plan }) => plan.id !== id);
+  const excess = Math.max(0, others.length + 1 - plansKept);
+  const released = excess > 0 ? new Set((await releasedPlans(folder)).map(({ plan }) => plan.id)) : new Set();
+  for (const { plan } of others.filter((old) => !released.has(old.plan.id)).slice(0, excess))
+    await dropPlan(folder, plan.id);
   for (const name of (await readdir(folder)).filter((left) => temporaryFile.test(left)))
     await rm(join(folder, name), { force: true });
 };
 
 /** As `storePlan`, but leaves one that is there already as it is, with the time since which it is. */
-export const storeOnce = async (folder: string, plan: Plan, held: readonly string[]): Promise<void> => {
-  if (!(await namesIn(folder)).includes(`${plan.id}.json`)) await storePlan(folder, plan, held);
+export const storeOnce = async (folder: string, kept: Kept): Promise<void> => {
+  if (!(await namesIn(folder)).includes(`${kept.plan.id}.json`)) await storePlan(folder, kept);
 };
 
 const namesIn = (folder: string): Promise<string[]> =>
@@ -111,7 +115,7 @@ const editsBetween = (a: string, b: string): number => {
 };
 
 /**
- * Releases a held plan: a person has named it. The mark holds for what this plan does, also where it is part of another one,
+ * Releases a held plan: a person has named it. The mark holds for what this plan takes away, also where another one does,
  * and goes once that was carried out, or is not planned any more.
  */
 export const releasePlan = (folder: string, id: string): Promise<void> =>

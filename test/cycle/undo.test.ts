@@ -118,6 +118,42 @@ withWorld('undo brings back what a plan deleted, and nothing deletes it again wi
   t.true('a' in (await held(world)), 'and can be brought back once more');
 });
 
+withWorld('a folder that was brought back whole is deleted again by the plan that waits for it', async (t, world) => {
+  for (let at = 0; at < 40; at++) await world.put(at < 15 ? `d/${at}` : `keep${at}`, `content ${at}`);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) await remove(world, `d/${at}`);
+  const { plan, report } = await world.cycle();
+  t.is(report.status, 'held');
+  await world.release();
+  const env = environmentOf(world);
+  t.is((await runCli(['apply', plan.id], env)).code, 0);
+  t.is((await runCli(['undo', plan.id], env)).code, 0);
+  t.is(Object.keys(await held(world)).length, 40);
+  const { withheld } = JSON.parse((await runCli(['incremental-sync', '--no-drain', '--json'], env)).stdout) as {
+    withheld: { plan: string };
+  };
+  const applied = await runCli(['apply', withheld.plan], env);
+  t.is(applied.code, 0, applied.stdout + applied.stderr);
+  t.is(Object.keys(await held(world)).length, 25);
+  const again = await runCli(['apply', withheld.plan], env);
+  t.is(again.code, 1);
+  t.regex(again.stderr, /there is no plan/);
+});
+
+withWorld('a held plan that means nothing any more carries nothing else out', async (t, world) => {
+  for (let at = 0; at < 20; at++) await world.put(`f${at}`, `content ${at}`);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
+  const { plan } = await world.cycle();
+  for (let at = 0; at < 15; at++) await world.put(`f${at}`, `content ${at}`);
+  await world.put('new', 'content');
+  await world.release();
+  const applied = await runCli(['apply', plan.id], environmentOf(world));
+  t.is(applied.code, 1);
+  t.regex(applied.stderr, /has moved on/);
+  t.false('new' in (await held(world)));
+});
+
 withWorld(
   'a file whose place is taken stays in the trash, is named, and comes back once it is free',
   async (t, world) => {

@@ -2,10 +2,10 @@ import test from 'ava';
 import { judge, type Verdict } from '../../src/plan/gate.ts';
 import type { Change } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { isCovered, isStillMeant } from '../../src/plan/release.ts';
+import { isCovered, isStillMeant, lossesOf } from '../../src/plan/release.ts';
 import type { StoredPlan } from '../../src/plan/store.ts';
 import { changesBetween } from './model.ts';
-import { row } from './tables.ts';
+import { facts, row } from './tables.ts';
 
 const before = [row('a', 1), row('b', 2), row('c', 3), row('d', 4)];
 const without = (...gone: string[]): Change[] =>
@@ -19,7 +19,8 @@ const judged = (changes: readonly Change[], bucketNow = 'one'): Verdict =>
 
 const released = (changes: readonly Change[], bucketNow?: string): StoredPlan => {
   const { reasons, circumstances } = judged(changes, bucketNow);
-  return { plan: planChanges(changes), held: reasons, circumstances, stored_at: '' };
+  const plan = planChanges(changes);
+  return { plan, held: reasons, circumstances, losses: lossesOf(plan, changes), stored_at: '' };
 };
 
 const covers = (stored: readonly StoredPlan[], changes: readonly Change[], bucketNow?: string): boolean =>
@@ -50,6 +51,21 @@ test('a release holds for no file that another one is renamed onto', (t) => {
   t.true(covers([released(onto)], onto));
 });
 
+test('a release holds for the files of a folder, whether it goes at once or file by file', (t) => {
+  const folder = [row('d/', 5), row('d/a', 6), row('d/b', 7)];
+  const atOnce = changesBetween(folder, []);
+  const one = changesBetween(folder, [...folder.slice(0, 2), row('d/new', 9)]);
+  const whole = planChanges(atOnce, facts(folder, ['folders']));
+  t.deepEqual(
+    whole.steps.map(({ operation }) => operation.recursive),
+    [true],
+  );
+  const losses = lossesOf(whole, atOnce);
+  t.deepEqual(losses.toSorted(), folder.map(({ offset, path }) => `${offset} ${path}`).toSorted());
+  t.true(covers([{ plan: whole, held: [], losses, stored_at: '' }], one));
+  t.true(isCovered(whole, atOnce, judged(atOnce), [released(atOnce)]));
+});
+
 test('a delete of the same path that came later is another one', (t) => {
   const again = changesBetween([{ ...row('a', 1), offset: 99 }], []);
   t.false(covers([released(without('a', 'b'))], again));
@@ -64,7 +80,7 @@ test('a release given for one bucket does not hold for another, nor one given be
 
 test('a release is over when nothing of it is planned any more', (t) => {
   const meant = (stored: StoredPlan, changes: readonly Change[], bucketNow?: string): boolean =>
-    isStillMeant(stored, planChanges(changes), judged(changes, bucketNow));
+    isStillMeant(stored, planChanges(changes), changes, judged(changes, bucketNow));
   const stored = released(without('a', 'b'), 'two');
   t.true(meant(stored, without('b', 'c')));
   t.true(meant(stored, without('c'), 'two'));
