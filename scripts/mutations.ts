@@ -5,7 +5,7 @@
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -29,7 +29,9 @@ type Verdict = {
  * and servers are shared through links.
  */
 const makeCopy = (): string => {
-  const copy = join(mkdtempSync(join(tmpdir(), 's3-sync-mutations-')), 'copy');
+  const folder = mkdtempSync(join(tmpdir(), 's3-sync-mutations-'));
+  chmodSync(folder, 0o755);
+  const copy = join(folder, 'copy');
   const files = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
   for (const file of files
     .split('\0')

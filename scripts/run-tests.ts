@@ -5,7 +5,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -16,7 +16,8 @@ import { addTapLine, type Counts, readTapLine } from './tap.ts';
 const root = join(import.meta.dirname, '..');
 const bin = join(root, 'node_modules', '.bin');
 const folder = mkdtempSync(join(tmpdir(), 's3-sync-run-'));
-// What tests leave behind, and what is ended in the middle of its work, goes with this folder.
+// What tests leave behind, and what is ended in the middle of its work, goes with this folder. Some tests run as nobody.
+chmodSync(folder, 0o755);
 process.env['TMPDIR'] = folder;
 const missingFile = join(folder, 'missing');
 writeFileSync(missingFile, '');
