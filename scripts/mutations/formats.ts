@@ -4,6 +4,7 @@ const corpus = ['test/events/corpus.test.ts'];
 const keyTests = ['test/keys/keys.test.ts'];
 const askTests = ['test/intake/ask.test.ts'];
 const renamedTests = ['test/intake/renamed.test.ts'];
+const unansweredTests = ['test/intake/unanswered.test.ts'];
 const quarantineTests = ['test/commands/quarantine.test.ts'];
 const localstack = ['test/providers/localstack.test.ts'];
 
@@ -40,6 +41,30 @@ export const formatMutations: readonly Mutation[] = [
     replace: 'return',
     tests: renamedTests,
     match: 'files that change places*',
+  },
+  {
+    name: 'take for gone what a listing that was cut off does not show',
+    file: 'src/intake/beside.ts',
+    find: 'if (!renamed.both || tooLarge > tooLargeBefore) return;',
+    replace: 'if (!renamed.both) return;',
+    tests: unansweredTests,
+    match: 'a folder that holds more*',
+  },
+  {
+    name: 'take for gone what may not be read',
+    file: 'src/intake/beside.ts',
+    find: 'left && !silentAt.has(places.to)',
+    replace: 'left',
+    tests: unansweredTests,
+    match: 'an object that may not be read is not taken for gone*',
+  },
+  {
+    name: 'list one folder after another while the bucket is away',
+    file: 'src/intake/beside.ts',
+    find: 'if (away === undefined) await',
+    replace: 'await',
+    tests: unansweredTests,
+    match: 'while the bucket does not list*',
   },
   {
     name: 'ask again about a rename that is delivered again',

@@ -19,7 +19,10 @@ const concurrency = 16;
 const marked = (source: string): string => (source.endsWith('+head') ? source : `${source}+head`);
 
 /** The object that stands at the key now. One that no path can stand for is as good as none. */
-const standing = (event: BucketEvent, facts: ObjectFacts | undefined): BucketEvent | undefined => {
+export const standing = (
+  event: BucketEvent,
+  facts: Omit<ObjectFacts, 'observedAt'> | undefined,
+): BucketEvent | undefined => {
   const source = marked(event.source);
   if (!facts || 'problem' in pathOfObject(facts.key, facts.size)) {
     // A create without an object was announced too early, or its delete is on its way.

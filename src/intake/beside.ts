@@ -1,7 +1,7 @@
 import { type BucketEvent, isFolder } from '../../events/event.ts';
 import type { Bucket, ListedObject } from '../bucket/bucket.ts';
 import { RetryableError } from '../errors.ts';
-import { type Asked, answer } from './ask.ts';
+import { type Asked, answer, standing } from './ask.ts';
 import { isOfParts, type KnownFile, knownFiles, type Views } from './known-files.ts';
 import type { Renamed } from './renamed.ts';
 
@@ -10,11 +10,11 @@ export type Beside = {
   readonly records: readonly { readonly at: number; readonly event: BucketEvent }[];
   /** Renames that got no answer. */
   readonly unanswered: readonly { readonly renamed: Renamed; readonly error: Error }[];
-  /** Renames of folders that hold more than is asked about. */
+  /** Renames of folders that hold more than is asked about: of what lies beyond, nothing is recorded. */
   readonly tooLarge: number;
 };
 
-/** Objects beneath one folder that are asked about. */
+/** Objects beneath the folders of a batch that are asked about. */
 const objectsMax = 10_000;
 
 /** An event beside the rename: of its time and token, and behind it in the order of both, since its id is longer. */
@@ -54,7 +54,11 @@ export const askBeside = async (
   const events: (BucketEvent | undefined)[] = [];
   const asked: Asked[] = [];
   const origins: Renamed[] = [];
+  /** What a listing says of an object, should a question about it be refused. */
+  const listed = new Map<number, ListedObject>();
   let tooLarge = 0;
+  let seen = 0;
+  let away: RetryableError | undefined;
   const within = options.signal ? { signal: options.signal } : {};
 
   const ask = (renamed: Renamed, path: string, key = path): number => {
@@ -64,11 +68,13 @@ export const askBeside = async (
     asked.push({ question: 'head', key, event, at });
     return at;
   };
+  const askListed = (renamed: Renamed, object: ListedObject): void => {
+    listed.set(ask(renamed, object.key), object);
+  };
 
   /** The objects beneath a folder, a page at a time, with what is known where they come from, or would have come from. */
   async function* beneath(renamed: Renamed, folder: string) {
     const { path, to } = renamed.event;
-    let seen = 0;
     for await (const { objects } of bucket.list({ prefix: folder, ...within })) {
       seen += objects.length;
       if (seen > objectsMax) {
@@ -91,15 +97,17 @@ export const askBeside = async (
   const askFolder = async (renamed: Renamed): Promise<void> => {
     const { path, to } = renamed.event;
     const arrived = new Set<string>();
+    const tooLargeBefore = tooLarge;
     for await (const { object, source, target } of beneath(renamed, to)) {
       arrived.add(target);
       // In parts and carried over already: a copy, as far as anybody can tell without reading it.
       const isCopy = !renamed.both && source?.saved === true && isOfParts(source.etag) && source.size === object.size;
-      if (!isCopy && !isSame(source, object) && isLast(target, renamed.at)) ask(renamed, target);
+      if (!isCopy && !isSame(source, object) && isLast(target, renamed.at)) askListed(renamed, object);
     }
-    if (!renamed.both) return;
+    // Of a listing that was cut off nobody can tell what did not arrive.
+    if (!renamed.both || tooLarge > tooLargeBefore) return;
     for await (const { object, source, target } of beneath(renamed, path)) {
-      if (isLast(object.key, renamed.at)) ask(renamed, object.key);
+      if (isLast(object.key, renamed.at)) askListed(renamed, object);
       if (source && !arrived.has(target) && isLast(target, renamed.at))
         records.push({ at: renamed.at, event: goneOf(renamed, target) });
     }
@@ -110,11 +118,13 @@ export const askBeside = async (
     const { path, to, key } = renamed.event;
     if (isFolder(path)) {
       try {
-        await askFolder(renamed);
+        if (away === undefined) await askFolder(renamed);
       } catch (error) {
         if (!(error instanceof RetryableError)) throw error;
-        unanswered.push({ renamed, error });
+        away = error;
       }
+      // The other folders of the batch would wait in vain, each as long as this one.
+      if (away) unanswered.push({ renamed, error: away });
     } else
       files.set(renamed, {
         ...(isLast(to, renamed.at) && { to: ask(renamed, to, key) }),
@@ -123,16 +133,18 @@ export const askBeside = async (
   }
   const silent = await answer(events, asked, bucket, { acl: options.acl, ...within });
   for (const { asked: question, error } of silent) {
-    events[question.at] = undefined;
-    unanswered.push({ renamed: origins[question.at] as Renamed, error });
+    const object = error instanceof RetryableError ? undefined : listed.get(question.at);
+    events[question.at] = object && standing(question.event, object);
+    if (!object) unanswered.push({ renamed: origins[question.at] as Renamed, error });
   }
+  const silentAt = new Set(silent.map(({ asked: question }) => question.at));
   for (const [renamed, places] of files) {
     const { at, source, event } = renamed;
     const left = places.path === undefined ? undefined : events[places.path];
     if (places.to !== undefined) {
       const there = events[places.to];
       // Both gone: it was carried on, and the event about that is to come.
-      if (!there && left) records.push({ at, event: goneOf(renamed, event.to) });
+      if (!there && left && !silentAt.has(places.to)) records.push({ at, event: goneOf(renamed, event.to) });
       if (there && isSame(source, there)) events[places.to] = undefined;
     }
     if (places.path !== undefined && !isLast(event.path, at)) events[places.path] = undefined;

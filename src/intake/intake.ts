@@ -1,5 +1,5 @@
 import { decode, type Format } from '../../events/decode.ts';
-import { type BucketEvent, isFolder, type LogEvent, type Recorded } from '../../events/event.ts';
+import type { BucketEvent, LogEvent, Recorded } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { recall } from '../cycle/memory.ts';
 import { RetryableError } from '../errors.ts';
@@ -9,7 +9,7 @@ import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
 import { askBeside } from './beside.ts';
 import type { Views } from './known-files.ts';
-import { findRenamed, lastTouches } from './renamed.ts';
+import { findRenamed, lastTouches, type Renamed } from './renamed.ts';
 import { askUnstated, type PermissionSources } from './unstated.ts';
 
 /** What became of the messages of one batch. */
@@ -157,16 +157,17 @@ const askRenamed = async (
     ...(signal && { signal }),
   });
   collected.beside = records;
-  collected.unsettled = tooLarge;
+  const unreadable = new Set<Renamed>();
   for (const { renamed, error } of unanswered) {
     const carrier = carriers[renamed.at] as Delivery;
     if (error instanceof RetryableError) waiting.set(carrier, error);
-    else if (renamed.unknown && !isFolder(renamed.event.path) && events[renamed.at]) {
+    else if (renamed.unknown) {
       events[renamed.at] = undefined;
       collected.unreadable += 1;
       addReason(collected.rejected, carrier, `${error.message}; then retry`);
-    }
+    } else unreadable.add(renamed);
   }
+  collected.unsettled = tooLarge + unreadable.size;
   return waiting;
 };
 

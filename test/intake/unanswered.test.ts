@@ -3,11 +3,13 @@ import { createServer, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { Bucket } from '../../src/bucket/bucket.ts';
 import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
+import { remember } from '../../src/cycle/memory.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { type IntakeOptions, takeIn } from '../../src/intake/intake.ts';
-import { openLog } from '../../src/log/log.ts';
-import { openProjector } from '../../src/projector/projector.ts';
+import { openLog, type WritableLog } from '../../src/log/log.ts';
+import { openProjector, type Projector } from '../../src/projector/projector.ts';
 import type { Delivery } from '../../src/sources/source.ts';
 import { startFauxqsServer } from '../support/fauxqs.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -47,7 +49,7 @@ const started = async (
     await s3.stop();
   });
   const options: IntakeOptions = { log, sourceName: 'test', bucketName, bucket, views: projector.database };
-  return { writer, log, options, asked };
+  return { writer, bucket, log, projector, options, asked };
 };
 
 const message = (deliveryId: string, body: object): Delivery => ({
@@ -114,6 +116,91 @@ test('a rename from where the log knows nothing waits for the bucket, and for pe
   answers = 200;
   t.like(await takeIn([rename], { ...options, retried: true }), { appended: 2, quarantined: 0, waiting: [] });
   t.like(await log.read(3, 3, 1), [{ type: 'create', path: 'to', size: 1, source: 'native+head' }]);
+});
+
+const renameOf = (path: string, to: string): Delivery =>
+  message(`${path} to ${to}`, { id: `${path} to ${to}`, type: 'rename', time: new Date().toISOString(), path, to });
+
+/** Records files as a listing finds them that ends at this moment. */
+const knownAs = async (log: WritableLog, projector: Projector, bucket: Bucket, paths: readonly string[]) => {
+  const time = new Date(Date.now() - 10_000).toISOString();
+  for (const path of paths) {
+    const { size = 0, etag = '' } = (await bucket.head(path)) ?? {};
+    await log.append([{ id: `known ${path}`, type: 'create', time, path, size, etag, source: 'scan' }]);
+  }
+  await remember(log.database, { listed: { from: time, to: new Date().toISOString() } });
+  await projector.catchUp();
+};
+
+const pathsOf = async (projector: Projector): Promise<readonly unknown[]> => {
+  await projector.catchUp();
+  return (await projector.database.all<{ path: string }>('SELECT path FROM file ORDER BY path')).map(
+    ({ path }) => path,
+  );
+};
+
+/** The bucket in whose listings of a prefix each object stands for very many. */
+const crowded = (bucket: Bucket, prefixes: readonly string[], times: number): Bucket => ({
+  ...bucket,
+  list: async function* (options) {
+    const isCrowded = prefixes.includes(options?.prefix ?? '');
+    for await (const page of bucket.list(options))
+      yield isCrowded ? { ...page, objects: page.objects.flatMap((object) => Array(times).fill(object)) } : page;
+  },
+});
+
+test('a folder that holds more than is asked about keeps what was moved there', async (t) => {
+  const { writer, bucket, log, projector, options } = await started(t, () => false);
+  for (const path of ['d/x', 'e/x']) await writer.put(path, Buffer.from('1'));
+  await knownAs(log, projector, bucket, ['d/x']);
+  const intake = await takeIn([renameOf('d/', 'e/')], { ...options, bucket: crowded(bucket, ['e/'], 10_001) });
+  t.like(intake, { appended: 1, unsettled: 1 });
+  t.deepEqual(await pathsOf(projector), ['e/x']);
+});
+
+test('what is asked about folders is bounded for a batch', async (t) => {
+  const { writer, bucket, log, projector, options } = await started(t, () => false);
+  for (const path of ['d/x', 'e/x', 'f/x', 'g/x']) await writer.put(path, Buffer.from('1'));
+  await knownAs(log, projector, bucket, ['d/x', 'f/x']);
+  for (const path of ['d/x', 'f/x']) await writer.delete(path);
+  const batch = [renameOf('d/', 'e/'), renameOf('f/', 'g/')];
+  t.like(await takeIn(batch, { ...options, bucket: crowded(bucket, ['e/', 'g/'], 6_000) }), { unsettled: 1 });
+  t.deepEqual(await pathsOf(projector), ['e/x', 'g/x']);
+});
+
+test('an object that may not be read is not taken for gone where a file was renamed to', async (t) => {
+  const { writer, bucket, log, projector, options } = await started(t, (method, path, response) => {
+    const denied = method === 'HEAD' && path.endsWith('/b');
+    if (denied) response.writeHead(403).end();
+    return denied;
+  });
+  for (const path of ['a', 'b']) await writer.put(path, Buffer.from('1'));
+  await knownAs(log, projector, bucket, ['a']);
+  t.like(await takeIn([renameOf('a', 'b')], options), { appended: 2, quarantined: 0, unsettled: 1 });
+  t.deepEqual(await pathsOf(projector), ['a', 'b']);
+});
+
+test('of an object that may not be read, in a folder that came from where the log knows nothing, its listing is recorded', async (t) => {
+  const { writer, log, projector, options } = await started(t, (method, _, response) => {
+    if (method === 'HEAD') response.writeHead(403).end();
+    return method === 'HEAD';
+  });
+  await writer.put('to/secret', Buffer.from('secret'));
+  t.like(await takeIn([renameOf('never-seen/', 'to/')], options), { appended: 2, quarantined: 0, unsettled: 0 });
+  t.deepEqual(await pathsOf(projector), ['to/secret']);
+  t.like(await log.read(2, 2, 1), [{ type: 'create', size: 6, source: 'native+head' }]);
+});
+
+test('while the bucket does not list, moves of folders wait, and only one of them asks', async (t) => {
+  const { log, options, asked } = await started(t, (_, path, response) => {
+    const isListing = path.includes('list-type');
+    if (isListing) response.writeHead(503).end();
+    return isListing;
+  });
+  const moves = ['a/', 'b/', 'c/'].map((folder) => renameOf(`never-seen/${folder}`, folder));
+  t.like(await takeIn([create('x'), ...moves], options), { appended: 1, waiting: moves });
+  t.is(await log.last(), 1);
+  t.is(new Set(asked.map((request) => /prefix=[^&]*/.exec(request)?.[0])).size, 1);
 });
 
 test('credentials that are refused altogether put nothing into quarantine: a person is needed first', async (t) => {
