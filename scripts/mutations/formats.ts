@@ -35,6 +35,14 @@ export const formatMutations: readonly Mutation[] = [
     match: 'a rotation*',
   },
   {
+    name: 'trust a rename near a listing once permissions changed',
+    file: 'src/intake/renamed.ts',
+    find: '!source.fresh && isNear',
+    replace: 'source.asked && isNear',
+    tests: renamedTests,
+    match: 'a rename that a listing has seen*',
+  },
+  {
     name: 'take what stands now for what an earlier event of the batch left there',
     file: 'src/intake/renamed.ts',
     find: 'return !isLater(last.get(path)) &&',

@@ -8,8 +8,8 @@ export type KnownFile = {
   readonly etag: string | null;
   /** The file manager holds this very content. */
   readonly saved: boolean;
-  /** What is known comes from a listing. */
-  readonly listed: boolean;
+  /** What is known comes from an event behind the newest listing, which that listing cannot have seen the effect of. */
+  readonly fresh: boolean;
   /** What is known is the bucket's answer to a question: it may be newer than events that are still on their way. */
   readonly asked: boolean;
 };
@@ -18,7 +18,6 @@ export type KnownFile = {
 export type KnownFolder = {
   readonly isThere: boolean;
   readonly unsavedParts: boolean;
-  readonly listed: boolean;
   readonly asked: boolean;
 };
 
@@ -28,7 +27,6 @@ export type Views = Pick<Queries, 'all'> & {
   settled?(): Promise<void>;
 };
 
-const wasListed = `e.source = 'scan'`;
 const wasAsked = `e.source LIKE '%+head'`;
 const isSaved = 'm.path IS NOT NULL AND m.size IS f.size AND m.etag IS f.etag';
 
@@ -38,17 +36,17 @@ export const isOfParts = (etag: string | null): boolean => etag !== null && /-\d
 export const knownFiles = async (views: Views, paths: readonly string[]): Promise<Map<string, KnownFile>> => {
   if (paths.length === 0) return new Map();
   const rows = await views.all<
-    { path: string } & Pick<KnownFile, 'key' | 'size' | 'etag'> & Record<'saved' | 'listed' | 'asked', number | null>
+    { path: string } & Pick<KnownFile, 'key' | 'size' | 'etag'> & Record<'saved' | 'asked', number | null>
   >(
-    `SELECT f.path, f.key, f.size, f.etag, ${isSaved} AS saved, ${wasListed} AS listed, ${wasAsked} AS asked
+    `SELECT f.path, f.key, f.size, f.etag, ${isSaved} AS saved, ${wasAsked} AS asked
      FROM json_each(?) AS wanted JOIN file AS f ON f.path = wanted.value
      LEFT JOIN mirror AS m ON m.path = f.path LEFT JOIN log.event AS e ON e."offset" = f."offset"`,
     [JSON.stringify(paths)],
   );
   return new Map(
-    rows.map(({ path, saved, listed, asked, ...row }) => [
+    rows.map(({ path, saved, asked, ...row }) => [
       path,
-      { ...row, saved: saved === 1, listed: listed === 1, asked: asked === 1 },
+      { ...row, saved: saved === 1, fresh: false, asked: asked === 1 },
     ]),
   );
 };
@@ -60,9 +58,9 @@ export const knownFolder = async (views: Views, folder: string): Promise<KnownFo
     `SELECT EXISTS (SELECT 1 FROM file AS f WHERE ${beneath}) AS isThere,
        EXISTS (SELECT 1 FROM file AS f LEFT JOIN mirror AS m ON m.path = f.path
                WHERE ${beneath} AND f.etag LIKE '%-%' AND NOT (${isSaved})) AS unsavedParts,
-       EXISTS (${recorded} AND ${wasListed}) AS listed, EXISTS (${recorded} AND ${wasAsked}) AS asked`,
+       EXISTS (${recorded} AND ${wasAsked}) AS asked`,
     [folder, endOfFolder(folder)],
   );
-  const { isThere, unsavedParts, listed, asked } = found ?? { isThere: 0, unsavedParts: 0, listed: 0, asked: 0 };
-  return { isThere: isThere === 1, unsavedParts: unsavedParts === 1, listed: listed === 1, asked: asked === 1 };
+  const { isThere, unsavedParts, asked } = found ?? { isThere: 0, unsavedParts: 0, asked: 0 };
+  return { isThere: isThere === 1, unsavedParts: unsavedParts === 1, asked: asked === 1 };
 };

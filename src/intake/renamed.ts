@@ -36,7 +36,8 @@ const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => 
  *   or the event that created it is lost, or late.
  * - What is known there may be newer than the rename, which would carry it on by mistake: it comes from a listing that may
  *   have seen the rename's effect already (by times alone nobody can tell: clocks differ, and a server's `Date` has whole
- *   seconds), or from such a question.
+ *   seconds), or from such a question. Near a listing every rename counts: the row of a file that was listed names the
+ *   event that changed it last.
  * - The object was uploaded in parts and is not carried over yet: a copy of it has another etag.
  *
  * What the batch itself changes is taken into account in its own order. A question too many does no harm.
@@ -60,7 +61,7 @@ export const findRenamed = async (
     known.delete(event.path);
     // A file with a key of its own stays where it is in the bucket.
     const isVirtual = event.key === undefined && source !== undefined && source.key !== null;
-    const both = !isVirtual && source !== undefined && source.listed && isNear(event, listed);
+    const both = !isVirtual && source !== undefined && !source.fresh && isNear(event, listed);
     const isCopied = source !== undefined && isOfParts(source.etag) && !source.saved && event.etag === undefined;
     if (!isVirtual && (!source || both || source.asked || isCopied))
       found.push({ event, at, source, unknown: !source, both, beneath: new Map() });
@@ -73,9 +74,8 @@ export const findRenamed = async (
     const there = await knownFolder(views, event.path);
     const unknown = !there.isThere && fresh.size === 0;
     const files = [...fresh.values()];
-    const isListed = there.listed || files.some(({ listed }) => listed);
     const isAsked = there.asked || files.some(({ asked }) => asked);
-    const both = isListed && isNear(event, listed);
+    const both = (there.isThere || files.some(({ fresh }) => !fresh)) && isNear(event, listed);
     const isCopied = there.unsavedParts || files.some(({ etag, saved }) => isOfParts(etag) && !saved);
     if (unknown || both || isAsked || isCopied)
       found.push({ event, at, source: undefined, unknown, both, beneath: fresh });
@@ -87,24 +87,24 @@ export const findRenamed = async (
   for (const [at, event] of events.entries()) {
     if (!event) continue;
     if (isRename(event)) await (isTreeEvent(event) ? renameFolder(event, at) : renameFile(event, at));
-    else if (event.type === 'create') known.set(event.path, knownOf(event));
+    else if (event.type === 'create') known.set(event.path, knownOf(event, listed));
     else if (event.type === 'delete')
       for (const path of isTreeEvent(event) ? beneath(event.path).keys() : [event.path]) known.delete(path);
   }
   return found;
 };
 
-const knownOf = ({ path, key, size, etag, source }: BucketEvent): KnownFile => ({
+const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, listed: Listed | undefined): KnownFile => ({
   key: key === undefined || key === path ? null : key,
   size: size ?? null,
   etag: etag ?? null,
   saved: false,
-  listed: false,
+  fresh: listed?.to !== undefined && Date.parse(time) > Date.parse(listed.to),
   asked: source.endsWith('+head'),
 });
 
 /** What stands where a rename of an unknown file leads: only the bucket knows. */
-const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, listed: false, asked: true };
+const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, fresh: false, asked: true };
 
 /** Tells whether no event of the batch that comes later, by the events' own order, touches the path. */
 export const lastTouches = (events: readonly (BucketEvent | undefined)[]): ((path: string, at: number) => boolean) => {

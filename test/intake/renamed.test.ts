@@ -183,6 +183,31 @@ installedTest('minio', 'a rotation that a listing has seen already is not carrie
   t.deepEqual(await world.differences(), []);
 });
 
+installedTest(
+  'minio',
+  'a rename that a listing has seen is asked about, also once permissions changed since',
+  async (t) => {
+    const { world, events, put, moved, move, tell, deliver, scan, cycle } = await started(t, 5_000);
+    await put('a', 'monday');
+    await put('d/x', 'monday');
+    await scan();
+    await moved('a', 'b');
+    await move('d/x', 'e/x');
+    tell({ type: 'move', path: 'd/', to: 'e/' });
+    for (const path of ['a', 'd/x']) {
+      await put(path, 'tuesday');
+      tell({ type: 'create', path, size: 7 });
+    }
+    await scan();
+    const late = events.splice(0);
+    for (const path of ['a', 'd/x']) tell({ type: 'change_permission', path, permissions: '0600' });
+    await deliver();
+    await deliver(true, late);
+    t.is(await cycle(), 'done');
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
 installedTest('minio', 'files that change places soon after a listing keep what events say of them', async (t) => {
   t.timeout(60_000);
   const { world, put, moved, move, tell, deliver, scan, cycle } = await started(t);
