@@ -136,7 +136,11 @@ export const runQuarantineRetry = async (
         ...(bucket && { bucket }),
         ...(entry.format !== null && { format: entry.format }),
         permissions: permissionSources(context, workspace),
-        views: workspace.projector.database,
+        // What the messages before this one told is not folded yet.
+        views: {
+          all: workspace.projector.database.all,
+          settled: async () => void (await workspace.projector.catchUp()),
+        },
         retried: true,
       });
       // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.

@@ -1,3 +1,6 @@
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
 import { openLog } from '../../src/log/log.ts';
@@ -223,4 +226,27 @@ test('a message that needs the bucket while it is away keeps no other one from a
   t.is(stdout, '1 of 2 messages are understood now, 1 stay\n');
   t.is(code, 1);
   t.regex(stderr, /some of them wait for the bucket/);
+});
+
+test('a retry knows what the messages before told when it comes to a rename', async (t) => {
+  const { run } = await started();
+  let heads = 0;
+  const keeper = createServer(({ method }, response) => {
+    if (method === 'HEAD') heads += 1;
+    response.writeHead(method === 'HEAD' ? 403 : 200).end('<ListBucketResult></ListBucketResult>');
+  }).listen(0, '127.0.0.1');
+  t.teardown(() => keeper.close());
+  await once(keeper, 'listening');
+  const bucket = {
+    CUSTOMER_S3_ENDPOINT: `http://127.0.0.1:${(keeper.address() as AddressInfo).port}`,
+    CUSTOMER_S3_ACCESS_KEY: 'key',
+    CUSTOMER_S3_SECRET_KEY: 'secret',
+  };
+  const rename = { id: 'r', type: 'rename', time: '2026-03-15T00:00:00Z', path: 'a', to: 'b' };
+  const lines = [JSON.stringify({ Records: [record('a', '01')] }), JSON.stringify(rename)];
+  await run(['ingest'], lines.join('\n'), { ...bucket, CUSTOMER_S3_BUCKET: 'documents' });
+  t.is(heads, 1, 'nothing is known of its source');
+  const right = { ...bucket, CUSTOMER_S3_BUCKET: 'photos' };
+  t.regex(await run(['quarantine', 'retry', '--all'], undefined, right), /^2 of 2 messages/);
+  t.is(heads, 1, 'it is known by now');
 });
