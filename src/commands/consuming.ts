@@ -36,7 +36,7 @@ const batchBytesMax = 64 * 1024 * 1024;
 const refusedMs = 30_000;
 /** How long one that the bucket must be asked about is, while the bucket is away: each return is one nearer to dead letters. */
 const awayMs = 300_000;
-/** How long a batch is kept that cannot be committed, which costs it nothing at its broker. */
+/** How long a batch is kept that cannot be committed, which costs it nothing at its broker while its leases last. */
 const keptMs = 300_000;
 /** The longest pause before a batch while the bucket cannot be asked. */
 const waitMsMax = 30_000;
@@ -153,7 +153,7 @@ export const consumeInto = async (
       refusedBy: ({ refused }: Intake) => refused,
       waitingBy: ({ waiting }: Intake) => waiting,
     }),
-    keptMs: senderWaits ? 0 : keptMs,
+    keptMs: senderWaits ? 0 : Math.min(keptMs, 1_000 * config.number('LEASE_MAX')),
     refusedMs: senderWaits ? 0 : refusedMs,
     waitingMs: senderWaits ? 0 : awayMs,
   }).pipe(
