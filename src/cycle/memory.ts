@@ -25,7 +25,7 @@ export type CycleMemory = {
 
 /**
  * When the newest listing, of all or of a part, was begun and ended, by the bucket's own clock (RFC 3339, whole seconds).
- * Without `to` it is under way, or was cut off.
+ * One that an error or a signal cut off ends with the last page that came; without `to` it is under way, or a crash ended it.
  */
 export type Listed = { readonly from: string; readonly to?: string };
 

@@ -21,7 +21,7 @@ export const createHeldIds = (): HeldIds => {
   let slots = new Uint32Array(1 << 12);
   let count = 0;
 
-  // Whoever would name ids so that they collide would have to know it.
+  // Spreads the digest's low 32 bits, which alone choose the slot. Ids with the same ones share it whatever the factor is.
   const factor = randomInt(2 ** 31) | 1;
 
   const slotOf = (digest: number): number => Math.imul(digest | 0, factor) >>> Math.clz32(slots.length - 1);
