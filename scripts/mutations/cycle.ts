@@ -260,9 +260,17 @@ export const cycleMutations: readonly Mutation[] = [
     match: '*never keeps others waiting*',
   },
   {
+    name: 'finish a folder without its permissions, and record them',
+    file: 'src/cycle/under-way.ts',
+    find: '...options, folderPermissions,',
+    replace: '...options,',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'a folder whose permissions*',
+  },
+  {
     name: 'leave under way what was under way, and plan anew',
     file: 'src/cycle/cycle.ts',
-    find: 'options.dryRun ? undefined : await finishUnderWay(workspace, applying)',
+    find: 'await finishUnderWay(workspace, applying, () => capabilitiesOf(options))',
     replace: 'undefined as Awaited<ReturnType<typeof finishUnderWay>>',
     tests: ['test/cycle/under-way.test.ts'],
   },

@@ -23,7 +23,7 @@ import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
 import { recall, remember } from './memory.ts';
-import { planCycle } from './planning.ts';
+import { capabilitiesOf, planCycle } from './planning.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import {
   noteWaiting,
@@ -118,7 +118,9 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const other = otherAddress(await recall(log.database), options.fileManagerAddress);
   if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
-  const finished = options.dryRun ? undefined : await finishUnderWay(workspace, applying);
+  const finished = options.dryRun
+    ? undefined
+    : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
   await prepareWaiting(projector.database);
   if (!options.dryRun) await askSuperseded(options);
   const offset = await projector.catchUp();

@@ -67,7 +67,7 @@ const dueNow = async (
 };
 
 /** Asks like every other request does: again, within the limits, when the file manager does not answer. */
-const capabilitiesOf = async (options: CycleOptions): Promise<readonly string[]> => {
+export const capabilitiesOf = async (options: CycleOptions): Promise<readonly string[]> => {
   const { fileManager, signal, clock = systemClock } = options;
   // Once a stop was asked for, the plan is only shown.
   if (signal?.aborted) return (await fileManager.describe()).capabilities;

@@ -90,19 +90,33 @@ export type Finished = { readonly left: number; readonly result: ApplyResult };
  * Carries out again, under the same keys, what is under way. Where that is no longer possible (the object has changed, the
  * source of a rename is not there), or the file manager answers once more with a failure or a lie, it records that what is
  * at these paths is not known: the next plan saves or deletes there, whatever it was, and no path keeps the others waiting.
- * Undefined when nothing is under way, and then nothing is asked.
+ * Undefined when nothing is under way, and then nothing is asked. `askCapabilities` asks those of the file manager, which
+ * only a folder with permissions of its own depends on.
  */
-export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions): Promise<Finished | undefined> => {
+export const finishUnderWay = async (
+  workspace: Workspace,
+  options: ApplyOptions,
+  askCapabilities: () => Promise<readonly string[]>,
+): Promise<Finished | undefined> => {
   const { log, projector } = workspace;
   await forgetUnderWay(log.database, []);
   const rows = await log.database.all<{ step: string }>('SELECT step FROM under_way ORDER BY rowid');
   if (rows.length === 0) return undefined;
   const steps = rows.map(({ step }): Step => ({ begunAt: 0, ...(JSON.parse(step) as Step), after: [] }));
+  const folderPermissions =
+    steps.some(setsFolderPermissions) && (await askCapabilities()).includes('folder-permissions');
   const impossible: Step[] = [];
   const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(
     { id: 'under way', steps, unplaceable: [] },
-    { ...options, concurrency: 1, noSpaceMax: Number.POSITIVE_INFINITY, onEnded: note, onUncertain: note },
+    {
+      ...options,
+      folderPermissions,
+      concurrency: 1,
+      noSpaceMax: Number.POSITIVE_INFINITY,
+      onEnded: note,
+      onUncertain: note,
+    },
   );
   await projector.catchUp();
   const last = await log.last();
@@ -116,6 +130,10 @@ export const finishUnderWay = async (workspace: Workspace, options: ApplyOptions
   const left = await log.database.get<{ steps: number }>('SELECT count(*) AS steps FROM under_way');
   return { left: left?.steps ?? 0, result };
 };
+
+/** A folder's outcome names its permissions: they are to be set by whoever can. */
+const setsFolderPermissions = ({ operation, result }: Step): boolean =>
+  operation.kind === 'save' && isFolder(operation.path) && result?.permissions != null;
 
 /** Where the step may have changed something: of a whole folder, what the mirror has beneath, at both places. */
 const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Promise<string[]> => {

@@ -220,6 +220,30 @@ test('a folder that is never confirmed leaves what is in it alone, and does not 
   await world.close();
 });
 
+test('a folder whose permissions were asked for without an answer gets them', async (t) => {
+  const world = await createWorld();
+  await world.writer.put('d/', Buffer.from(''));
+  await world.append({ type: 'create', path: 'd/', size: 0, permissions: '0750' });
+  const silent: FileManager = {
+    ...world.client,
+    updatePermissions: () => Promise.reject(new RetryableError('no answer')),
+  };
+  await world.cycle({ fileManager: silent, ...onceOnly });
+  const asked: [string, string, boolean | undefined][] = [];
+  const watched: FileManager = {
+    ...world.client,
+    updatePermissions: async (path, permissions, options) => {
+      asked.push([path, permissions, options.recursive]);
+      await world.client.updatePermissions(path, permissions, options);
+    },
+  };
+  await world.cycle({ fileManager: watched });
+  t.deepEqual(asked, [['d/', '0750', false]]);
+  t.deepEqual(await world.differences(), []);
+  t.is((await world.cycle()).report.status, 'idle');
+  await world.close();
+});
+
 test('deletes are carried out although a save before them finds the disk of the file manager full', async (t) => {
   const world = await createWorld();
   await world.put('old', 'takes up space');
