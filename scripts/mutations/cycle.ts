@@ -260,6 +260,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: '*never keeps others waiting*',
   },
   {
+    name: 'carry nothing over while the bucket cannot be listed',
+    file: 'src/commands/subscribe.ts',
+    find: 'if (!isOfListing || (await workspace.log.last()) === 0) throw error;',
+    replace: 'if (isOfListing || true) throw error;',
+    tests: ['test/commands/first-listing.test.ts'],
+    match: 'while the bucket cannot*',
+  },
+  {
     name: 'finish a folder without its permissions, and record them',
     file: 'src/cycle/under-way.ts',
     find: '      folderPermissions,',

@@ -1,3 +1,4 @@
+import type { CycleResult } from '../cycle/cycle.ts';
 import { recall } from '../cycle/memory.ts';
 import { type Carry, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
@@ -55,6 +56,30 @@ const carry =
     }
   };
 
+const isListed = async ({ log }: Workspace): Promise<boolean> => (await recall(log.database)).unlisted === false;
+
+/**
+ * One cycle, with a listing before it until there was a whole one. A listing that fails keeps nothing from being carried over
+ * that is known already; the next cycle lists again.
+ */
+const syncOnce = async (context: Context, workspace: Workspace): Promise<CycleResult | undefined> => {
+  const { logger, signal } = context;
+  if (!(await isListed(workspace))) {
+    logger.info({}, 'the bucket is listed first: it is not known to have been listed as a whole');
+    try {
+      return (await initialSync(context, workspace, {})).cycle;
+    } catch (error) {
+      const isOfListing = !(error instanceof DamageError || signal.aborted || (await isListed(workspace)));
+      if (!isOfListing || (await workspace.log.last()) === 0) throw error;
+      logger.error(
+        { reason: messageOf(error) },
+        'the bucket was not listed: what is known without that is carried over, the next cycle lists again',
+      );
+    }
+  }
+  return incrementalSync(context, workspace, { drain: false });
+};
+
 /**
  * Subscribes, and runs a cycle every interval; begins with an initial sync until the bucket is known to have been listed as
  * a whole: what no listing reached would come by no event. Commands that are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
@@ -77,13 +102,7 @@ export const runDaemon = async (context: Context): Promise<number> => {
     logger.error({ reason: messageOf(error) }, 'cycle failed, the next one tries again');
   };
   const cycle = async (): Promise<void> => {
-    const { unlisted } = await recall(workspace.log.database);
-    const isListed = unlisted === false;
-    if (!isListed) logger.info({}, 'the bucket is listed first: it is not known to have been listed as a whole');
-    const result = isListed
-      ? await incrementalSync(within, workspace, { drain: false })
-      : (await initialSync(within, workspace, {})).cycle;
-    const report = result?.report;
+    const report = (await syncOnce(within, workspace))?.report;
     logger.info(
       {
         status: report?.status,

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 import test from 'ava';
+import { answer, startProxy } from '../apply/real.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { createWorld, environmentOf } from '../support/world.ts';
 
@@ -37,3 +38,22 @@ for (const { title, words, input } of beginnings) {
     await world.close();
   });
 }
+
+test('while the bucket cannot be listed, the daemon carries over what the log knows', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  const environment = environmentOf(world);
+  await world.put('u/1', 'abc');
+  await world.writer.put('v/1', Buffer.from('abc'));
+  await world.release();
+  const refused = '<Error><Code>AccessDenied</Code><Message>no listing</Message></Error>';
+  const url = await startProxy(t, world.s3.url, async ({ url: address }, response) =>
+    address?.includes('list-type=2') && !address.includes('max-keys=1&')
+      ? answer(response, 403, refused, { 'content-type': 'application/xml' })
+      : false,
+  );
+  t.regex(await firstCycle({ ...environment, CUSTOMER_S3_ENDPOINT: url }), /the bucket was not listed: .*cycle ended/s);
+  const status = async () => JSON.parse((await runCli(['status', '--json'], environment)).stdout);
+  t.like(await status(), { records: { files: 1, mirror_files: 1 } });
+  await world.close();
+});
