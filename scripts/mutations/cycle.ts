@@ -220,6 +220,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'of an object whose event never comes*',
   },
   {
+    name: 'take what another bucket lacks for gone',
+    file: 'src/cycle/ask-again.ts',
+    find: ' || !(await isSameBucket(options))',
+    replace: '',
+    tests: ['test/cycle/unreadable.test.ts'],
+    match: 'another bucket*',
+  },
+  {
     name: 'let an event from the future outlast what the bucket was asked',
     file: 'src/cycle/ask-again.ts',
     find: 'await log.append(await placed(events, projector, startedAt));',

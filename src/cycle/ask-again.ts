@@ -8,6 +8,8 @@ import { UnreadableError } from '../bucket/errors.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { RetryableError } from '../errors.ts';
 import { createPlaces } from '../scan/places.ts';
+import { named } from './facts.ts';
+import { recall } from './memory.ts';
 import { supersededSchedule, type UnreadableSchedule } from './unreadable.ts';
 
 export type AskAgainOptions = {
@@ -25,24 +27,46 @@ type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
 /** Tries that an event which is late has, or a store which shows an object later than it tells of it: seven minutes. */
 const triesBefore = 3;
 const atOnce = 1_000;
+/** Requests under way at once; after as many that failed for now, the others are not asked. */
 const concurrency = 16;
 
 /**
  * Asks the bucket about objects that were superseded again and again, and records what stands there: the event that says so
  * may never come, or have come already and be taken for an older one. What is recorded has the time at which the bucket
  * answered, as what a scan finds does, and goes on like any other event. While the bucket cannot be asked, nothing is
- * recorded; the next try asks again.
+ * recorded; the next try asks again. Nor is it where another bucket is configured than the file manager was filled from: what
+ * that one lacks says nothing.
  */
 export const askSuperseded = async (options: AskAgainOptions): Promise<void> => {
   const rows = await dueRows(options);
-  if (rows.length === 0) return;
+  if (rows.length === 0 || !(await isSameBucket(options))) return;
   const askId = randomUUID().slice(0, 8);
   const { log, projector } = options.workspace;
   const startedAt = await projector.catchUp();
-  const ask = (row: Row) => foundFor(row, askId, options).catch((error: unknown) => nothingFound(error, options));
+  let failures = 0;
+  const ask = async (row: Row): Promise<BucketEvent | undefined> => {
+    if (failures >= concurrency) return undefined;
+    try {
+      return await foundFor(row, askId, options);
+    } catch (error) {
+      if (error instanceof RetryableError) failures += 1;
+      return nothingFound(error, options);
+    }
+  };
   const found = await lastValueFrom(from(rows).pipe(mergeMap(ask, concurrency), toArray()));
   const events = found.filter((event) => event !== undefined);
   if (events.length > 0) await log.append(await placed(events, projector, startedAt));
+};
+
+/**
+ * Before the first plan was carried out no bucket is remembered, and any is right. One that does not tell is none: the gate
+ * asks it too, and says why.
+ */
+const isSameBucket = async ({ bucket, workspace, signal }: AskAgainOptions): Promise<boolean> => {
+  const { bucket: before } = await recall(workspace.log.database);
+  if (!before) return true;
+  const asked = await bucket.identify(signal ? { signal } : {}).catch(() => undefined);
+  return asked !== undefined && named(before, asked.identity) === named(asked.identity, before);
 };
 
 /** What was in the log before the bucket was asked happened before that, also where a clock was ahead. */

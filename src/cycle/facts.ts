@@ -14,7 +14,7 @@ export type FactSources = {
 };
 
 /** For a person, and to compare: the creation date counts only where both sides tell one. */
-const named = ({ endpoint, name, created }: BucketIdentity, other: BucketIdentity): string =>
+export const named = ({ endpoint, name, created }: BucketIdentity, other: BucketIdentity): string =>
   `bucket ${JSON.stringify(name)} at ${endpoint}${created && other.created ? `, made ${created}` : ''}`;
 
 /** What the gate judges a plan by. Asks the bucket, but for nothing when there is nothing to do. */

@@ -2,10 +2,12 @@ import { join } from 'node:path';
 import test from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
+import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
 import { readWaiting } from '../../src/cycle/unreadable.ts';
 import { RetryableError, SupersededError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { runCli } from '../support/cli.ts';
+import { uniqueName } from '../support/servers.ts';
 import { createWorld, startRecorder } from '../support/world.ts';
 
 const minuteMs = 60_000;
@@ -158,6 +160,34 @@ test('of an object whose event never comes the bucket is asked, and what stands 
   ]);
   t.true((await cycleAt(1_000)).silent);
   t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('another bucket than the one known is not asked what became of an object, and a silent one only so often', async (t) => {
+  const { world, cycleAt } = await worldWith(new Set());
+  await world.put('kept', 'old');
+  await cycleAt(0);
+  const late = Array.from({ length: 40 }, (_, at) => `late${at}`);
+  for (const path of late) {
+    await world.put(path, 'announced');
+    await world.writer.put(path, Buffer.from('something else'));
+  }
+  for (const minute of [1, 2.5, 5]) t.is((await cycleAt(minute)).report.states.superseded, 40, `${minute}`);
+  const offset = await world.workspace().log.last();
+  const access = { ...world.access, bucket: uniqueName('other') };
+  const other = createBucketWriter(access);
+  await other.create();
+  const otherBucket = createBucket(access);
+  t.is((await cycleAt(10, { bucket: otherBucket })).report.status, 'held');
+  t.is(await world.workspace().log.last(), offset, 'what another bucket lacks is not gone');
+  let heads = 0;
+  const silent: Bucket = { ...world.bucket, head: () => ((heads += 1), Promise.reject(new RetryableError('away'))) };
+  await cycleAt(10, { bucket: silent });
+  t.true(heads <= 16 + 15, `${heads}`);
+  t.is((await cycleAt(20)).report.operations.save, 40);
+  t.deepEqual(await world.differences(), []);
+  otherBucket.close();
+  other.close();
   await world.close();
 });
 
