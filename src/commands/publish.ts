@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { decode } from '../../events/decode.ts';
+import type { Readable } from '../config/config.ts';
 import { ConfigError, exitCode, FatalError, messageOf } from '../errors.ts';
 import { readLines } from '../sources/lines.ts';
 import { insistReachable } from '../sources/reachable.ts';
@@ -22,17 +23,27 @@ type Publisher = { publish(messages: readonly Outgoing[]): Promise<unknown>; clo
 /** What is in memory at once, beside one line. */
 const batchMax = { messages: 100, bytes: 4 * 1024 * 1024 };
 
+type Broker = 'pubsub' | 'sqs';
+
+/** The one that `SOURCE` reads from, so that what is published comes back; otherwise the first that is configured. */
+const brokerOf = ({ optional }: Readable): Broker | undefined => {
+  const source = optional('SOURCE');
+  if (source === 'pubsub' || source === 'sqs') return source;
+  if (optional('PUBSUB_TOPIC') !== undefined) return 'pubsub';
+  return optional('SQS_QUEUE_URL') === undefined ? undefined : 'sqs';
+};
+
 const publisherOf = async (context: Context): Promise<Publisher> => {
   const { config } = context;
-  const topic = config.optional('PUBSUB_TOPIC');
-  if (topic !== undefined) {
-    config.require(['PUBSUB_PROJECT'], 'publishing to Pub/Sub');
+  const broker = brokerOf(config);
+  if (broker === 'pubsub') {
+    config.require(['PUBSUB_PROJECT', 'PUBSUB_TOPIC'], 'publishing to Pub/Sub');
     const { createPubSubPublisher } = await import('../sources/pubsub-publisher.ts');
     const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
     if (emulatorHost !== undefined) await insistReachable(emulatorHost, 'PUBSUB_EMULATOR_HOST');
     const publisher = createPubSubPublisher({
       project: config.text('PUBSUB_PROJECT'),
-      topic,
+      topic: config.text('PUBSUB_TOPIC'),
       ...(emulatorHost !== undefined && { emulatorHost }),
     });
     return {
@@ -41,7 +52,8 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
       close: publisher.close,
     };
   }
-  if (config.optional('SQS_QUEUE_URL') !== undefined) {
+  if (broker === 'sqs') {
+    config.require(['SQS_QUEUE_URL'], 'publishing to SQS');
     const { createSqsPublisher } = await import('../sources/sqs-publisher.ts');
     const publisher = createSqsPublisher(sqsAccess(context));
     return {

@@ -136,7 +136,12 @@ export const settings = [
   },
   { env: 'PUBSUB_PROJECT', kind: 'text', fallback: '', meaning: 'Google Cloud project' },
   { env: 'PUBSUB_SUBSCRIPTION', kind: 'text', fallback: '', meaning: 'subscription to pull from' },
-  { env: 'PUBSUB_TOPIC', kind: 'text', fallback: '', meaning: 'topic that `publish` publishes to' },
+  {
+    env: 'PUBSUB_TOPIC',
+    kind: 'text',
+    fallback: '',
+    meaning: 'topic that `publish` publishes to, unless `SOURCE` is `sqs`',
+  },
   {
     env: 'PUBSUB_EMULATOR_HOST',
     kind: 'text',

@@ -67,6 +67,20 @@ serverTest(
   },
 );
 
+serverTest('fauxqs', 'events go to the broker that is read from, where two are configured', async (t, server) => {
+  const queueUrl = await makeQueue(server);
+  const pubsub = { PUBSUB_EMULATOR_HOST: '127.0.0.1:1', PUBSUB_PROJECT: 'p', PUBSUB_TOPIC: 't' };
+  const environment = { ...environmentOf(server, queueUrl), ...pubsub };
+  const { stdout, stderr } = await runCli(['publish', '-'], { ...environment, SOURCE: 'sqs' }, line(1));
+  t.is(stdout, '1 events published\n', stderr);
+  t.deepEqual(await drained(server, queueUrl), [line(1)]);
+  for (const SOURCE of ['pubsub', 'http'])
+    t.regex((await runCli(['publish', '-'], { ...environment, SOURCE }, line(2))).stderr, /PUBSUB_EMULATOR_HOST/);
+  const { code, stderr: missing } = await runCli(['publish', '-'], { ...pubsub, SOURCE: 'sqs' }, line(3));
+  t.is(code, 2);
+  t.regex(missing, /SQS_QUEUE_URL/);
+});
+
 test('Ctrl-C ends it while standard input has not, and leaves nothing behind', async (t) => {
   t.timeout(60_000);
   const TMPDIR = await freshFolder();
