@@ -10,7 +10,7 @@ const firstCycle = async (environment: Record<string, string>): Promise<string> 
   const daemon = startCli(['daemon'], { ...environment, SYNC_INTERVAL: '3600', LOG_LEVEL: 'info' });
   const lines = createInterface({ input: daemon.child.stderr as NodeJS.ReadableStream });
   await Promise.race([
-    new Promise<void>((resolve) => lines.on('line', (line) => line.includes('cycle ended') && resolve())),
+    new Promise<void>((resolve) => lines.on('line', (line) => /cycle (ended|failed)/.test(line) && resolve())),
     once(daemon.child, 'close'),
   ]);
   daemon.child.kill('SIGTERM');
