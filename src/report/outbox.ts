@@ -51,7 +51,10 @@ export type Outbox = {
   readonly unclaimed: { readonly reports: number; readonly folders: readonly string[] };
 };
 
-/** What an endpoint has refused for good lies deeper, and waits for nothing. */
+/**
+ * What an endpoint has refused for good lies deeper, and waits for nothing. A caller that has no endpoint at all does not
+ * know the settings of whoever delivers: everything waits then.
+ */
 export const readOutbox = async (outbox: string, endpoints: readonly ReportEndpoint[]): Promise<Outbox> => {
   const claimed = new Set(endpoints.map(({ url }) => folderOf(outbox, url)));
   const names = await readdir(outbox).catch((): string[] => []);
@@ -62,7 +65,7 @@ export const readOutbox = async (outbox: string, endpoints: readonly ReportEndpo
     }),
   );
   const sum = (some: typeof folders): number => some.reduce((total, { reports }) => total + reports, 0);
-  const unclaimed = folders.filter(({ folder, reports }) => reports > 0 && !claimed.has(folder));
+  const unclaimed = folders.filter(({ folder, reports }) => reports > 0 && claimed.size > 0 && !claimed.has(folder));
   return {
     waiting: sum(folders) - sum(unclaimed),
     unclaimed: { reports: sum(unclaimed), folders: unclaimed.map(({ folder }) => folder) },

@@ -59,7 +59,7 @@ export type Status = {
   };
   /** Those that are delivered once their endpoint takes them. */
   readonly reports_waiting: number;
-  /** Those that nobody delivers: their endpoint is not configured any more, or has another address. */
+  /** Those that nobody delivers: their endpoint is not configured any more, or has another address; none where no endpoint is. */
   readonly reports_unclaimed: Outbox['unclaimed'];
 };
 

@@ -52,7 +52,12 @@ test('status tells what waits for an endpoint apart from what waits for one that
     (await runCli(['status'], { DATA_DIR: world.config.paths.data, ...environment })).stdout;
   const configured = await status({ MOCK_API_URL: mock });
   t.regex(configured, /^Reports {6}1 waiting to be delivered\nGate/m);
-  const removed = await status({});
+  t.regex(
+    await status({}),
+    /^Reports {6}1 waiting to be delivered\nGate/m,
+    'a shell without the settings of the daemon',
+  );
+  const removed = await status({ MOCK_API_URL: 'http://127.0.0.1:2' });
   t.regex(removed, /^Reports {6}0 waiting to be delivered\nUnclaimed {4}1 reports /m);
   t.true(removed.includes(join(world.config.paths.data, 'outbox', '')), removed);
 });

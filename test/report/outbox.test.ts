@@ -152,6 +152,7 @@ test('what waits for an endpoint that is not configured any more is told apart, 
   t.deepEqual(all, { waiting: 3, unclaimed: { reports: 0, folders: [] } });
   const { waiting, unclaimed } = await readOutbox(outbox, [kept]);
   t.deepEqual([waiting, unclaimed.reports, unclaimed.folders.length], [1, 2, 1]);
+  t.deepEqual(await readOutbox(outbox, []), all, 'who has no endpoints does not know whose reports these are');
   t.deepEqual((await readdir(unclaimed.folders[0] ?? '')).sort(), ['1.json', '2.json']);
 });
 
