@@ -62,10 +62,10 @@ export const runReconcileFileManager = async (
       ...(flags.dryRun && { dryRun: true }),
     });
     context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result, flags.dryRun === true));
-    if (!result.complete || result.unread > 0) return exitCode.failed;
-    if (!flags.dryRun && flags.prefix === undefined)
+    // What cannot be read on both sides is no sign of another file manager, and may stay so for ever.
+    if (result.complete && !flags.dryRun && flags.prefix === undefined)
       await remember(workspace.log.database, { fileManager: addressOf(context.config.text('FILE_MANAGER_API_URL')) });
-    return exitCode.done;
+    return result.complete && result.unread === 0 ? exitCode.done : exitCode.failed;
   } finally {
     bucket.close();
     await workspace.close();

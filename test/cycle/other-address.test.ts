@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { startFileManager } from '../../src/file-manager/server.ts';
+import { answer, startProxy } from '../apply/real.ts';
 import { runCli } from '../support/cli.ts';
 import { createWorld, environmentOf } from '../support/world.ts';
 
@@ -33,5 +34,29 @@ test('another file manager at another address is told of until it was compared w
   t.notRegex(stderr, warning);
   t.is((await runCli(['verify'], changed)).code, 0);
   await server.close();
+  await world.close();
+});
+
+test('an object that can never be read does not keep another address from being taken for compared', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  for (const path of ['a', 'b']) await world.put(path, path);
+  await world.cycle({ fileManagerAddress: 'http://before:1' });
+  const environment = environmentOf(world);
+  await world.release();
+  const refused = '<Error><Code>AccessDenied</Code><Message>not this one</Message></Error>';
+  const url = await startProxy(t, world.s3.url, async (request, response) =>
+    request.url?.startsWith(`/${world.access.bucket}/a`)
+      ? answer(response, 403, refused, { 'content-type': 'application/xml' })
+      : false,
+  );
+  const status = async (): Promise<unknown> =>
+    JSON.parse((await runCli(['status', '--json'], environment)).stdout).other_file_manager;
+  t.like(await status(), { before: 'http://before:1' });
+  const settings = { ...environment, CUSTOMER_S3_ENDPOINT: url };
+  const found = await runCli(['reconcile', '--file-manager', '--checksum', '--json'], settings);
+  t.like(JSON.parse(found.stdout), { complete: true, unread: 1 }, found.stderr);
+  t.is(found.code, 1);
+  t.is(await status(), null);
   await world.close();
 });
