@@ -184,7 +184,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     finished_at: endedAt.toISOString(),
     duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
     offset,
-    plan: plan.steps.length === 0 ? null : plan.id,
+    plan: isBlocked || plan.steps.length === 0 ? null : plan.id,
     planned: countKinds(plan),
     operations: applied.done,
     states: applied.states,

@@ -19,6 +19,7 @@ export type Report = {
   readonly duration_ms: number;
   /** Offset of the log that both CSVs show. */
   readonly offset: number;
+  /** Null without one, and where only what an earlier cycle had left under way was carried out. */
   readonly plan: string | null;
   readonly planned: Partial<Record<OperationKind, number>>;
   readonly operations: Partial<Record<OperationKind, number>>;

@@ -2,6 +2,7 @@ import { Readable } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
+import { summaryOf } from '../../src/commands/summary.ts';
 import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
@@ -217,6 +218,28 @@ test('a folder that is never confirmed leaves what is in it alone, and does not 
   await world.cycle();
   t.deepEqual(await world.differences(), []);
   t.is((await world.cycle()).report.status, 'idle');
+  await world.close();
+});
+
+test('a cycle that only finished a part of what was under way names no plan to undo', async (t) => {
+  const world = await createWorld();
+  for (const path of ['a', 'b']) await world.put(path, path);
+  await world.cycle();
+  await world.writer.delete('a');
+  await world.append({ type: 'delete', path: 'a' });
+  await world.put('b', 'other');
+  const down = () => Promise.reject(new RetryableError('answered 503'));
+  await world.cycle({
+    fileManager: { ...world.client, saveToDisk: down, delete: down },
+    concurrency: 2,
+    retry: { attemptsMax: 1 },
+  });
+  await world.put('c', 'c');
+  const { report } = await world.cycle({ fileManager: { ...world.client, saveToDisk: down }, ...onceOnly });
+  t.like(report, { status: 'partial', plan: null, operations: { delete: 1 } });
+  t.notRegex(summaryOf(report), /undo/);
+  t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await world.differences(), []);
   await world.close();
 });
 
