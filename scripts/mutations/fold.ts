@@ -77,14 +77,6 @@ export const foldMutations: readonly Mutation[] = [
     match: 'a listing has the last word about what events*',
   },
   {
-    name: 'reconcile: place a listing after events that their tokens order',
-    file: 'src/scan/places.ts',
-    find: "(version IS NULL OR version LIKE 'minio:%')",
-    replace: '(1)',
-    tests: placesTests,
-    match: 'an event from the future that has a token*',
-  },
-  {
     name: 'reconcile: place a listing after events that came meanwhile',
     file: 'src/scan/places.ts',
     find: '[after, startedAt, second]',

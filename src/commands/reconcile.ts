@@ -39,9 +39,7 @@ export const runReconcile = async (
 };
 
 const overtakenText = ({ overtaken }: ScanResult): string =>
-  overtaken > 0
-    ? `; ${overtaken} more have no effect: events that came meanwhile, or are dated later, say otherwise, run it again`
-    : '';
+  overtaken > 0 ? `; ${overtaken} more have no effect: events that came meanwhile say otherwise, run it again` : '';
 
 /** Compares the file manager's listing with the mirror, and appends what was found there as outcomes. */
 export const runReconcileFileManager = async (

@@ -13,24 +13,17 @@ export type Places = (paths: readonly string[], observedAt: string) => Promise<R
 
 const pageRows = 5_000;
 
-/** Schemes whose events time alone orders: of those without a token, and of tokens that begin with the event's time. */
-const timedSchemes = ['', 'minio'];
-const isTimed = "(version IS NULL OR version LIKE 'minio:%')";
-
 /**
  * An event that was in the log before the listing began happened before it, whatever its time says: a clock was ahead. What
  * the listing tells then takes place just after the newest such event that touches the path. One that came meanwhile keeps
  * its place: it may know more than the listing.
  *
- * An event with a token that its producer counts is left as it is: the next one puts the path right by its token, which it
- * could not beside a listing that is dated as late.
- *
  * `startedAt`: the log's last offset before the listing; `since`: when its first page was answered. The log is looked
  * through once, and only where the views know of an event that is dated after `since`.
  */
 export const createPlaces = ({ database, meta }: Projector, startedAt: number, since: string): Places => {
-  const { frontier } = meta().fileFold;
-  const isAhead = timedSchemes.some((scheme) => (frontier[scheme]?.time ?? '') > timeKey(since));
+  const reaches = Object.values(meta().fileFold.frontier).map(({ time }) => time);
+  const isAhead = reaches.some((time) => time > timeKey(since));
   let collected: Promise<void> | undefined;
 
   const collect = async (): Promise<void> => {
@@ -42,8 +35,7 @@ export const createPlaces = ({ database, meta }: Projector, startedAt: number, s
     for (let after = 0; ; ) {
       const rows = await database.all<EventRow>(
         `SELECT ${eventColumnList} FROM log.event
-         WHERE "offset" > ? AND "offset" <= ? AND time > ? AND type <> 'outcome' AND ${isTimed}
-         ORDER BY "offset" LIMIT ${pageRows}`,
+         WHERE "offset" > ? AND "offset" <= ? AND time > ? AND type <> 'outcome' ORDER BY "offset" LIMIT ${pageRows}`,
         [after, startedAt, second],
       );
       const events = rows.map((row) => eventOf(row) as Recorded<BucketEvent>);
