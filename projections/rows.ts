@@ -19,6 +19,9 @@ export type FileRow = {
   readonly offset: number;
 };
 
+/** Names a row as it stands from one event on: the same path later is another. */
+export const rowKey = ({ offset, path }: Pick<FileRow, 'offset' | 'path'>): string => `${offset} ${path}`;
+
 /** The snapshot's columns, in order. */
 export const columns = ['path', 'file_id', 'key', 'size', 'etag', 'permissions', 'modified_at', 'offset'] as const;
 

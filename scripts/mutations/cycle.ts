@@ -158,8 +158,8 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'undone files are deleted again',
     file: 'src/cycle/undone.ts',
-    find: 'if (undone.size === 0 ||',
-    replace: 'if (undone.size >= 0 ||',
+    find: 'if (!changes.some(isUndone))',
+    replace: 'if (changes !== undefined)',
     tests: ['test/cycle/undo.test.ts'],
     match: 'undo brings back*',
   },
@@ -293,8 +293,8 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'record an altered file that undo brought back like any other',
     file: 'src/scan/scan-file-manager.ts',
-    find: 'undone.has(',
-    replace: '!undone.has(',
+    find: 'isBack(row)',
+    replace: '!isBack(row)',
     tests: ['test/scan/scan-file-manager.test.ts'],
     match: 'what undo brought back*',
   },

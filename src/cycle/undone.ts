@@ -2,12 +2,13 @@ import type { Change } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import { isNamed, lossesOf } from '../plan/release.ts';
 import type { Kept, StoredPlan } from '../plan/store.ts';
-import { undoneEvents } from '../plan/undo.ts';
+import { undoneRows } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
+import { counted } from '../text.ts';
 
 /** Why these deletes wait. */
 const undoneReason = (files: number): string =>
-  `${files} file${files === 1 ? ' was' : 's were'} brought back by 's3-sync undo', and the bucket still lacks ${files === 1 ? 'it' : 'them'}`;
+  `${counted(files, 'file was', 'files were')} brought back by 's3-sync undo', and the bucket still lacks ${files === 1 ? 'it' : 'them'}`;
 
 /**
  * Keeps the deletes of what a person has brought back out of the plan, so that everything else goes on: they are a plan of
@@ -19,10 +20,9 @@ export const withoutUndone = async (
   released: readonly StoredPlan[],
 ): Promise<{ changes: readonly Change[]; withheld?: Kept }> => {
   if (!changes.some(({ want }) => want === null)) return { changes };
-  const undone = new Set<string>();
-  for (const { path, file_offset } of await undoneEvents(queries)) undone.add(`${file_offset} ${path}`);
-  const isUndone = ({ have, want }: Change): boolean => want === null && undone.has(`${have.offset} ${have.path}`);
-  if (undone.size === 0 || !changes.some(isUndone)) return { changes };
+  const isBack = await undoneRows(queries);
+  const isUndone = ({ have, want }: Change): boolean => want === null && isBack(have);
+  if (!changes.some(isUndone)) return { changes };
   const undoneChanges = changes.filter(isUndone);
   const plan = planChanges(undoneChanges);
   const losses = lossesOf(plan, undoneChanges);

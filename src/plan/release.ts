@@ -1,16 +1,15 @@
+import { rowKey } from '../../projections/rows.ts';
 import { replacedRows, type Verdict } from './gate.ts';
 import type { Change, Plan } from './operation.ts';
 import type { StoredPlan } from './store.ts';
 import { deletionsOf } from './undo.ts';
 
 /**
- * The rows that a plan takes away, each by the offset from which it is known and its path. Not its operations: of the same
- * files a plan may delete the folder at once, or one by one.
+ * The rows that a plan takes away, by `rowKey`. Not its operations: of the same files a plan may delete the folder at once,
+ * or one by one.
  */
 export const lossesOf = (plan: Plan, changes: readonly Change[]): readonly string[] =>
-  [...deletionsOf(plan, changes).flatMap(({ rows }) => rows), ...replacedRows(plan, changes)].map(
-    ({ offset, path }) => `${offset} ${path}`,
-  );
+  [...deletionsOf(plan, changes).flatMap(({ rows }) => rows), ...replacedRows(plan, changes)].map(rowKey);
 
 /** Whether all of these losses were named by a person. */
 export const isNamed = (losses: readonly string[], released: readonly StoredPlan[]): boolean => {

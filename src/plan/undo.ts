@@ -1,10 +1,11 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isFolder, type Observation } from '../../events/event.ts';
-import type { FileRow } from '../../projections/rows.ts';
+import { type FileRow, rowKey } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { Queries } from '../storage/database.ts';
+import { counted } from '../text.ts';
 import type { Change, Plan } from './operation.ts';
 
 /**
@@ -97,7 +98,7 @@ const describeRecords = async (
         (deletions) => deletions.reduce((sum, { rows }) => sum + rows.length, 0),
         () => undefined,
       );
-      return `\n  ${id}  ${at.toISOString()}  ${files === undefined ? 'damaged' : `${files} file${files === 1 ? '' : 's'}`}`;
+      return `\n  ${id}  ${at.toISOString()}  ${files === undefined ? 'damaged' : counted(files, 'file')}`;
     }),
   );
   const more = records.length - lines.length;
@@ -138,10 +139,13 @@ export const notBack = (path: string, notedAt: number, time: string): Observatio
   fileOffset: notedAt,
 });
 
-/** Every file that was ever brought back. The log must be attached as `log`. */
-export const undoneEvents = (queries: Queries): Promise<{ path: string; file_offset: number }[]> =>
-  // ';' follows ':'.
-  queries.all(`SELECT path, file_offset FROM log.event WHERE type = 'outcome' AND id >= ? AND id < ?`, [
-    undoPrefix,
-    'outcome:undo;',
-  ]);
+/** Tells of rows of the mirror whether they stand as they were brought back. The log must be attached as `log`. */
+export const undoneRows = async (queries: Queries): Promise<(row: FileRow) => boolean> => {
+  const rows = await queries.all<{ path: string; offset: number }>(
+    // ';' follows ':'.
+    `SELECT path, file_offset AS "offset" FROM log.event WHERE type = 'outcome' AND id >= ? AND id < ?`,
+    [undoPrefix, 'outcome:undo;'],
+  );
+  const undone = new Set(rows.map(rowKey));
+  return (row) => undone.has(rowKey(row));
+};

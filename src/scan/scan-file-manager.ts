@@ -5,7 +5,7 @@ import { remember } from '../cycle/memory.ts';
 import { pathsUnderWay, unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
-import { undoneEvents } from '../plan/undo.ts';
+import { undoneRows } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
 import { compareBytes } from '../verify/bytes.ts';
 import { cursor, entriesOf, rowsOf } from '../verify/sides.ts';
@@ -130,10 +130,10 @@ const firstOf = (a: string | undefined, b: string | undefined): string | undefin
  * and a cycle knows it, so as not to delete it, by the offset that the row has.
  */
 const broughtBack = async (database: Queries): Promise<(row: FileRow | undefined) => Promise<boolean>> => {
-  const undone = new Set((await undoneEvents(database)).map(({ path, file_offset }) => `${file_offset} ${path}`));
+  const isBack = await undoneRows(database);
   return async (row) =>
     row !== undefined &&
-    undone.has(`${row.offset} ${row.path}`) &&
+    isBack(row) &&
     (await database.get('SELECT 1 FROM file WHERE path = ?', [row.path])) === undefined;
 };
 
