@@ -132,8 +132,8 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'a file manager that forgets its answers',
     file: 'src/file-manager/routes.ts',
-    find: 'if (remembered === undefined) return work()',
-    replace: 'if (remembered === undefined || effect.key !== "") return work()',
+    find: 'remembered === undefined ? work()',
+    replace: 'remembered === undefined || effect.key !== "" ? work()',
     tests: ['test/file-manager/durability.test.ts'],
     match: 'a repeated key*',
   },

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import type { FastifyReply } from 'fastify';
 import type { Database, Queries } from '../storage/database.ts';
 import { Problem } from './problem.ts';
 import { stateLimits } from './state.ts';
@@ -29,19 +30,22 @@ export const checkedKey = (header: unknown): string => {
 export const recall = (db: Queries, endpoint: string, key: string): Promise<Remembered | undefined> =>
   db.get<Remembered>('SELECT fingerprint, body, at_ms FROM answer WHERE endpoint = ? AND key = ?', [endpoint, key]);
 
-/** The remembered answer, once it is known to belong to this very request. */
-export const answerFor = (remembered: Remembered, fingerprint: string): unknown => {
-  if (remembered.fingerprint !== fingerprint) {
+/**
+ * The remembered answer, once it is known to belong to this very request. The reply's headers say that it is one, and how
+ * many seconds ago it was given first.
+ */
+export const answerAgain = (
+  reply: Pick<FastifyReply, 'headers'>,
+  { fingerprint: of, body, at_ms }: Remembered,
+  fingerprint: string,
+): unknown => {
+  if (of !== fingerprint) {
     throw new Problem('key-reused', 'this Idempotency-Key was used for a different request: choose a new one');
   }
-  return JSON.parse(remembered.body);
+  const age = Math.max(0, Math.floor((Date.now() - at_ms) / 1000));
+  reply.headers({ 'idempotent-replayed': 'true', age: String(age) });
+  return JSON.parse(body);
 };
-
-/** Says that an answer is a remembered one, and how many seconds ago it was given first. */
-export const replayed = ({ at_ms }: Remembered, nowMs: number): Record<string, string> => ({
-  'idempotent-replayed': 'true',
-  age: String(Math.max(0, Math.floor((nowMs - at_ms) / 1000))),
-});
 
 /** Remembers an answer, inside the transaction of its effect. The oldest go when there are too many. */
 export const remember = async (

@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { permissionsOn } from './disk.ts';
-import { answerFor, recall, replayed } from './idempotency.ts';
+import { answerAgain, recall } from './idempotency.ts';
 import { relocate, remove, updatePermissions } from './operations.ts';
 import { isFolder, look, onDisk } from './paths.ts';
 import { Problem } from './problem.ts';
@@ -36,10 +36,7 @@ const onceWith =
       // What is finished only now may be the first attempt of this very request.
       await store.settled();
       const remembered = await recall(store.db, effect.endpoint, effect.key);
-      if (remembered === undefined) return work();
-      const answer = answerFor(remembered, effect.fingerprint);
-      reply.headers(replayed(remembered, Date.now()));
-      return answer;
+      return remembered === undefined ? work() : answerAgain(reply, remembered, effect.fingerprint);
     });
 
 /** The endpoints that change something and take a JSON body. */

@@ -1,7 +1,7 @@
 import type { FastifyInstance } from 'fastify';
 import { failpoint } from '../failpoint.ts';
 import { declaredBy, type Received, receive } from './content.ts';
-import { answerFor, checkedKey, fingerprintOf, recall, replayed } from './idempotency.ts';
+import { answerAgain, checkedKey, fingerprintOf, recall } from './idempotency.ts';
 import { discard, refuseOtherKind, saveFile, saveFolder } from './operations.ts';
 import { isFolder } from './paths.ts';
 import { Problem } from './problem.ts';
@@ -33,9 +33,7 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
         const remembered = await recall(store.db, endpoint, key);
         if (remembered !== undefined) {
           const received = await receive(request.raw, declared, { file: undefined, stallMs });
-          const answer = answerFor(remembered, effectFor(received).fingerprint);
-          reply.headers(replayed(remembered, Date.now()));
-          return answer;
+          return answerAgain(reply, remembered, effectFor(received).fingerprint);
         }
         await store.exclusive(() => refuseOtherKind(store, path));
         if (isFolder(path)) {
