@@ -115,7 +115,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { log, projector } = workspace;
   const folder = join(foldersOf(options), cycle);
   failpoint('cycle.begun');
-  const other = otherAddress(await recall(log.database), options.fileManagerAddress);
+  const memory = await recall(log.database);
+  const other = otherAddress(memory, options.fileManagerAddress);
   if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
   const finished = options.dryRun
@@ -132,12 +133,12 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   );
 
   failpoint('cycle.planned');
-  const memory = await recall(log.database);
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, { ...facts, replaced: replacedBy(plan, changes) }, options.gate);
   const held = verdict.held && !isCovered(plan, changes, verdict, released);
+  const isReleased = released.some((stored) => stored.plan.id === plan.id);
   // A released plan stays as it was when a person named it.
-  if ((held || options.dryRun) && !released.some((stored) => stored.plan.id === plan.id)) {
+  if ((held || options.dryRun) && !isReleased) {
     const { reasons, circumstances } = verdict;
     await storePlan(plans, { plan, held: reasons, circumstances, losses: lossesOf(plan, changes) });
   }
@@ -157,7 +158,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     const isOver = (stored: StoredPlan): boolean =>
       !isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied));
     for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
-    if (!held && !released.some((stored) => stored.plan.id === plan.id)) await dropPlan(plans, plan.id);
+    if (!held && !isReleased) await dropPlan(plans, plan.id);
     failpoint('cycle.dropped');
   }
   const endedAt = new Date();
