@@ -32,12 +32,11 @@ export const storePlan = async (folder: string, kept: Kept): Promise<void> => {
   const stored: StoredPlan = { ...kept, stored_at: new Date().toISOString() };
   await publishFile(join(folder, `${id}.json`), (append) => append(JSON.stringify(stored)));
   const others = (await listPlans(folder)).filter(({ plan }) => plan.id !== id);
-  const excess = Math.max(0, others.length + 1 - plansKept);
-  const released = excess > 0 ? new Set((await releasedPlans(folder)).map(({ plan }) => plan.id)) : new Set();
-  for (const { plan } of others.filter((old) => !released.has(old.plan.id)).slice(0, excess))
+  const names = await namesIn(folder);
+  const unreleased = others.filter(({ plan }) => !names.includes(`${plan.id}.released`));
+  for (const { plan } of unreleased.slice(0, Math.max(0, others.length + 1 - plansKept)))
     await dropPlan(folder, plan.id);
-  for (const name of (await readdir(folder)).filter((left) => temporaryFile.test(left)))
-    await rm(join(folder, name), { force: true });
+  for (const name of names.filter((left) => temporaryFile.test(left))) await rm(join(folder, name), { force: true });
 };
 
 /** As `storePlan`, but leaves one that is there already as it is, with the time since which it is. */
