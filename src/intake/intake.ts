@@ -134,8 +134,7 @@ const askRenamed = async (
 ): Promise<ReadonlyMap<Delivery, Error>> => {
   const { events, carriers } = collected;
   const waiting = new Map<Delivery, Error>();
-  const renames = events.flatMap((event) => (event?.to === undefined ? [] : event.id));
-  if (!views || renames.length === 0) return waiting;
+  if (!views || !events.some((event) => event?.to !== undefined)) return waiting;
   const { listed, unlisted } = await recall(log.database);
   const times = unlisted && listed ? { from: listed.from } : listed;
   let found = await findRenamed(events, views, times);
@@ -144,8 +143,9 @@ const askRenamed = async (
     await views.settled();
     found = await findRenamed(events, views, times);
   }
+  if (found.length === 0) return waiting;
   // What is delivered again was asked about, and the bucket has moved on.
-  const held = await log.holds(renames);
+  const held = await log.holds(found.map(({ event }) => event.id));
   const open = found.filter(({ event }) => !held.has(event.id));
   if (!bucket) {
     collected.unsettled = open.filter(({ unknown }) => unknown).length;
