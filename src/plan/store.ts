@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { editsBetween } from '../edits.ts';
 import { FatalError } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { Plan } from './operation.ts';
@@ -89,28 +90,22 @@ export const findPlan = async (folder: string, id: string): Promise<StoredPlan> 
   return stored;
 };
 
+/** Letters of what was typed that are compared: what is longer is no mistyped id. */
+const comparedLength = 64;
+
 const hintFor = (id: string, ids: readonly string[]): string => {
   if (ids.length === 0) return ": none is kept, 's3-sync plan' makes one";
   const likely = ids
-    .map((known) => ({ known, distance: editsBetween(id, known.slice(0, Math.max(4, id.length))) }))
+    .map((known) => ({
+      known,
+      distance:
+        editsBetween(id.slice(0, comparedLength), known.slice(0, Math.max(4, id.length))) +
+        Math.max(0, id.length - comparedLength),
+    }))
     .sort((a, b) => a.distance - b.distance || (a.known < b.known ? -1 : 1));
   const nearest = likely[0];
   if (nearest && nearest.distance <= Math.ceil(id.length / 4)) return `: did you mean ${nearest.known}?`;
   return `; kept are ${[...ids].sort().slice(0, 5).join(', ')}${ids.length > 5 ? ` and ${ids.length - 5} more` : ''}`;
-};
-
-/** How many letters must be put in, left out or exchanged to make one text of the other. */
-const editsBetween = (a: string, b: string): number => {
-  let previous = Array.from({ length: b.length + 1 }, (_, at) => at);
-  for (let row = 1; row <= Math.min(a.length, 64); row++) {
-    const current = [row];
-    for (let at = 1; at <= b.length; at++) {
-      const exchanged = (previous[at - 1] as number) + (a[row - 1] === b[at - 1] ? 0 : 1);
-      current.push(Math.min((previous[at] as number) + 1, (current[at - 1] as number) + 1, exchanged));
-    }
-    previous = current;
-  }
-  return (previous[b.length] as number) + Math.max(0, a.length - 64);
 };
 
 /**
