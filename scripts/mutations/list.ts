@@ -2,6 +2,7 @@ import { applyMutations } from './apply.ts';
 import { cycleMutations } from './cycle.ts';
 import { foldMutations } from './fold.ts';
 import { formatMutations } from './formats.ts';
+import { intakeMutations } from './intake.ts';
 import { logMutations } from './log.ts';
 import { planMutations } from './plan.ts';
 import { sourceMutations } from './sources.ts';
@@ -28,6 +29,7 @@ export const mutations: readonly Mutation[] = [
   ...viewMutations,
   ...foldMutations,
   ...formatMutations,
+  ...intakeMutations,
   ...planMutations,
   ...cycleMutations,
   ...applyMutations,
