@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
+import type { CycleResult } from '../../src/cycle/cycle.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { listPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
@@ -26,6 +27,14 @@ const fill = async (world: World, count: number): Promise<void> => {
 const remove = async (world: World, path: string): Promise<void> => {
   await world.writer.delete(path);
   await world.append({ type: 'delete', path });
+};
+
+/** A cycle that is to delete the first `gone` of so many files. */
+const deleteMany = async (world: World, files: number, gone: number): Promise<CycleResult> => {
+  await fill(world, files);
+  await world.cycle();
+  for (let at = 0; at < gone; at++) await remove(world, `f${at}`);
+  return world.cycle();
 };
 
 /** The bucket with another word on which it is, or what time it has. */
@@ -157,10 +166,7 @@ withWorld('after a listing that broke off, deletes wait for a whole one', async 
 });
 
 withWorld('a held plan expires when its state has moved on: its release holds for nothing else', async (t, world) => {
-  await fill(world, 20);
-  await world.cycle();
-  for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
-  const held = await world.cycle();
+  const held = await deleteMany(world, 20, 15);
   await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
   await remove(world, 'f15');
   const later = await world.cycle();
@@ -171,29 +177,20 @@ withWorld('a held plan expires when its state has moved on: its release holds fo
 withWorld(
   'a release holds while the bucket goes on changing, for as long as nothing more is deleted',
   async (t, world) => {
-    await fill(world, 20);
-    await world.cycle();
-    for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
-    const held = await world.cycle();
+    const held = await deleteMany(world, 20, 15);
     await world.put('new', 'content');
     await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
     const later = await world.cycle();
     t.not(later.plan.id, held.plan.id);
     t.like(later.report, { status: 'done', operations: { delete: 15, save: 1 } });
-    await fill(world, 20);
-    await world.cycle();
-    for (let at = 0; at < 15; at++) await remove(world, `f${at}`);
-    t.is((await world.cycle()).report.status, 'held', 'and for nothing that comes later');
+    t.is((await deleteMany(world, 20, 15)).report.status, 'held', 'and for nothing that comes later');
   },
 );
 
 withWorld(
   'what is left of a released plan goes on in the next cycle, and then the release is over',
   async (t, world) => {
-    await fill(world, 40);
-    await world.cycle();
-    for (let at = 0; at < 36; at++) await remove(world, `f${at}`);
-    const held = await world.cycle();
+    const held = await deleteMany(world, 40, 36);
     const folder = join(world.config.paths.data, 'plans');
     await releasePlan(folder, held.plan.id);
     const down: FileManager = { ...world.client, delete: () => Promise.reject(new FatalError('not now')) };
