@@ -3,7 +3,7 @@ import { open } from 'node:fs/promises';
 import { type Format, formats } from '../../events/decode.ts';
 import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
-import { ConfigError, exitCode, FatalError, messageOf } from '../errors.ts';
+import { ConfigError, codeOf, exitCode, FatalError, messageOf } from '../errors.ts';
 import { createFileSource } from '../sources/file.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context } from './context.ts';
@@ -13,8 +13,7 @@ import { createProgress } from './progress.ts';
 export const inputOf = async (file: string): Promise<NodeJS.ReadableStream> => {
   if (file === '-') return process.stdin;
   const handle = await open(file).catch((error: unknown) => {
-    const missing = (error as { code?: unknown } | undefined)?.code === 'ENOENT';
-    const reason = missing ? 'there is no such file' : messageOf(error);
+    const reason = codeOf(error) === 'ENOENT' ? 'there is no such file' : messageOf(error);
     throw new FatalError(`cannot read ${file}: ${reason}`, { cause: error });
   });
   if ((await handle.stat()).isDirectory()) {

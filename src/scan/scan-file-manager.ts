@@ -56,7 +56,7 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
   const { workspace, fileManager, prefix = '', signal, dryRun, onProgress } = options;
   const { log, projector } = workspace;
   const startedAt = await projector.catchUp();
-  // What is found moves the log on: a daemon must list the bucket first all the same.
+  // What is found moves the log on: the listing of the bucket that follows is the first one all the same.
   if (startedAt === 0 && !dryRun) await remember(log.database, { unlisted: true });
   const isBroughtBack = await broughtBack(projector.database);
   const isUnderWay = await pathsUnderWay(log.database);
