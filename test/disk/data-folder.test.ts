@@ -36,10 +36,11 @@ test('a byte of the log that was flipped on the disk is found at the start, with
   for (let at = bytes.indexOf('files/number-37'); at >= 0; at = bytes.indexOf('files/number-37', at + 1))
     bytes[at + 13] = (bytes[at + 13] as number) ^ 1;
   await writeFile(path, bytes);
+  // The last one would go on for ever, were the damage not found.
   for (const command of [
-    ['subscribe', '--source', 'http'],
-    ['quarantine', 'retry', '--all'],
     ['ingest', '-'],
+    ['quarantine', 'retry', '--all'],
+    ['subscribe', '--source', 'http'],
   ]) {
     const { code, stderr } = await runCli(
       command,
