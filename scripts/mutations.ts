@@ -1,7 +1,7 @@
 /**
  * Breaks the product in the ways of `scripts/mutations/list.ts`, one at a time and each in a copy of the sources, and runs
- * the tests that guard it: each must fail by name. Prints a table, and exits with 1 when a mutation survives, or when its
- * text is no longer found. Arguments pick mutations by a part of their names.
+ * the tests that guard it: each must fail by name. Prints a table, and below it those that survived once more. Exits with 1
+ * when a mutation survives, or when its text is no longer found. Arguments pick mutations by a part of their names.
  */
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -55,10 +55,14 @@ const firstFailure = async (copy: string, { tests, match, env }: Mutation): Prom
     },
   );
   const closed = once(child, 'close');
-  const end = (): void => {
-    if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
+  const end = (signal: NodeJS.Signals): void => {
+    try {
+      process.kill(-(child.pid as number), signal);
+    } catch {
+      // Nothing of it is left.
+    }
   };
-  const timer = setTimeout(end, secondsMax * 1_000);
+  const timer = setTimeout(end, secondsMax * 1_000, 'SIGTERM');
   let failure: string | undefined;
   let results = 0;
   for await (const line of createInterface({ input: child.stdout })) {
@@ -67,10 +71,12 @@ const firstFailure = async (copy: string, { tests, match, env }: Mutation): Prom
     if (failure !== undefined || (read?.kind !== 'failed' && read?.kind !== 'unfinished')) continue;
     if (/ exited |^No tests found|\.ts$/.test(read.title)) continue;
     failure = read.title;
-    end();
+    end('SIGTERM');
   }
   await closed;
   clearTimeout(timer);
+  // What a broken product started and never ended.
+  end('SIGKILL');
   // A test that hangs is no answer: nobody learns from it what is broken.
   if (results === 0) throw new Error('no test ended');
   return failure;
@@ -102,7 +108,7 @@ const lineOf = (verdict: Verdict): string => {
   return `  ${killedBy === undefined ? '✘' : '✔'} ${shortened(mutation.name, 54).padEnd(54)} ${shortened(by, 90).padEnd(90)} ${seconds.toFixed(1).padStart(5)} s`;
 };
 
-/** Runs all that are asked for, prints the table, and resolves with how many are killed, and how many are not. */
+/** Runs all that are asked for, prints a line for each as it is judged, and resolves with how many are killed, and how many are not. */
 export const runMutations = async (names: readonly string[] = []): Promise<{ killed: number; survived: number }> => {
   const asked = mutations.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
   if (asked.length === 0) return { killed: 0, survived: 0 };
@@ -111,18 +117,22 @@ export const runMutations = async (names: readonly string[] = []): Promise<{ kil
   const work = async (): Promise<void> => {
     const copy = makeCopy();
     try {
-      for (let next = waiting.shift(); next; next = waiting.shift()) verdicts.push(await judge(copy, next));
+      for (let next = waiting.shift(); next; next = waiting.shift()) {
+        const verdict = await judge(copy, next);
+        verdicts.push(verdict);
+        console.log(lineOf(verdict));
+      }
     } finally {
       rmSync(dirname(copy), { recursive: true, force: true, maxRetries: 5 });
     }
   };
-  await Promise.all(Array.from({ length: copiesAtOnce }, work));
-  const verdictOf = new Map(verdicts.map((verdict) => [verdict.mutation, verdict]));
   console.log(`  ${'  mutation'.padEnd(56)} ${'killed by'.padEnd(90)}  time`);
-  for (const mutation of asked) console.log(lineOf(verdictOf.get(mutation) as Verdict));
-  const survived = verdicts.filter(({ killedBy }) => killedBy === undefined).length;
-  console.log(`  ${verdicts.length - survived} of ${asked.length} mutations were killed`);
-  return { killed: verdicts.length - survived, survived };
+  await Promise.all(Array.from({ length: copiesAtOnce }, work));
+  const survivors = verdicts.filter(({ killedBy }) => killedBy === undefined);
+  console.log(`  ${verdicts.length - survivors.length} of ${asked.length} mutations were killed`);
+  // Once more at the end, where they are found.
+  for (const survivor of survivors) console.log(lineOf(survivor));
+  return { killed: verdicts.length - survivors.length, survived: survivors.length };
 };
 
 if (import.meta.main) {
