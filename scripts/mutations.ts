@@ -6,14 +6,15 @@
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type Mutation, mutations } from './mutations/list.ts';
 import { readTapLine } from './tap.ts';
 
 const root = join(import.meta.dirname, '..');
-const copiesAtOnce = 2;
+/** One more than there are processors: some of the tests wait most of the time. */
+const copiesAtOnce = availableParallelism() + 1;
 const secondsMax = 120;
 
 type Verdict = {
@@ -49,7 +50,7 @@ const firstFailure = async (copy: string, { tests, match, env }: Mutation): Prom
     [join(copy, 'node_modules/.bin/ava'), '--tap', '--timeout=30s', ...tests, ...(match ? ['--match', match] : [])],
     {
       cwd: copy,
-      env: { ...environment, TMPDIR: dirname(copy), ...env },
+      env: { ...environment, TMPDIR: dirname(copy), NODE_COMPILE_CACHE: join(dirname(copy), 'compiled'), ...env },
       stdio: ['ignore', 'pipe', 'ignore'],
       detached: true,
     },

@@ -24,7 +24,12 @@ writeFileSync(missingFile, '');
 
 const options = {
   cwd: root,
-  env: { ...process.env, PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`, MISSING_FILE: missingFile },
+  env: {
+    ...process.env,
+    PATH: `${bin}${delimiter}${process.env['PATH'] ?? ''}`,
+    MISSING_FILE: missingFile,
+    NODE_COMPILE_CACHE: join(folder, 'compiled'),
+  },
 };
 
 /** 0 when the check passed, 1 when it failed or could not be started. */
