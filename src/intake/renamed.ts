@@ -1,6 +1,7 @@
 import { type BucketEvent, isFolder, type Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
 import { isTreeEvent } from '../../projections/file/paths.ts';
+import { clocksApartMs } from '../bucket/clocks.ts';
 import type { Listed } from '../cycle/memory.ts';
 import { isOfParts, type KnownFile, knownFiles, knownFolder, type Views } from './known-files.ts';
 
@@ -17,9 +18,6 @@ export type Renamed = {
   /** Files beneath a folder that only this batch tells of. */
   readonly beneath: ReadonlyMap<string, KnownFile>;
 };
-
-/** How far the clocks of producers and bucket may be apart while a listing is recent. */
-const clocksApartMs = 60_000;
 
 /** Whether the event may tell of something that the newest listing has seen, or has not, already. */
 const isNear = ({ time }: BucketEvent, listed: Listed | undefined): boolean =>
