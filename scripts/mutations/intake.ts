@@ -26,10 +26,18 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: 'trust a rename that a listing may have seen already',
     file: 'src/intake/renamed.ts',
-    find: 'Date.parse(time) >= Date.parse(listed.from) &&',
+    find: 'at >= Date.parse(from) &&',
     replace: 'false &&',
     tests: renamedTests,
     match: 'a rotation*',
+  },
+  {
+    name: 'forget when the bucket was listed once it is listed again',
+    file: 'src/cycle/memory.ts',
+    find: '[...before, listed]',
+    replace: '[listed]',
+    tests: renamedTests,
+    match: 'a rename that a listing has seen is asked about, also after*',
   },
   {
     name: 'trust a rename near a listing once permissions changed',

@@ -20,14 +20,18 @@ export type CycleMemory = {
    * one was begun and has not come to its end, undefined where there was none, or none was remembered.
    */
   readonly unlisted?: boolean | undefined;
-  readonly listed?: Listed | undefined;
+  /** The newest listings, of all or of a part, the oldest first. */
+  readonly listings?: readonly Listed[] | undefined;
 };
 
 /**
- * When the newest listing, of all or of a part, was begun and ended, by the bucket's own clock (RFC 3339, whole seconds).
- * One that an error or a signal cut off ends with the last page that came; without `to` it is under way, or a crash ended it.
+ * When a listing was begun and ended, by the bucket's own clock (RFC 3339, whole seconds). One that an error or a signal cut
+ * off ends with the last page that came; without `to` it is under way, or a crash ended it.
  */
 export type Listed = { readonly from: string; readonly to?: string };
+
+/** So many listings are kept. An event may come long after it happened, but hardly after a month of nightly listings. */
+const listingsMax = 32;
 
 type Memory = Pick<Database, 'get' | 'run'>;
 
@@ -41,4 +45,13 @@ export const remember = async (database: Memory, change: CycleMemory): Promise<v
   const before = await recall(database);
   const after = JSON.stringify({ ...before, ...change });
   if (after !== JSON.stringify(before)) await database.run(`INSERT OR REPLACE INTO meta VALUES ('cycle', ?)`, [after]);
+};
+
+/** Keeps the times of a listing; one before it that a crash ended has ended when this one began. */
+export const rememberListing = async (database: Memory, listed: Listed): Promise<void> => {
+  const { listings = [] } = await recall(database);
+  const before = listings
+    .filter(({ from }) => from !== listed.from)
+    .map(({ from, to = listed.from }): Listed => ({ from, to }));
+  await remember(database, { listings: [...before, listed].slice(-listingsMax) });
 };

@@ -135,13 +135,12 @@ const askRenamed = async (
   const { events, carriers } = collected;
   const waiting = new Map<Delivery, Error>();
   if (!views || !events.some((event) => event?.to !== undefined)) return waiting;
-  const { listed, unlisted } = await recall(log.database);
-  const times = unlisted && listed ? { from: listed.from } : listed;
-  let found = await findRenamed(events, views, times);
+  const { listings = [] } = await recall(log.database);
+  let found = await findRenamed(events, views, listings);
   // Most renames are plain at first sight; only for the others is it worth waiting until all is folded.
   if (found.length > 0 && views.settled) {
     await views.settled();
-    found = await findRenamed(events, views, times);
+    found = await findRenamed(events, views, listings);
   }
   if (found.length === 0) return waiting;
   // What is delivered again was asked about, and the bucket has moved on.

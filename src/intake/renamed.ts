@@ -19,11 +19,13 @@ export type Renamed = {
   readonly beneath: ReadonlyMap<string, KnownFile>;
 };
 
-/** Whether the event may tell of something that the newest listing has seen, or has not, already. */
-const isNear = ({ time }: BucketEvent, listed: Listed | undefined): boolean =>
-  listed !== undefined &&
-  Date.parse(time) >= Date.parse(listed.from) &&
-  (listed.to === undefined || Date.parse(time) <= Date.parse(listed.to) + clocksApartMs);
+/** Whether the event may tell of something that one of the listings has seen, or has not, already. */
+const isNear = ({ time }: BucketEvent, listings: readonly Listed[]): boolean => {
+  const at = Date.parse(time);
+  return listings.some(
+    ({ from, to }) => at >= Date.parse(from) && (to === undefined || at <= Date.parse(to) + clocksApartMs),
+  );
+};
 
 const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => event?.to !== undefined;
 
@@ -43,7 +45,7 @@ const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => 
 export const findRenamed = async (
   events: readonly (BucketEvent | undefined)[],
   views: Views,
-  listed: Listed | undefined,
+  listings: readonly Listed[],
 ): Promise<Renamed[]> => {
   const renames = events.filter(isRename);
   const known = await knownFiles(
@@ -59,7 +61,7 @@ export const findRenamed = async (
     known.delete(event.path);
     // A file with a key of its own stays where it is in the bucket.
     const isVirtual = event.key === undefined && source !== undefined && source.key !== null;
-    const both = !isVirtual && source !== undefined && !source.fresh && isNear(event, listed);
+    const both = !isVirtual && source !== undefined && !source.fresh && isNear(event, listings);
     const isCopied = source !== undefined && isOfParts(source.etag) && !source.saved && event.etag === undefined;
     if (!isVirtual && (!source || both || source.asked || isCopied))
       found.push({ event, at, source, unknown: !source, both, beneath: new Map() });
@@ -73,7 +75,7 @@ export const findRenamed = async (
     const unknown = !there.isThere && fresh.size === 0;
     const files = [...fresh.values()];
     const isAsked = there.asked || files.some(({ asked }) => asked);
-    const both = (there.isThere || files.some(({ fresh }) => !fresh)) && isNear(event, listed);
+    const both = (there.isThere || files.some(({ fresh }) => !fresh)) && isNear(event, listings);
     const isCopied = there.unsavedParts || files.some(({ etag, saved }) => isOfParts(etag) && !saved);
     if (unknown || both || isAsked || isCopied)
       found.push({ event, at, source: undefined, unknown, both, beneath: fresh });
@@ -85,19 +87,19 @@ export const findRenamed = async (
   for (const [at, event] of events.entries()) {
     if (!event) continue;
     if (isRename(event)) await (isTreeEvent(event) ? renameFolder(event, at) : renameFile(event, at));
-    else if (event.type === 'create') known.set(event.path, knownOf(event, listed));
+    else if (event.type === 'create') known.set(event.path, knownOf(event, listings.at(-1)));
     else if (event.type === 'delete')
       for (const path of isTreeEvent(event) ? beneath(event.path).keys() : [event.path]) known.delete(path);
   }
   return found;
 };
 
-const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, listed: Listed | undefined): KnownFile => ({
+const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, newest: Listed | undefined): KnownFile => ({
   key: key === undefined || key === path ? null : key,
   size: size ?? null,
   etag: etag ?? null,
   saved: false,
-  fresh: listed?.to !== undefined && Date.parse(time) > Date.parse(listed.to),
+  fresh: newest?.to !== undefined && Date.parse(time) > Date.parse(newest.to),
   asked: source.endsWith('+head'),
 });
 

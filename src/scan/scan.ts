@@ -4,7 +4,7 @@ import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
-import { type CycleMemory, type Listed, remember } from '../cycle/memory.ts';
+import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
@@ -106,7 +106,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
 
   /** For the intake: what happened about then may be told of by events that are still to come. */
   async function noteTimes(listed: Listed): Promise<void> {
-    if (!dryRun) await remember(log.database, { listed });
+    if (!dryRun) await rememberListing(log.database, listed);
   }
 
   async function takePage(page: ListingPage): Promise<void> {

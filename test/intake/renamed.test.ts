@@ -183,6 +183,29 @@ installedTest('minio', 'a rotation that a listing has seen already is not carrie
   t.deepEqual(await world.differences(), []);
 });
 
+/** The bucket whose server answers listings so much later. */
+const listedLater = (bucket: Bucket, laterMs: number): Bucket => ({
+  ...bucket,
+  list: async function* (options) {
+    for await (const page of bucket.list(options))
+      yield { ...page, observedAt: new Date(Date.parse(page.observedAt) + laterMs).toISOString() };
+  },
+});
+
+installedTest('minio', 'a rename that a listing has seen is asked about, also after further listings', async (t) => {
+  const { world, put, moved, tell, deliver, scan, cycle } = await started(t, 5_000);
+  await put('a', 'monday');
+  await scan();
+  await moved('a', 'b');
+  await put('a', 'tuesday');
+  tell({ type: 'create', path: 'a', size: 7 });
+  await scan();
+  for (const hours of [1, 2]) await scan(listedLater(world.bucket, hours * 3_600_000));
+  await deliver();
+  t.is(await cycle(), 'done');
+  t.deepEqual(await world.differences(), []);
+});
+
 installedTest(
   'minio',
   'a rename that a listing has seen is asked about, also once permissions changed since',

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
-import { remember } from '../../src/cycle/memory.ts';
+import { rememberListing } from '../../src/cycle/memory.ts';
 import { ConfigError } from '../../src/errors.ts';
 import { type IntakeOptions, takeIn } from '../../src/intake/intake.ts';
 import { openLog, type WritableLog } from '../../src/log/log.ts';
@@ -128,7 +128,7 @@ const knownAs = async (log: WritableLog, projector: Projector, bucket: Bucket, p
     const { size = 0, etag = '' } = (await bucket.head(path)) ?? {};
     await log.append([{ id: `known ${path}`, type: 'create', time, path, size, etag, source: 'scan' }]);
   }
-  await remember(log.database, { listed: { from: time, to: new Date().toISOString() } });
+  await rememberListing(log.database, { from: time, to: new Date().toISOString() });
   await projector.catchUp();
 };
 
