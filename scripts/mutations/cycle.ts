@@ -299,12 +299,12 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'what undo brought back*',
   },
   {
-    name: 'let what was found pass for the first listing',
-    file: 'src/scan/scan-file-manager.ts',
-    find: 'if (startedAt === 0 && !dryRun)',
-    replace: 'if (startedAt < 0)',
-    tests: ['test/scan/scan-file-manager.test.ts'],
-    match: 'a log without events*',
+    name: 'take a bucket that no listing is known of for one that was listed',
+    file: 'src/commands/subscribe.ts',
+    find: '.unlisted === false;',
+    replace: '.unlisted !== true;',
+    tests: ['test/commands/first-listing.test.ts'],
+    match: 'after an event that was ingested*',
   },
   {
     name: 'take what an undo has noted for missing',

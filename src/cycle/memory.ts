@@ -15,10 +15,7 @@ export type CycleMemory = {
   readonly files?: number | undefined;
   /** The newest listing of the whole bucket, until a cycle has gone on after it. */
   readonly listing?: GateFacts['listing'] | undefined;
-  /**
-   * False once the bucket was listed as a whole. Until then what no listing reached may be in no event: true where the first
-   * one was begun and has not come to its end, undefined where there was none, or none was remembered.
-   */
+  /** False once the bucket was listed as a whole. Until then what no listing reached may be in no event. */
   readonly unlisted?: boolean | undefined;
   /** The newest listings, of all or of a part, the oldest first. */
   readonly listings?: readonly Listed[] | undefined;

@@ -1,7 +1,6 @@
 import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket } from '../bucket/bucket.ts';
-import { remember } from '../cycle/memory.ts';
 import { pathsUnderWay, unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
@@ -55,9 +54,7 @@ type Found = { readonly path: string; readonly finding: Finding; readonly entry?
 export const scanFileManager = async (options: FileManagerScanOptions): Promise<FileManagerScanResult> => {
   const { workspace, fileManager, prefix = '', signal, dryRun, onProgress } = options;
   const { log, projector } = workspace;
-  const startedAt = await projector.catchUp();
-  // What is found moves the log on: the listing of the bucket that follows is the first one all the same.
-  if (startedAt === 0 && !dryRun) await remember(log.database, { unlisted: true });
+  await projector.catchUp();
   const isBroughtBack = await broughtBack(projector.database);
   const isUnderWay = await pathsUnderWay(log.database);
   const counts = { compared: 0, missing: 0, unknown: 0, different: 0, under_way: 0, unread: 0 };

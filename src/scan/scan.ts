@@ -70,7 +70,6 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   let places: Places | undefined;
   let listedFrom = '';
   let complete = false;
-  if (startedAt === 0 && prefix === undefined && !dryRun) await remember(log.database, { unlisted: true });
   try {
     for await (const page of bucket.list({ ...(prefix !== undefined && { prefix }), ...(signal && { signal }) })) {
       if (listedFrom === '') {

@@ -2,7 +2,6 @@ import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
 import test, { type ExecutionContext } from 'ava';
-import { recall } from '../../src/cycle/memory.ts';
 import { unknownAt } from '../../src/cycle/under-way.ts';
 import { RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
@@ -210,14 +209,6 @@ test('what undo brought back stays what waits for a person, however it was alter
   t.like(JSON.parse(stdout), { operations: {}, withheld: { files: 1 } });
   t.is(await readFile(disk(world, 'a'), 'utf8'), 'content');
   await world.close();
-});
-
-withWorld('a log without events still has the bucket to list before anything is deleted', async (t, world) => {
-  await writeFile(disk(world, 'a'), 'content');
-  t.deepEqual(await scan(world, { dryRun: true }), { unknown: 1 });
-  t.is((await recall(world.workspace().log.database)).unlisted, undefined);
-  t.deepEqual(await scan(world), { unknown: 1 });
-  t.true((await recall(world.workspace().log.database)).unlisted);
 });
 
 withWorld('where it is noted that something may be there, nothing is recorded', async (t, world) => {
