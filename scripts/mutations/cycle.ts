@@ -47,10 +47,18 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'undo: take a file that was found in the file manager for one that has not come back',
     file: 'src/commands/undo.ts',
-    find: 'ids.has(idOf(row))',
-    replace: 'ids.has(idOf(row)) || ids.size === 0',
+    find: 'times.get(idOf(row));',
+    replace: "times.get(idOf(row)) ?? '';",
     tests: foundTests,
     match: 'a file that stands where*',
+  },
+  {
+    name: 'undo: take what the file manager told of a lost log for an answer',
+    file: 'src/commands/undo.ts',
+    find: '${offset},${time}`',
+    replace: '${offset}`',
+    tests: ['test/cycle/restored-log.test.ts'],
+    match: 'undo asks a file manager anew*',
   },
   {
     name: 'record what is found where an operation is under way',

@@ -51,7 +51,8 @@ type Noted = { readonly paths: ReadonlyMap<string, number>; readonly state: stri
 /**
  * Notes, before the file manager is asked, that what is at these paths is not known. Whatever becomes of the request then,
  * the next cycle leaves no file there that only the file manager knows of. What a crash left noted is not noted again:
- * `state` is the same for as long as nothing else happened at these paths.
+ * `state` is the same for as long as nothing else happened at these paths, and that of no other log: it tells when they were
+ * noted.
  */
 const noteUnknown = async ({ log, projector }: Workspace, rows: readonly FileRow[]): Promise<Noted> => {
   const wanted = JSON.stringify(rows.map(({ path }) => path).filter((path) => !isFolder(path)));
@@ -63,14 +64,19 @@ const noteUnknown = async ({ log, projector }: Workspace, rows: readonly FileRow
     );
   };
   /** Not those at which the file manager was found to hold something: that is there whatever comes back. */
-  const notedOf = async <T extends Pick<FileRow, 'path' | 'offset'>>(rows: readonly T[]): Promise<T[]> => {
+  const notedOf = async <T extends Pick<FileRow, 'path' | 'offset'>>(
+    rows: readonly T[],
+  ): Promise<(T & { readonly time: string })[]> => {
     const idOf = ({ path, offset }: T): string => unknownAt(path, offset).id;
-    const events = await log.database.all<{ id: string }>(
-      `SELECT id FROM event WHERE type = 'outcome' AND id IN (SELECT value FROM json_each(?))`,
+    const events = await log.database.all<{ id: string; time: string }>(
+      `SELECT id, time FROM event WHERE type = 'outcome' AND id IN (SELECT value FROM json_each(?))`,
       [JSON.stringify(rows.map(idOf))],
     );
-    const ids = new Set(events.map(({ id }) => id));
-    return rows.filter((row) => ids.has(idOf(row)));
+    const times = new Map(events.map(({ id, time }) => [id, time]));
+    return rows.flatMap((row) => {
+      const time = times.get(idOf(row));
+      return time === undefined ? [] : [{ ...row, time }];
+    });
   };
   const there = new Set((await held()).map(({ path }) => path));
   const last = await log.last();
@@ -79,7 +85,8 @@ const noteUnknown = async ({ log, projector }: Workspace, rows: readonly FileRow
   const unknown = await notedOf((await held()).filter(({ file_id }) => file_id === 0));
   failpoint('undo.noted');
   const paths = new Map(unknown.map(({ path, offset }) => [path, offset]));
-  return { paths, state: paths.size === 0 ? randomUUID() : [...paths].join(' ') };
+  const states = unknown.map(({ path, offset, time }) => `${path},${offset},${time}`);
+  return { paths, state: states.length === 0 ? randomUUID() : states.join(' ') };
 };
 
 type Asked = { readonly restored: ReadonlySet<string>; readonly skipped: readonly SkippedUndo[] };

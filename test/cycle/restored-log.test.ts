@@ -27,12 +27,13 @@ const backup = async (world: World): Promise<string> => {
 };
 
 /** As docs/operations.md says: databases and what lies beside them away, the backup there; none begins anew. */
-const restore = (world: World, copy?: string): Promise<void> =>
-  world.restart(async (folder) => {
-    for (const name of await readdir(folder))
-      if (/^(events|projections)\.db/.test(name) && !name.endsWith('.lock')) await rm(join(folder, name));
-    if (copy !== undefined) await copyFile(copy, join(folder, 'events.db'));
-  });
+const putBack = async (folder: string, copy?: string): Promise<void> => {
+  for (const name of await readdir(folder))
+    if (/^(events|projections)\.db/.test(name) && !name.endsWith('.lock')) await rm(join(folder, name));
+  if (copy !== undefined) await copyFile(copy, join(folder, 'events.db'));
+};
+
+const restore = (world: World, copy?: string): Promise<void> => world.restart((folder) => putBack(folder, copy));
 
 const upload = (world: World, path: string, text: string) => world.writer.put(path, Buffer.from(text));
 
@@ -79,6 +80,22 @@ test('undo asks for what was deleted under a key of its own', async (t) => {
   const { code, stderr } = await runCli(['undo', plan ?? ''], environmentOf(world));
   t.is(code, 0, stderr);
   t.is(await readFile(onDisk, 'utf8'), 'y', 'what the restored log deleted, not what the lost one had');
+  await world.close();
+});
+
+test('undo asks a file manager anew that has answered it for a lost log', async (t) => {
+  const world = await createWorld({ trashRetentionMs: 3_600_000 });
+  for (const path of ['keep', 'x']) await upload(world, path, path);
+  await sync(world);
+  await world.writer.delete('x');
+  const { plan } = await sync(world);
+  const copy = await backup(world);
+  await world.release();
+  const undo = async () => runCli(['undo', plan ?? '', '--json'], environmentOf(world));
+  t.like(JSON.parse((await undo()).stdout), { restored: ['x'] });
+  await world.client.delete('x', { idempotencyKey: 'by-hand' });
+  await putBack(world.config.paths.data, copy);
+  t.deepEqual(JSON.parse((await undo()).stdout), { plan, restored: [], skipped: [], not_in_trash: ['x'] });
   await world.close();
 });
 
