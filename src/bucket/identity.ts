@@ -16,12 +16,15 @@ export const identityOf =
       ),
       createdAt(client, connection, signal).catch(() => undefined),
     ]);
-    const identity = { endpoint: endpoint ? addressOf(endpoint) : `AWS ${connection.region}`, name: bucket };
+    const identity = { endpoint: endpoint ? endpointName(endpoint) : `AWS ${connection.region}`, name: bucket };
     return { identity: { ...identity, ...(created !== undefined && { created }) }, observedAt: observedAtOf(page) };
   };
 
-/** Without a user name or password that may stand in it: it is kept, and shown. */
-const addressOf = (endpoint: string): string => {
+/**
+ * Without a user name or password that may stand in it: it is kept, and shown. A slash at the end of a path stays: the same
+ * bucket must go by the name that is kept of it.
+ */
+const endpointName = (endpoint: string): string => {
   const { protocol, host, pathname } = new URL(endpoint);
   return `${protocol}//${host}${pathname === '/' ? '' : pathname}`;
 };
