@@ -88,6 +88,14 @@ export const intakeMutations: readonly Mutation[] = [
     match: 'a rename from where the log knows nothing*',
   },
   {
+    name: 'ask a bucket that is away about everything',
+    file: 'src/intake/ask-each.ts',
+    find: 'if (last && failures >= concurrency)',
+    replace: 'if (last && failures < 0)',
+    tests: unansweredTests,
+    match: 'while the bucket cannot be asked*',
+  },
+  {
     name: 'delete what was announced before it was there',
     file: 'src/intake/ask.ts',
     find: "return event.type === 'delete' ? { ...event, source } : undefined;",

@@ -1,12 +1,10 @@
 import { randomUUID } from 'node:crypto';
-import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
 import { timeKey } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ObjectFacts } from '../bucket/bucket.ts';
-import { UnreadableError } from '../bucket/errors.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { RetryableError } from '../errors.ts';
+import { askEach } from '../intake/ask-each.ts';
 import { createPlaces } from '../scan/places.ts';
 import { named } from './facts.ts';
 import { recall } from './memory.ts';
@@ -27,8 +25,6 @@ type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
 /** Tries that an event which is late has, or a store which shows an object later than it tells of it: seven minutes. */
 const triesBefore = 3;
 const atOnce = 1_000;
-/** Requests under way at once; after as many that failed for now, the others are not asked. */
-const concurrency = 16;
 
 /**
  * Asks the bucket about objects that were superseded again and again, and records what stands there: the event that says so
@@ -43,18 +39,15 @@ export const askSuperseded = async (options: AskAgainOptions): Promise<void> => 
   const askId = randomUUID().slice(0, 8);
   const { log, projector } = options.workspace;
   const startedAt = await projector.catchUp();
-  let failures = 0;
-  const ask = async (row: Row): Promise<BucketEvent | undefined> => {
-    if (failures >= concurrency) return undefined;
-    try {
-      return await foundFor(row, askId, options);
-    } catch (error) {
-      if (error instanceof RetryableError) failures += 1;
-      return nothingFound(error, options);
-    }
+  const events: BucketEvent[] = [];
+  const ask = async (row: Row): Promise<void> => {
+    const found = await foundFor(row, askId, options);
+    if (found) events.push(found);
   };
-  const found = await lastValueFrom(from(rows).pipe(mergeMap(ask, concurrency), toArray()));
-  const events = found.filter((event) => event !== undefined);
+  // An object that may not be read says nothing, nor does a bucket that is away, or a stop.
+  await askEach(rows, ask, options.signal).catch((error: unknown) => {
+    if (!options.signal?.aborted) throw error;
+  });
   if (events.length > 0) await log.append(await placed(events, projector, startedAt));
 };
 
@@ -95,12 +88,6 @@ const dueRows = async ({ workspace, now = Date.now, superseded }: AskAgainOption
      ORDER BY s.next_at, s.path LIMIT ${atOnce}`,
     [new Date(nowMs).toISOString(), new Date(latest).toISOString()],
   );
-};
-
-/** An object that may not be read says nothing, nor does a bucket that is away, or a stop. */
-const nothingFound = (error: unknown, { signal }: AskAgainOptions): undefined => {
-  if (signal?.aborted || error instanceof UnreadableError || error instanceof RetryableError) return undefined;
-  throw error;
 };
 
 /** What the bucket says of the row's object; undefined where that is what the row says. */

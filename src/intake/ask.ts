@@ -1,19 +1,12 @@
-import { from, lastValueFrom, mergeMap } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
 import type { Decoded } from '../../events/message.ts';
 import type { Bucket, ObjectFacts } from '../bucket/bucket.ts';
 import { UnreadableError } from '../bucket/errors.ts';
-import { RetryableError } from '../errors.ts';
+import { askEach, type Unanswered } from './ask-each.ts';
 
 /** A question that only the bucket can answer, and the place of its event in the batch. */
 export type Asked = Pick<Extract<Decoded, { kind: 'ask' }>, 'question' | 'key' | 'event'> & { readonly at: number };
-
-/** A question that got no answer: now (RetryableError), or as long as the bucket keeps that object to itself. */
-export type Unanswered = { readonly asked: Asked; readonly error: RetryableError | UnreadableError };
-
-/** Requests to the bucket under way at once; after as many that failed for now, the rest of the batch is not asked. */
-const concurrency = 16;
 
 /** The source of an event that the bucket was asked about. */
 const marked = (source: string): string => (source.endsWith('+head') ? source : `${source}+head`);
@@ -65,10 +58,7 @@ export const answer = async (
   asked: readonly Asked[],
   bucket: Bucket,
   { acl = false, signal }: { readonly acl?: boolean; readonly signal?: AbortSignal } = {},
-): Promise<readonly Unanswered[]> => {
-  const unanswered: Unanswered[] = [];
-  let failures = 0;
-  let last: RetryableError | undefined;
+): Promise<readonly Unanswered<Asked>[]> => {
   const options = signal ? { signal } : {};
   const withAcl = async (event: BucketEvent | undefined, key: string): Promise<BucketEvent | undefined> => {
     if (!acl || event?.type !== 'create' || event.permissions !== undefined || event.path.endsWith('/')) return event;
@@ -94,24 +84,7 @@ export const answer = async (
       events[at] = permissions === undefined ? undefined : { ...event, source: `${event.source}+acl`, permissions };
     }
   };
-  const one = async (asked: Asked): Promise<void> => {
-    if (last && failures >= concurrency) {
-      unanswered.push({ asked, error: last });
-      return;
-    }
-    try {
-      await ask(asked);
-    } catch (error) {
-      const isUnreadable = error instanceof UnreadableError;
-      if (signal?.aborted || !(isUnreadable || error instanceof RetryableError)) throw error;
-      if (!isUnreadable) {
-        failures += 1;
-        last = error;
-      }
-      unanswered.push({ asked, error });
-    }
-  };
-  await lastValueFrom(from(asked).pipe(mergeMap(one, concurrency)), { defaultValue: undefined });
+  const unanswered = await askEach(asked, ask, signal);
   // To a HEAD, credentials that are refused altogether look like one object that may not be read.
   if (unanswered.some(({ error }) => error instanceof UnreadableError)) await bucket.check(options);
   return unanswered;

@@ -1,0 +1,42 @@
+import { from, lastValueFrom, mergeMap } from 'rxjs';
+import { UnreadableError } from '../bucket/errors.ts';
+import { RetryableError } from '../errors.ts';
+
+/** A question that got no answer: now (RetryableError), or as long as the bucket keeps that object to itself. */
+export type Unanswered<Question> = { readonly asked: Question; readonly error: RetryableError | UnreadableError };
+
+/** Requests to the bucket under way at once; after as many that failed for now, the other questions are not asked. */
+const concurrency = 16;
+
+/**
+ * Asks the bucket each of these questions. Resolves with those that got no answer. Throws what only a person can repair, and
+ * whatever a question ends with once the signal is given.
+ */
+export const askEach = async <Question>(
+  questions: readonly Question[],
+  ask: (question: Question) => Promise<void>,
+  signal?: AbortSignal,
+): Promise<readonly Unanswered<Question>[]> => {
+  const unanswered: Unanswered<Question>[] = [];
+  let failures = 0;
+  let last: RetryableError | undefined;
+  const one = async (asked: Question): Promise<void> => {
+    if (last && failures >= concurrency) {
+      unanswered.push({ asked, error: last });
+      return;
+    }
+    try {
+      await ask(asked);
+    } catch (error) {
+      const isUnreadable = error instanceof UnreadableError;
+      if (signal?.aborted || !(isUnreadable || error instanceof RetryableError)) throw error;
+      if (!isUnreadable) {
+        failures += 1;
+        last = error;
+      }
+      unanswered.push({ asked, error });
+    }
+  };
+  await lastValueFrom(from(questions).pipe(mergeMap(one, concurrency)), { defaultValue: undefined });
+  return unanswered;
+};
