@@ -88,6 +88,21 @@ export const planMutations: readonly Mutation[] = [
     tests: ['test/plan/release.test.ts'],
   },
   {
+    name: 'a release that holds for anything of which nothing is known',
+    file: 'src/plan/release.ts',
+    find: 'named.has(loss));',
+    replace: "named.has(loss) || loss.startsWith('0 '));",
+    tests: ['test/plan/release.test.ts'],
+  },
+  {
+    name: 'hold what is left of a released plan once nothing is known of a part',
+    file: 'src/plan/release.ts',
+    find: ', ...losses.map(leftOf)',
+    replace: '',
+    tests: ['test/cycle/gate.test.ts'],
+    match: 'what is left of a released plan goes on although*',
+  },
+  {
     name: 'a release that holds whatever else has happened',
     file: 'src/plan/release.ts',
     find: 'told.has(each)',

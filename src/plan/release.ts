@@ -1,19 +1,31 @@
-import { rowKey } from '../../projections/rows.ts';
+import { type FileRow, rowKey } from '../../projections/rows.ts';
 import { replacedRows, type Verdict } from './gate.ts';
 import type { Change, Plan } from './operation.ts';
 import type { StoredPlan } from './store.ts';
 import { deletionsOf } from './undo.ts';
+
+/** A row of which nothing is known but its path (`unknownAt`) is told from others by that alone. */
+const lossOf = ({ file_id, offset, path }: FileRow): string => rowKey({ offset: file_id === 0 ? 0 : offset, path });
+
+/** What a plan that takes this away may leave at its path where nobody knows what became of it. */
+const leftOf = (loss: string): string => rowKey({ offset: 0, path: loss.slice(loss.indexOf(' ') + 1) });
 
 /**
  * The rows that a plan takes away, by `rowKey`. Not its operations: of the same files a plan may delete the folder at once,
  * or one by one.
  */
 export const lossesOf = (plan: Plan, changes: readonly Change[]): readonly string[] =>
-  [...deletionsOf(plan, changes).flatMap(({ rows }) => rows), ...replacedRows(plan, changes)].map(rowKey);
+  [...deletionsOf(plan, changes).flatMap(({ rows }) => rows), ...replacedRows(plan, changes)].map(lossOf);
+
+/** What a person has agreed to lose. */
+const namedIn = (released: readonly StoredPlan[]): ReadonlySet<string> => {
+  const losses = released.flatMap((stored) => stored.losses ?? []);
+  return new Set([...losses, ...losses.map(leftOf)]);
+};
 
 /** Whether all of these losses were named by a person. */
 export const isNamed = (losses: readonly string[], released: readonly StoredPlan[]): boolean => {
-  const named = new Set(released.flatMap((stored) => stored.losses ?? []));
+  const named = namedIn(released);
   return losses.every((loss) => named.has(loss));
 };
 
@@ -42,7 +54,7 @@ export const isStillMeant = (
   changes: readonly Change[],
   { circumstances }: Verdict,
 ): boolean => {
-  const named = new Set(stored.losses);
+  const named = namedIn([stored]);
   return (
     lossesOf(plan, changes).some((loss) => named.has(loss)) ||
     circumstances.some((each) => stored.circumstances?.includes(each))

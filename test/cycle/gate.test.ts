@@ -3,6 +3,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import type { CycleResult } from '../../src/cycle/cycle.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
+import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { listPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
@@ -202,6 +203,26 @@ withWorld(
     t.true((rest.report.operations.delete ?? 0) > 30);
     t.deepEqual(await world.differences(), []);
     t.deepEqual(await releasedPlans(folder), []);
+  },
+);
+
+withWorld(
+  'what is left of a released plan goes on although nobody knows what became of a part of it',
+  async (t, world) => {
+    const held = await deleteMany(world, 40, 36);
+    await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
+    const losing: FileManager = {
+      ...world.client,
+      delete: () => Promise.reject(new FailedAnswerError('answered 500')),
+    };
+    for (let at = 0; at < 2; at++)
+      await world.cycle({ fileManager: losing, failuresMax: 2, concurrency: 1, retry: { attemptsMax: 1 } });
+    t.like(await world.workspace().projector.database.get('SELECT count(*) AS files FROM mirror WHERE file_id = 0'), {
+      files: 2,
+    });
+    const rest = await world.cycle();
+    t.is(rest.report.status, 'done', rest.report.held.join());
+    t.deepEqual(await world.differences(), []);
   },
 );
 

@@ -71,6 +71,13 @@ test('a delete of the same path that came later is another one', (t) => {
   t.false(covers([released(without('a', 'b'))], again));
 });
 
+test('of a file of which nothing is known any more a release names the path, and no other one', (t) => {
+  const unknown = changesBetween([{ ...row('a', 99), file_id: 0 }], []);
+  t.true(covers([released(without('a', 'b'))], unknown));
+  t.true(covers([released(unknown)], unknown));
+  t.false(covers([released(without('b'))], unknown));
+});
+
 test('a release given for one bucket does not hold for another, nor one given before it changed', (t) => {
   const changes = without('a', 'b');
   t.true(covers([released(changes, 'two')], changes, 'two'));
