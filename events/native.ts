@@ -28,7 +28,7 @@ const readType = (object: unknown): BucketEventType => {
   );
 };
 
-const readPermissions = (object: unknown): string | undefined => {
+const readPermissions = (object: unknown, type: BucketEventType | undefined): string | undefined => {
   const value = field(object, 'permissions');
   if (typeof value === 'number') {
     throw new Invalid(`permissions: expected a string such as "0644", found the number ${value}: quote it`);
@@ -37,7 +37,7 @@ const readPermissions = (object: unknown): string | undefined => {
   if (given !== undefined && /[\u0000-\u001f\u007f]/.test(given)) {
     throw new Invalid(`permissions: expected printable characters, found ${shown(given)}`);
   }
-  return given;
+  return type === 'change_permission' ? required(given, 'permissions') : given;
 };
 
 const readVersion = (object: unknown): string | undefined => {
@@ -49,45 +49,75 @@ const readVersion = (object: unknown): string | undefined => {
   return versionToken(readText(object, 'version', { lengthMax: 256 }) as string);
 };
 
-/** The destination of a rename or move, checked against its source. */
-const readDestination = (object: unknown, type: BucketEventType, from: string): string | undefined => {
-  if (type !== 'rename' && type !== 'move') return undefined;
-  const to = required(readPath(object, 'to'), `to (the full new path of a ${type})`);
+/** The destination of a rename or move; other events have none. */
+const readDestination = (object: unknown, type: BucketEventType | undefined): string | undefined =>
+  type === 'rename' || type === 'move'
+    ? required(readPath(object, 'to'), `to (the full new path of a ${type})`)
+    : undefined;
+
+const insistOnDestination = (type: BucketEventType, from: string, to: string): void => {
   if (to === from) throw new Invalid(`to: a ${type} must lead to another path, found ${shown(to)} twice`);
   if (isFolder(to) !== isFolder(from)) {
     throw new Invalid(`to: ${shown(from)} and ${shown(to)} must both be files, or both be folders (ending in '/')`);
   }
   if (isFolder(from) && to.startsWith(from))
     throw new Invalid(`to: the folder ${shown(from)} cannot go into itself, ${shown(to)}`);
-  return to;
+};
+
+const insistOnContent = (path: string, size: number | undefined): void => {
+  const whole = pathOfObject(path, size);
+  if ('problem' in whole) throw new Invalid(`size: ${whole.problem}`);
+};
+
+const readScope = (object: unknown): 'marker' | undefined => {
+  const scope = field(object, 'scope');
+  if (scope !== undefined && scope !== 'marker') throw new Invalid(`scope: expected "marker", found ${shown(scope)}`);
+  return scope;
 };
 
 /** Whether an object is meant as a native event. */
 export const looksNative = (value: unknown): boolean =>
   isObject(value) && Object.hasOwn(value, 'type') && (Object.hasOwn(value, 'path') || Object.hasOwn(value, 'id'));
 
-const decodeObject = (object: unknown): Decoded => {
-  const type = readType(object);
-  const from = required(readPath(object, 'path'), 'path');
-  const to = readDestination(object, type, from);
-  const given = {
-    size: readSize(object, 'size'),
-    etag: readEtag(object, 'etag'),
-    permissions: readPermissions(object),
-    version: readVersion(object),
-    key: readText(object, 'key'),
-    modifiedAt: readTime(object, 'modified_at'),
+/** Reads parts of an event, and keeps what is wrong with each in `problems`; such a part is undefined. */
+const createReader =
+  (problems: string[]) =>
+  <T>(readPart: () => T): T | undefined => {
+    try {
+      return readPart();
+    } catch (error) {
+      if (!(error instanceof Invalid)) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
   };
-  const whole = type === 'create' ? pathOfObject(from, given.size) : { path: from };
-  if ('problem' in whole) throw new Invalid(`size: ${whole.problem}`);
-  const scope = field(object, 'scope');
-  if (scope !== undefined && scope !== 'marker') throw new Invalid(`scope: expected "marker", found ${shown(scope)}`);
-  if (type === 'change_permission' && given.permissions === undefined) throw new Invalid('permissions is missing');
+
+const decodeObject = (object: unknown): Decoded => {
+  const problems: string[] = [];
+  const read = createReader(problems);
+  const type = read(() => readType(object));
+  const from = read(() => required(readPath(object, 'path'), 'path'));
+  const to = read(() => readDestination(object, type));
+  if (type && from !== undefined && to !== undefined) read(() => insistOnDestination(type, from, to));
+  const given = {
+    size: read(() => readSize(object, 'size')),
+    etag: read(() => readEtag(object, 'etag')),
+    permissions: read(() => readPermissions(object, type)),
+    version: read(() => readVersion(object)),
+    key: read(() => readText(object, 'key')),
+    modifiedAt: read(() => readTime(object, 'modified_at')),
+  };
+  if (type === 'create' && from !== undefined) read(() => insistOnContent(from, given.size));
+  const scope = read(() => readScope(object));
+  const id = read(() => required(readText(object, 'id', { lengthMax: 1_024 }), 'id'));
+  const time = read(() => required(readTime(object, 'time'), 'time'));
+  if (type === undefined || from === undefined || id === undefined || time === undefined || problems.length > 0)
+    throw new Invalid(problems.join('; '));
   const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const event: BucketEvent = {
-    id: required(readText(object, 'id', { lengthMax: 1_024 }), 'id'),
+    id,
     type,
-    time: required(readTime(object, 'time'), 'time'),
+    time,
     path: from,
     ...(to !== undefined && { to }),
     ...present,
@@ -97,5 +127,5 @@ const decodeObject = (object: unknown): Decoded => {
   return { kind: 'event', event };
 };
 
-/** Decodes one native event; every mistake is named with its field. */
+/** Decodes one native event; every mistake is named with its field, all of them at once. */
 export const decodeNative = (object: unknown): Decoded => rejecting('native event', () => decodeObject(object));

@@ -5,6 +5,14 @@ const downloadTests = ['test/bucket/download.test.ts'];
 /** Breaks of how the service is set up and spoken to: settings, sources, decoders, the bucket, commands. */
 export const sourceMutations: readonly Mutation[] = [
   {
+    name: 'name the first mistake of an event alone',
+    file: 'events/native.ts',
+    find: "problems.join('; ')",
+    replace: 'problems[0]',
+    tests: ['test/events/decode.test.ts'],
+    match: 'all mistakes of a native event*',
+  },
+  {
     name: 'refuse a message for what its header says of it',
     file: 'src/sources/http.ts',
     find: "delete raw.headers['content-type'];",

@@ -84,6 +84,29 @@ for (const [title, change, message] of [
   });
 }
 
+test('all mistakes of a native event are named at once, each once, and in their order', (t) => {
+  t.is(
+    reasonOf({ type: 'move', path: '/a', to: 'b//c', size: -1, permissions: 7, scope: 'all', time: 'now' }),
+    [
+      `native event: path: "/a" starts with '/': its first segment is empty`,
+      `to: "b//c" has an empty segment ('//')`,
+      'size: expected a number of bytes, found -1',
+      'permissions: expected a string such as "0644", found the number 7: quote it',
+      'scope: expected "marker", found "all"',
+      'id is missing',
+      'time: expected an RFC 3339 time such as "2026-01-31T12:00:00Z", found "now"',
+    ].join('; '),
+  );
+  t.regex(reasonOf({ ...native, type: 'change', id: null }), /^native event: type: expected one of .*; id is missing$/);
+  const { time: _, ...timeless } = native;
+  t.is(
+    reasonOf({ ...timeless, type: 'change_permission', path: 'd/', permissions: 644 }),
+    'native event: permissions: expected a string such as "0644", found the number 644: quote it; time is missing',
+    'what is there is not missing',
+  );
+  t.regex(reasonOf({ ...timeless, path: 'd/' }), /^native event: size: "d\/" names a folder .*; time is missing$/);
+});
+
 test('an S3 notification gives the same event raw, through SNS and inside Pub/Sub', (t) => {
   const raw = one({ Records: [put] });
   t.like(raw, {
