@@ -5,6 +5,22 @@ const downloadTests = ['test/bucket/download.test.ts'];
 /** Breaks of how the service is set up and spoken to: settings, sources, decoders, the bucket, commands. */
 export const sourceMutations: readonly Mutation[] = [
   {
+    name: 'wait for an SQS that does not answer what it is told of messages',
+    file: 'src/sources/sqs.ts',
+    find: 'AbortSignal.timeout(options.settleMsMax ?? settleMsDefault)',
+    replace: 'new AbortController().signal',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'SQS keeps no stop waiting*',
+  },
+  {
+    name: 'let a renewal that is not answered keep a stop waiting',
+    file: 'src/sources/sqs.ts',
+    find: 'setVisibility(handles, visibility, giveUp.signal)',
+    replace: 'setVisibility(handles, visibility, new AbortController().signal)',
+    tests: ['test/sources/sqs.test.ts'],
+    match: 'SQS keeps no stop waiting*',
+  },
+  {
     name: 'name the first mistake of an event alone',
     file: 'events/native.ts',
     find: "problems.join('; ')",

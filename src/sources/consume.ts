@@ -96,8 +96,7 @@ export const consume = <Counts>(
 
   const close = async (): Promise<void> => {
     if (inHand) await giveBack(inHand.deliveries);
-    await refusals.flush();
-    await waiters.flush();
+    await Promise.all([refusals.flush(), waiters.flush()]);
     await source.close();
   };
 

@@ -120,6 +120,8 @@ export type Sending<E> = {
   readonly bytesOf?: (entry: E) => number;
   /** `kept`: one request after the other, and none after one that failed to the last. */
   readonly order?: 'any' | 'kept';
+  /** Aborted: what was not taken by then is given up; `send` must heed it too. */
+  readonly signal?: AbortSignal;
 };
 
 /**
@@ -131,9 +133,8 @@ export const sendAll = async <E extends { readonly Id: string }>(
   entries: readonly E[],
   queueUrl: string,
   send: (entries: E[]) => Promise<{ Failed?: Failure[] | undefined }>,
-  { bytesOf = () => 0, order = 'any' }: Sending<E> = {},
+  { bytesOf = () => 0, order = 'any', signal = new AbortController().signal }: Sending<E> = {},
 ): Promise<readonly Lost<E>[]> => {
-  const never = new AbortController().signal;
   const sendOne = async (chunk: readonly E[], failed: Lost<E>[], hopeless: Lost<E>[]): Promise<void> => {
     try {
       const { Failed = [] } = await send([...chunk]);
@@ -147,7 +148,8 @@ export const sendAll = async <E extends { readonly Id: string }>(
     } catch (error) {
       const problem = misconfigured(error, queueUrl, 'using');
       if (problem) throw problem;
-      const reason = error instanceof Error ? `${error.name}: ${error.message}` : messageOf(error);
+      const told = error instanceof Error ? `${error.name}: ${error.message}` : messageOf(error);
+      const reason = signal.aborted ? 'SQS did not answer in time' : told;
       failed.push(...chunk.map((entry) => ({ entry, reason })));
     }
   };
@@ -156,7 +158,7 @@ export const sendAll = async <E extends { readonly Id: string }>(
     let lost: readonly Lost<E>[] = [];
     let rest = all;
     for (let tries = 0; tries < attempts && rest.length > 0; tries += 1) {
-      if (tries > 0) await pause(backoffMs(tries, 2_000), never);
+      if (tries > 0) await pause(backoffMs(tries, 2_000), signal);
       const failed: Lost<E>[] = [];
       const waiting = chunksOf(rest, bytesOf)[Symbol.iterator]();
       const work = async (): Promise<void> => {

@@ -18,6 +18,8 @@ const leaseSecondsLimit = 11.5 * 60 * 60;
 const pollSeconds = { listening: 3, draining: 1 };
 /** What an answer may take beyond that before a stop gives it up. */
 const lateMs = 2_000;
+/** What SQS may take to hear that messages are done, or go back: else it would keep a stop waiting, and delivers them again. */
+const settleMsDefault = 20_000;
 
 export type SqsSourceOptions = SqsConnection & {
   /** Long polls open at once. A FIFO queue gets one, so that groups arrive in order. */
@@ -29,6 +31,8 @@ export type SqsSourceOptions = SqsConnection & {
   readonly nackDelaySeconds?: number;
   /** Received and not handed out yet; each poller may exceed it by one answer. */
   readonly bufferMax?: { readonly messages: number; readonly bytes: number };
+  /** How long an `ack` or `nack` may take before it is given up, in milliseconds. */
+  readonly settleMsMax?: number;
   readonly onNews?: ReachOptions['onNews'];
 };
 
@@ -69,11 +73,14 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   let heartbeat: NodeJS.Timeout | undefined;
   let beating: Promise<void> | undefined;
 
-  const setVisibility = (handles: readonly string[], VisibilityTimeout: number) =>
+  const inTime = () => AbortSignal.timeout(options.settleMsMax ?? settleMsDefault);
+
+  const setVisibility = (handles: readonly string[], VisibilityTimeout: number, signal: AbortSignal) =>
     sendAll(
       handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle, VisibilityTimeout })),
       QueueUrl,
-      (Entries) => client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries })),
+      (Entries) => client.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl, Entries }), { abortSignal: signal }),
+      { signal },
     );
 
   const release = (deliveries: readonly Delivery[]): readonly string[] => {
@@ -93,7 +100,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     const handles = [...held.values()]
       .filter(({ receivedMs }) => now + visibility * 1_000 - receivedMs <= leaseMsMax)
       .map(({ receiptHandle }) => receiptHandle);
-    beating ??= setVisibility(handles, visibility)
+    beating ??= setVisibility(handles, visibility, giveUp.signal)
       .then(
         () => undefined,
         (error: unknown) => fail(error as Error),
@@ -151,7 +158,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   };
 
   const giveBack = async (deliveries: readonly Delivery[], delaySeconds: number) => {
-    await setVisibility(release(deliveries), delaySeconds);
+    await setVisibility(release(deliveries), delaySeconds, inTime());
   };
 
   /** Open questions are let end: SQS answers one that was cut off, too, and hides from everybody what it gave to nobody. */
@@ -160,9 +167,9 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     reach.end();
     const late = setTimeout(() => giveUp.abort(), waitSeconds * 1_000 + lateMs);
     await polling;
-    clearTimeout(late);
     clearInterval(heartbeat);
     await beating;
+    clearTimeout(late);
     await giveBack(inbox.close(), 0);
     client.destroy();
   };
@@ -176,10 +183,12 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     },
     async ack(deliveries) {
       const handles = release(deliveries);
+      const signal = inTime();
       const lost = await sendAll(
         handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle })),
         QueueUrl,
-        (Entries) => client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries })),
+        (Entries) => client.send(new DeleteMessageBatchCommand({ QueueUrl, Entries }), { abortSignal: signal }),
+        { signal },
       );
       if (lost.length === 0) return;
       throw new RetryableError(

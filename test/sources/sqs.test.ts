@@ -325,6 +325,40 @@ serverTest('fauxqs', 'a source closes soon also when SQS leaves its question una
   });
 });
 
+serverTest(
+  'fauxqs',
+  'SQS keeps no stop waiting when it does not answer what is given back, nor an ack',
+  async (t, server) => {
+    t.timeout(20_000);
+    const silence = async ({ action }: Asked): Promise<Answer | undefined> =>
+      action === 'ReceiveMessage' ? undefined : new Promise(() => undefined);
+    await behindDoor(server, silence, async (queueUrl) => {
+      await sendTo(server, queueUrl, numbers(15));
+      const source = createSqsSource({
+        queueUrl,
+        ...accessOf(server, new URL(queueUrl).origin),
+        visibilitySeconds: 1,
+        settleMsMax: 300,
+      });
+      const one = { ...limits, messagesMax: 1 };
+      const [first, second] = [
+        await source.receive(one, { signal: always }),
+        await source.receive(one, { signal: always }),
+      ];
+      const begun = performance.now();
+      await t.throwsAsync(source.ack(first), {
+        instanceOf: RetryableError,
+        message: /^1 messages were not deleted .* because of SQS did not answer in time$/,
+      });
+      await source.nack(second);
+      t.true(performance.now() - begun < 5_000);
+      // By now a renewal waits for its answer, too.
+      await sleep(500);
+      t.true(await Promise.race([source.close().then(() => true), sleep(10_000, false, { ref: false })]));
+    });
+  },
+);
+
 serverTest('fauxqs', 'a source closes while more wait here than it may hold', async (t, server) => {
   const queueUrl = await makeQueue(server);
   await sendTo(server, queueUrl, numbers(30));
