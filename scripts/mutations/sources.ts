@@ -29,6 +29,14 @@ export const sourceMutations: readonly Mutation[] = [
     match: 'all mistakes of a native event*',
   },
   {
+    name: 'show what a key file holds that cannot be read',
+    file: 'src/sources/pubsub-client.ts',
+    find: 'error instanceof SyntaxError',
+    replace: 'error === undefined',
+    tests: ['test/commands/broker-away.test.ts'],
+    match: 'Pub/Sub without credentials*',
+  },
+  {
     name: 'refuse a message for what its header says of it',
     file: 'src/sources/http.ts',
     find: "delete raw.headers['content-type'];",

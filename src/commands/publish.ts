@@ -10,7 +10,7 @@ import { readLines } from '../sources/lines.ts';
 import { insistReachable } from '../sources/reachable.ts';
 import type { Context } from './context.ts';
 import { inputOf } from './ingest.ts';
-import { sqsAccess } from './sources.ts';
+import { pubSubAccess, sqsAccess } from './sources.ts';
 
 type Outgoing = {
   readonly body: string;
@@ -39,13 +39,11 @@ const publisherOf = async (context: Context): Promise<Publisher> => {
   if (broker === 'pubsub') {
     config.require(['PUBSUB_PROJECT', 'PUBSUB_TOPIC'], 'publishing to Pub/Sub');
     const { createPubSubPublisher } = await import('../sources/pubsub-publisher.ts');
-    const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
-    if (emulatorHost !== undefined) await insistReachable(emulatorHost, 'PUBSUB_EMULATOR_HOST');
-    const publisher = createPubSubPublisher({
-      project: config.text('PUBSUB_PROJECT'),
-      topic: config.text('PUBSUB_TOPIC'),
-      ...(emulatorHost !== undefined && { emulatorHost }),
-    });
+    const { insistOnCredentials } = await import('../sources/pubsub-client.ts');
+    const access = pubSubAccess(context);
+    if (access.emulatorHost !== undefined) await insistReachable(access.emulatorHost, 'PUBSUB_EMULATOR_HOST');
+    await insistOnCredentials(access);
+    const publisher = createPubSubPublisher({ ...access, topic: config.text('PUBSUB_TOPIC') });
     return {
       publish: (messages) =>
         publisher.publish(messages.map((message) => ({ ...message, body: Buffer.from(message.body) }))),

@@ -51,6 +51,11 @@ export const sqsAccess = ({ config }: Context) => {
   };
 };
 
+export const pubSubAccess = ({ config }: Context) => ({
+  project: config.text('PUBSUB_PROJECT'),
+  emulatorHost: config.optional('PUBSUB_EMULATOR_HOST'),
+});
+
 const isLoopback = (url: string): boolean => /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(new URL(url).hostname);
 
 /** What is wrong with the settings of who may send over HTTP: nobody could, or it was left unsaid. */
@@ -110,14 +115,15 @@ export const openSource = async (context: Context, name: SourceName): Promise<So
   config.require(neededBy(name), `the source ${name}`);
   if (name === 'pubsub') {
     const { createPubSubSource } = await import('../sources/pubsub.ts');
-    const emulatorHost = config.optional('PUBSUB_EMULATOR_HOST');
+    const { insistOnCredentials } = await import('../sources/pubsub-client.ts');
+    const access = pubSubAccess(context);
+    await insistOnCredentials(access);
     return createPubSubSource({
-      project: config.text('PUBSUB_PROJECT'),
+      ...access,
       subscription: config.text('PUBSUB_SUBSCRIPTION'),
       messagesMax: config.number('PUBSUB_MESSAGES_MAX'),
       leaseSecondsMax: config.number('LEASE_MAX'),
       onNews: tellNews(context, name),
-      ...(emulatorHost !== undefined && { emulatorHost }),
     });
   }
   if (name === 'sqs') {

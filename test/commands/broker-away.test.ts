@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
 import { incrementalSync } from '../../src/commands/sync.ts';
@@ -140,6 +142,34 @@ test('a subscriber waits for a broker that is away, and says when it went and wh
     subscriber.child.kill('SIGKILL');
     await proxy.stop();
     await world.close();
+  }
+});
+
+test('Pub/Sub without credentials that can be read ends what reads or publishes with what to do', async (t) => {
+  t.timeout(60_000);
+  const folder = await freshFolder();
+  const torn = join(folder, 'torn.json');
+  await writeFile(torn, '"-----BEGIN PRIVATE KEY-----');
+  for (const [file, reason] of [
+    [join(folder, 'nowhere.json'), /the file at .*nowhere\.json does not exist/i],
+    [torn, /the key file is no JSON\n/],
+  ] as const) {
+    for (const command of [['subscribe'], ['publish', '-']]) {
+      const { code, stderr } = await runCli(command, {
+        DATA_DIR: join(folder, 'data'),
+        PUBSUB_PROJECT: 'demo',
+        PUBSUB_TOPIC: 'events',
+        PUBSUB_SUBSCRIPTION: 'events',
+        GOOGLE_APPLICATION_CREDENTIALS: file,
+      });
+      t.is(code, 2, stderr);
+      t.regex(stderr, reason);
+      t.regex(
+        stderr,
+        /^s3-sync \S+: there are no credentials for Pub\/Sub: [^]*\nset GOOGLE_APPLICATION_CREDENTIALS to /,
+      );
+      t.notRegex(stderr, /\n +at |BEGIN/);
+    }
   }
 });
 
