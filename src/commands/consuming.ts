@@ -77,10 +77,10 @@ const tellAhead = (logger: Context['logger'], appended: readonly Recorded[]): vo
   const ahead = appended.filter(({ time }) => time > furthest);
   const [first] = ahead;
   if (!first) return;
-  const { path, time } = first;
+  const { path, time, source } = first;
   logger.warn(
-    { events: ahead.length, path, time },
-    "events are dated in the future: later changes of their paths have no effect before then, but for what 's3-sync reconcile' finds",
+    { events: ahead.length, path, time, source },
+    "events are dated in the future: until then later changes of their paths have no effect. Set the producer's clock right, then run 's3-sync reconcile', and again now and then until that time",
   );
 };
 

@@ -36,7 +36,7 @@ const aheadLines = ({ log: { newest_event_at: newest } }: Status): string[] =>
     ? [
         beside(
           'Ahead        ',
-          `events are dated up to ${newest}: later changes of the same paths have no effect before then; see 'reconcile'`,
+          `events are dated up to ${newest}: until then later changes of the same paths have no effect. Set the producer's clock right, then run 's3-sync reconcile', and again now and then until that time`,
         ),
       ]
     : [];

@@ -94,7 +94,17 @@ test('events that are dated in the future are told of when they come, and in the
   await runCli(['ingest', file], environment);
   t.notRegex((await runCli(['status'], environment)).stdout, /Ahead/);
   await writeFile(file, JSON.stringify(future));
-  t.regex((await runCli(['ingest', file], environment)).stderr, /"path":"first".*events are dated in the future/);
-  t.regex((await runCli(['status'], environment)).stdout, /Ahead +events are dated up to 2100-01-01T00:00:00\.5Z/);
+  const { stderr } = await runCli(['ingest', file], environment);
+  t.regex(
+    stderr,
+    /"path":"first".*"source":"native".*events are dated in the future: .* clock right, then run 's3-sync reconcile'/,
+  );
+  const { stdout } = await runCli(['status'], environment);
+  t.regex(stdout, /Ahead +events are dated up to 2100-01-01T00:00:00\.5Z/);
+  t.regex(stdout.replace(/\s+/g, ' '), /Set the producer's clock right, then run 's3-sync reconcile'/);
+  t.true(
+    stdout.split('\n').every((line) => line.length <= 80 || line.includes(environment.DATA_DIR)),
+    stdout,
+  );
   await removeFolder(folder);
 });
