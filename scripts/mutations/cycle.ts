@@ -6,6 +6,22 @@ const foundTests = ['test/scan/scan-file-manager.test.ts'];
 /** Breaks of a cycle, from the two tables to what is remembered of it, and of the scans. */
 export const cycleMutations: readonly Mutation[] = [
   {
+    name: 'show no status where a report is damaged',
+    file: 'src/report/stored.ts',
+    find: 'return { path, problem: `it is no JSON: ${messageOf(error)}` };',
+    replace: 'throw error;',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'a report that is damaged*',
+  },
+  {
+    name: 'take any JSON for a report',
+    file: 'src/report/stored.ts',
+    find: 'return wrong ?',
+    replace: 'return wrong && value === null ?',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'a report that is damaged*',
+  },
+  {
     name: 'a listing is forgotten by the next command',
     file: 'src/scan/scan.ts',
     find: 'if (!dryRun) await remember(log.database, { listing });',
@@ -125,9 +141,9 @@ export const cycleMutations: readonly Mutation[] = [
   },
   {
     name: 'take what the gate holds for released by a cycle that failed',
-    file: 'src/status/status.ts',
-    find: "status !== 'failed'",
-    replace: 'status !== undefined',
+    file: 'src/report/stored.ts',
+    find: "if (stored.status !== 'failed')",
+    replace: 'if (stored.status !== undefined)',
     tests: ['test/cycle/last-cycle.test.ts'],
     match: 'a cycle that fails*',
   },

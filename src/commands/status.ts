@@ -51,6 +51,14 @@ const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): st
         ),
       ];
 
+const damagedLines = ({ reports_damaged: damaged }: Status): string[] =>
+  damaged.map(({ path, problem }) =>
+    beside(
+      'Damaged      ',
+      `${harmless(path)}: ${harmless(problem)}. What that cycle did, and whether the gate held it, is not shown here: see the log; the next cycle leaves a report of its own`,
+    ),
+  );
+
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;
   const lines = [
@@ -83,6 +91,7 @@ export const statusText = (status: Status): string => {
         )
       : 'Last cycle   none yet',
     ...(cycle?.status === 'failed' ? [`             ${harmless(cycle.stopped ?? '')}`] : []),
+    ...damagedLines(status),
     ...unreadableLines(status),
     beside(
       'Quarantine   ',

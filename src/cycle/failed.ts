@@ -1,8 +1,9 @@
-import { readdir, readFile, rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplyResult } from '../apply/apply.ts';
 import { messageOf } from '../errors.ts';
 import type { Report } from '../report/report.ts';
+import { isDamaged, readReport } from '../report/stored.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { CycleOptions } from './cycle.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
@@ -15,16 +16,16 @@ export const nothingApplied: ApplyResult = {
   failures: [],
 };
 
-const readReport = async (cycles: string, name: string): Promise<Report | undefined> =>
-  readFile(join(cycles, name, 'report.json'), 'utf8').then(
-    (text) => JSON.parse(text) as Report,
-    () => undefined,
-  );
+/** The report in a cycle's folder; undefined where there is none, or one that tells nothing. */
+const reportOf = async (folder: string): Promise<Report | undefined> => {
+  const stored = await readReport(folder);
+  return stored && !isDamaged(stored) ? stored : undefined;
+};
 
 /** Of failures in a row the last one is kept: they must not push out what was held or carried out before them. */
 const dropFailedBefore = async (cycles: string, name: string): Promise<void> => {
   const before = (await readdir(cycles)).sort().findLast((other) => other < name);
-  if (before === undefined || (await readReport(cycles, before))?.status !== 'failed') return;
+  if (before === undefined || (await reportOf(join(cycles, before)))?.status !== 'failed') return;
   await rm(join(cycles, before), { recursive: true, force: true });
 };
 
@@ -48,7 +49,7 @@ export const noteFailed = async (
   try {
     const cycles = join(dataFolder, 'cycles');
     // What failed after the cycle's own report was written is no part of it.
-    if (cycle !== undefined && (await readReport(cycles, cycle)) !== undefined) return;
+    if (cycle !== undefined && (await reportOf(join(cycles, cycle))) !== undefined) return;
     const name = cycle ?? (await makeCycleFolder(cycles, started.getTime()));
     const endedAt = new Date();
     const { checkpoint, stats } = workspace.projector.meta();

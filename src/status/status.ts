@@ -1,5 +1,4 @@
 import { existsSync } from 'node:fs';
-import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Frontier } from '../../projections/file/frontier.ts';
 import type { Config } from '../config/config.ts';
@@ -13,6 +12,7 @@ import { listPlans } from '../plan/store.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
 import { type Outbox, readOutbox } from '../report/outbox.ts';
 import type { Report } from '../report/report.ts';
+import { type DamagedReport, latestReports } from '../report/stored.ts';
 import type { Queries } from '../storage/database.ts';
 import { openProjections } from './projections.ts';
 
@@ -48,7 +48,10 @@ export type Status = {
   readonly superseded: UnreadableSummary;
   /** Where `FILE_MANAGER_API_URL` is another address than the one at which the mirror was confirmed. */
   readonly other_file_manager: OtherAddress | null;
+  /** The newest whose report can be read. */
   readonly last_cycle: Report | null;
+  /** Newer ones that cannot be read: what those cycles did, and whether the gate held them, is not known here. */
+  readonly reports_damaged: readonly DamagedReport[];
   readonly errors: { readonly last_cycle: number };
   readonly gate: {
     readonly held_plans: readonly {
@@ -61,21 +64,6 @@ export type Status = {
   readonly reports_waiting: number;
   /** Those that nobody delivers: their endpoint is not configured any more, or has another address; none where no endpoint is. */
   readonly reports_unclaimed: Outbox['unclaimed'];
-};
-
-/** `isWanted` tells which reports count. */
-const latestReport = async (
-  folder: string,
-  isWanted: (report: Report) => boolean = () => true,
-): Promise<Report | null> => {
-  const cycles = (await readdir(folder).catch((): string[] => [])).sort().reverse();
-  for (const cycle of cycles) {
-    const text = await readFile(join(folder, cycle, 'report.json'), 'utf8').catch(() => undefined);
-    if (text === undefined) continue;
-    const report = JSON.parse(text) as Report;
-    if (isWanted(report)) return report;
-  }
-  return null;
 };
 
 const newestOf = (frontier: Frontier): string | null => {
@@ -113,11 +101,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     await live?.database.close();
     const url = config.optional('FILE_MANAGER_API_URL');
     const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
-    const cycles = join(data, 'cycles');
-    const report = await latestReport(cycles);
-    // A cycle that failed judged nothing: what was held before it is held still.
-    const judged =
-      report?.status === 'failed' ? await latestReport(cycles, ({ status }) => status !== 'failed') : report;
+    // What was held before a cycle that failed is held still.
+    const { last: report, judged, damaged } = await latestReports(join(data, 'cycles'));
     const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
     const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
@@ -146,6 +131,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       superseded,
       other_file_manager: other ?? null,
       last_cycle: report,
+      reports_damaged: damaged,
       errors: { last_cycle: report ? errorsOf(report) : 0 },
       gate: {
         held_plans: held

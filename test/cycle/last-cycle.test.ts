@@ -1,8 +1,9 @@
 import { once } from 'node:events';
-import { readdir } from 'node:fs/promises';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
+import { statusText } from '../../src/commands/status.ts';
 import { noteFailed } from '../../src/cycle/failed.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { runCli, startCli } from '../support/cli.ts';
@@ -84,6 +85,55 @@ test('a cycle that fails as a whole is the last one, with its reason, and is an 
   await noteFailed(options, new Error('the outbox is read-only'), new Date(), basename(folder));
   t.is((await readStatus(world.config)).last_cycle?.status, 'held', 'and what fails behind its report');
   await world.close();
+});
+
+test('a report that is damaged is named by the status, which shows the cycle before; the next cycle goes on', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  for (let at = 0; at < 20; at++) await world.put(`f${at}`, `content ${at}`);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) await world.append({ type: 'delete', path: `f${at}` });
+  const held = await world.cycle();
+  const whole = await readStatus(world.config);
+  t.deepEqual(whole.reports_damaged, []);
+  const cycles = join(world.config.paths.data, 'cycles');
+  const newer = join(cycles, '2099-01-01T00-00-00-000Z');
+  const path = join(newer, 'report.json');
+  await mkdir(newer);
+  const noteFailure = () =>
+    noteFailed(
+      { workspace: world.workspace(), dataFolder: world.config.paths.data, cyclesKept: 10 },
+      new Error('the file manager is down'),
+      new Date(),
+    );
+  for (const [text, problem] of [
+    ['', /^it is empty$/],
+    ['{"format":1,"status":"do', /^it is no JSON: /],
+    ['[]', /^it holds no object$/],
+    ['null', /^it holds no object$/],
+    ['{"format":1,"status":"done"}', /^its finished_at is missing, or of another kind$/],
+    [JSON.stringify({ ...held.report, states: null }), /^its states is missing, or of another kind$/],
+    [undefined, /^it cannot be read \(EISDIR\)$/],
+  ] as const) {
+    await (text === undefined ? mkdir(path) : writeFile(path, text));
+    const status = await readStatus(world.config);
+    t.deepEqual(
+      status.reports_damaged.map((one) => one.path),
+      [path],
+    );
+    t.regex(status.reports_damaged[0]?.problem ?? '', problem);
+    t.like(status, { last_cycle: whole.last_cycle, gate: whole.gate, errors: whole.errors });
+    const shown = statusText(status).replace(/\s+/g, ' ');
+    t.true(shown.includes(` Damaged ${path}: ${status.reports_damaged[0]?.problem}. `), shown);
+    await noteFailure();
+    t.like(await readStatus(world.config), { last_cycle: { status: 'failed' }, gate: whole.gate });
+    for (const name of (await readdir(cycles)).filter((one) => one > basename(newer)))
+      await rm(join(cycles, name), { recursive: true });
+    await rm(path, { recursive: true });
+  }
+  await writeFile(path, '{');
+  const next = await world.cycle({ cyclesKept: 1 });
+  t.like(await readStatus(world.config), { last_cycle: { cycle: next.report.cycle }, reports_damaged: [] });
 });
 
 for (const [title, away] of [
