@@ -2,7 +2,7 @@
  * The views' tables. Everything here can be thrown away and is rebuilt by replay, so there are no migrations: another
  * `projectionsVersion` means a rebuild. Raise it whenever a table or a fold changes its meaning.
  */
-export const projectionsVersion = 5;
+export const projectionsVersion = 6;
 
 const fileColumns = `
   path TEXT NOT NULL PRIMARY KEY,
@@ -22,7 +22,7 @@ const fileColumns = `
  * - `history`, `newest`: which events touched a path, and the newest of them by order. Filled from the first event that
  *   arrives late on (see lineage.ts); a log that is in order never pays for them. They are the tombstones: a deleted
  *   path keeps its history, so a late create does not resurrect it.
- * - `meta`: version, log id, checkpoint, frontier, stats. Committed together with the rows.
+ * - `meta`: version, log id, checkpoint and the log's checksum there, frontier, stats. Committed together with the rows.
  */
 export const projectionsSchema = `
 CREATE TABLE IF NOT EXISTS file (${fileColumns}) WITHOUT ROWID;

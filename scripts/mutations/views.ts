@@ -3,6 +3,14 @@ import type { Mutation } from './list.ts';
 /** Breaks of the ordinary folds, of what is read and written for them, and of the export. */
 export const viewMutations: readonly Mutation[] = [
   {
+    name: 'believe views of events that a restored log has lost',
+    file: 'src/projector/meta.ts',
+    find: 'return checksum === meta.checksum',
+    replace: 'return meta.checksum >= 0',
+    tests: ['test/projector/projector.test.ts'],
+    match: 'views of events that a restored log*',
+  },
+  {
     name: 'checkpoint outside the transaction',
     file: 'src/projector/projector.ts',
     find: 'await writeMeta(queries, meta);',

@@ -6,6 +6,7 @@ import type { FileTable } from '../../projections/store.ts';
 import type { Config } from '../config/config.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode } from '../errors.ts';
+import type { Log } from '../log/log.ts';
 import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
 import { type ExportPlaces, exportPlaces, exportSnapshot, writeSnapshot } from '../snapshot/export.ts';
@@ -16,12 +17,12 @@ import { openExistingLog } from './replay.ts';
 /** Exports what the live projections hold, if that is the state at this offset. */
 const exportLive = async (
   path: string,
-  { logId, offset }: { readonly logId: string; readonly offset: number },
+  { log, offset }: { readonly log: Log; readonly offset: number },
   export_: (queries: Queries) => Promise<void>,
 ): Promise<boolean> => {
   if (!existsSync(path)) return false;
   const { openProjections } = await import('../status/projections.ts');
-  const projections = await openProjections(path, logId);
+  const projections = await openProjections(path, log);
   try {
     return (
       (await projections?.database.reading(async (queries) => {
@@ -77,7 +78,7 @@ export const runSnapshot = async (
         context.logger.info({ ...manifest, out: flags.out }, 'snapshot exported');
       }
     };
-    if (await exportLive(config.paths.projections, { logId: log.logId, offset }, export_)) return exitCode.done;
+    if (await exportLive(config.paths.projections, { log, offset }, export_)) return exitCode.done;
     projector = await openProjector({
       path: join(folder, 'projections.db'),
       logPath: config.paths.log,

@@ -22,8 +22,7 @@ export const verifySides = async (
 ): Promise<VerifyCounts> => {
   const counts: VerifyCounts = { same: 0, missing: 0, extra: 0, different: 0, unreadable: 0, projection: 0 };
   const log = await openExistingLog(context.config);
-  const live = await openProjections(context.config.paths.projections, log.logId);
-  await log.close();
+  const live = await openProjections(context.config.paths.projections, log).finally(() => log.close());
   if (!live) throw new FatalError("there are no projections of this log yet: 's3-sync replay' builds them");
   const bucket = bucketOf(context);
   try {

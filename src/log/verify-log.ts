@@ -1,7 +1,7 @@
 import type { Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
 import { cellsOfRow, chainText, type EventRow, textOf } from './rows.ts';
-import { type Place, readWindow } from './window.ts';
+import { checksumAt, type Place, readWindow } from './window.ts';
 
 /** The first place at which the log is not what was appended. */
 export type LogDamage = { readonly offset: number; readonly problem: string };
@@ -13,9 +13,9 @@ const windowEvents = 10_000;
  * damage, or undefined when all holds.
  */
 export const findDamage = async (queries: Queries, from = 1, to?: number): Promise<LogDamage | undefined> => {
-  const before = await queries.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [from - 1]);
+  const before = await checksumAt(queries, from - 1);
   const end = to ?? (await queries.get<{ last: number | null }>('SELECT max("offset") AS last FROM event'))?.last ?? 0;
-  for (let place: Place = { offset: from - 1, checksum: before?.checksum ?? 0 }; place.offset < end; ) {
+  for (let place: Place = { offset: from - 1, checksum: before ?? 0 }; place.offset < end; ) {
     const through = Math.min(end, place.offset + windowEvents);
     const { last, stored, computed } = await readWindow(queries, place, through);
     const damage = computed === stored && last === through ? undefined : await locateDamage(queries, place, through);

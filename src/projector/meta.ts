@@ -1,6 +1,7 @@
 import { isConfirmation, type LogEvent, type OperationKind, type OutcomeEvent } from '../../events/event.ts';
 import type { FileFoldState } from '../../projections/file/fold.ts';
 import { projectionsVersion } from '../../projections/schema.ts';
+import { checksumAt } from '../log/window.ts';
 import type { Queries } from '../storage/database.ts';
 
 /** Totals that `status` shows: a projection like the others, folded from the log. */
@@ -25,6 +26,8 @@ export type ProjectionMeta = {
   readonly logId: string;
   /** Offset of the last folded event. */
   checkpoint: number;
+  /** Checksum of the log there, which tells all events up to it from others. */
+  checksum: number;
   readonly fileFold: FileFoldState;
   readonly stats: Stats;
 };
@@ -33,6 +36,7 @@ export const emptyMeta = (logId: string): ProjectionMeta => ({
   version: projectionsVersion,
   logId,
   checkpoint: 0,
+  checksum: 0,
   fileFold: { frontier: {}, keepsHistory: false },
   stats: {
     files: 0,
@@ -54,6 +58,19 @@ export const readMeta = async (queries: Pick<Queries, 'get'>): Promise<Projectio
   if (!row) return undefined;
   const meta = JSON.parse(row.value) as ProjectionMeta;
   return meta.version === projectionsVersion ? meta : undefined;
+};
+
+/** Why views were not folded from the events that the log holds; undefined where they were. */
+export const whyForeign = async (
+  meta: ProjectionMeta,
+  log: { readonly logId: string; readonly database: Pick<Queries, 'get'> },
+): Promise<string | undefined> => {
+  if (meta.logId !== log.logId) return 'was folded from another log';
+  const checksum = await checksumAt(log.database, meta.checkpoint);
+  if (checksum === undefined) return `is ahead of the log, which does not reach its offset ${meta.checkpoint}`;
+  return checksum === meta.checksum
+    ? undefined
+    : 'was folded from events that are not those of the log, which is a backup that went on otherwise';
 };
 
 export const writeMeta = (queries: Pick<Queries, 'run'>, meta: ProjectionMeta): Promise<number> =>

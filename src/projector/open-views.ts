@@ -1,7 +1,7 @@
 import { existsSync, statSync } from 'node:fs';
 import { codeOf, FatalError, messageOf } from '../errors.ts';
 import { type Database, type OpenOptions, openDatabase, removeDatabase } from '../storage/database.ts';
-import { type ProjectionMeta, readMeta } from './meta.ts';
+import { type ProjectionMeta, readMeta, whyForeign } from './meta.ts';
 
 /** Views and how far they are folded; nothing is where nothing of use was there. */
 export type Views = { readonly database: Database; readonly meta: ProjectionMeta | undefined };
@@ -9,13 +9,13 @@ export type Views = { readonly database: Database; readonly meta: ProjectionMeta
 type How = Pick<OpenOptions, 'synchronous' | 'journal' | 'cacheKib' | 'attach'>;
 
 /**
- * Opens the views for their one writer. What cannot be folded on (damaged, of another version, of another log, ahead of
- * it) is dropped, since the log holds everything. Throws FatalError for a file that never held views.
+ * Opens the views for their one writer. What cannot be folded on (damaged, of another version, of another log or of
+ * events that it does not hold) is dropped, since the log holds everything. Throws FatalError for a file that never held views.
  */
 export const openViews = async (
   path: string,
   how: How,
-  log: { readonly logId: string; readonly last: number },
+  log: Parameters<typeof whyForeign>[1],
   onDropped: (reason: string) => void = () => undefined,
 ): Promise<Views> => {
   const open = (): Promise<Database> => openDatabase({ ...how, path, mode: 'write' });
@@ -34,7 +34,7 @@ export const openViews = async (
   }
   if (await isEmpty(database)) return { database, meta: undefined };
   const meta = await readMeta(database);
-  const reason = whyDropped(meta, log);
+  const reason = meta ? await whyForeign(meta, log) : 'is of another version, or was never finished';
   if (reason === undefined) return { database, meta };
   await database.close();
   return openAnew(`${path} ${reason}`);
@@ -70,13 +70,4 @@ export const insistReplaceable = async (path: string): Promise<void> => {
   } catch (error) {
     if (!isDamaged(error)) throw error;
   }
-};
-
-const whyDropped = (
-  meta: ProjectionMeta | undefined,
-  { logId, last }: { readonly logId: string; readonly last: number },
-): string | undefined => {
-  if (meta === undefined) return 'is of another version, or was never finished';
-  if (meta.logId !== logId) return 'was folded from another log';
-  return meta.checkpoint > last ? `is ahead of the log, which ends at offset ${last}` : undefined;
 };

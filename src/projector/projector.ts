@@ -13,6 +13,7 @@ import {
 import { failpoint } from '../failpoint.ts';
 import { eventColumnList } from '../log/columns.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
+import { checksumAt } from '../log/window.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
 import { type Events, handedOn, readEventsOn } from './events-on.ts';
@@ -76,7 +77,7 @@ export type ProjectorOptions = {
   readonly rows?: Pick<WorkingSetOptions, 'beneathMax' | 'pathsMax'> & BulkLimits;
 };
 
-/** Opens the projections for their one writer. Views of another version, or of another log, are dropped and built anew. */
+/** Opens the projections for their one writer. Views of another version, or of other events than the log's, are dropped and built anew. */
 export const openProjector = async (options: ProjectorOptions): Promise<Projector> => {
   const log = await openDatabase({ path: options.logPath, mode: 'read', cacheKib: logCacheKib });
   const { database, meta } = await openViews(
@@ -87,7 +88,7 @@ export const openProjector = async (options: ProjectorOptions): Promise<Projecto
       cacheKib: options.rebuilding ? orderlyCacheKib : cacheKib,
       attach: { log: options.logPath },
     },
-    { logId: options.logId, last: await lastOffset(log) },
+    { logId: options.logId, database: log },
     options.onDropped,
   );
   // Paths come in no order and touch pages all over: fewer checkpoints write each of them fewer times.
@@ -238,6 +239,8 @@ const finish = async (
   makeDirty: (store: StoreWithLog) => Promise<void>,
 ): Promise<void> => {
   await makeDirty(store);
+  // The log is attached.
+  meta.checksum = (await checksumAt(queries, meta.checkpoint)) ?? 0;
   await writeMeta(queries, meta);
   failpoint('fold.written');
 };

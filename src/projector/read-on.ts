@@ -1,5 +1,5 @@
 import { insist } from '../log/check-log.ts';
-import { type Place, type Rows, readRows, type Window, windowOf } from '../log/window.ts';
+import { checksumAt, type Place, type Rows, readRows, type Window, windowOf } from '../log/window.ts';
 import type { Database } from '../storage/database.ts';
 
 /** The log from a place on, window by window. */
@@ -19,7 +19,7 @@ export const readOn = async (
   end: number,
   windowEvents: number,
 ): Promise<Reader> => {
-  let place = await placeAt(logs[0], after);
+  let place: Place = { offset: after, checksum: (await checksumAt(logs[0], after)) ?? 0 };
   let asked = after;
   let turn = 0;
   const coming: { readonly through: number; readonly rows: Promise<Rows | undefined> }[] = [];
@@ -56,9 +56,4 @@ export const readOn = async (
     },
   };
   return reader;
-};
-
-const placeAt = async (log: Database, offset: number): Promise<Place> => {
-  const row = await log.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [offset]);
-  return { offset, checksum: row?.checksum ?? 0 };
 };

@@ -1,14 +1,15 @@
-import { type ProjectionMeta, readMeta } from '../projector/meta.ts';
+import type { Log } from '../log/log.ts';
+import { type ProjectionMeta, readMeta, whyForeign } from '../projector/meta.ts';
 import { type Database, openDatabase } from '../storage/database.ts';
 
-/** The live projections, open for reading beside their writer; undefined when they are of another version or another log. */
+/** The live projections, open for reading beside their writer; undefined when they are of another version, or of other events than the log's. */
 export const openProjections = async (
   path: string,
-  logId: string,
+  log: Pick<Log, 'logId' | 'database'>,
 ): Promise<{ database: Database; meta: ProjectionMeta } | undefined> => {
   const database = await openDatabase({ path, mode: 'read', cacheKib: 2_048 });
   const meta = await readMeta(database);
-  if (meta?.logId === logId) return { database, meta };
+  if (meta && (await whyForeign(meta, log)) === undefined) return { database, meta };
   await database.close();
   return undefined;
 };

@@ -91,7 +91,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
   const log = existsSync(logPath) ? await openLogForReading(logPath) : undefined;
   try {
     const last = (await log?.last()) ?? 0;
-    const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log.logId) : undefined;
+    const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log) : undefined;
     const stats = live?.meta.stats;
     const quarantine = log && (await quarantineRoom(log.database));
     const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;

@@ -117,7 +117,7 @@ export const prepareScenes = async () => {
         faults: async (url: string): Promise<string[]> => {
           const data = join(folder, name, 'data');
           const log = await openLogForReading(join(data, 'events.db'));
-          const live = await openProjections(join(data, 'projections.db'), log.logId);
+          const live = await openProjections(join(data, 'projections.db'), log);
           if (!live) return ['the projections are of another log'];
           const found: string[] = [];
           const client = createFileManagerClient({ baseUrl: url, token: secrets.FILE_MANAGER_TOKEN });

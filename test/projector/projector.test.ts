@@ -1,7 +1,9 @@
+import { copyFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
-import { openLog } from '../../src/log/log.ts';
+import { openLog, type WritableLog } from '../../src/log/log.ts';
 import { openProjector, type ProjectorOptions } from '../../src/projector/projector.ts';
+import { openProjections } from '../../src/status/projections.ts';
 import { freshFolder } from '../support/folder.ts';
 
 /** A log of so many files, and its projector. */
@@ -54,4 +56,54 @@ test('a window whose checkpoint cannot be written leaves rows and checkpoint as 
   t.like(projector.meta().stats, { files: 10, bytes: 30, events: { create: 10 } });
   await projector.close();
   await log.close();
+});
+
+test('views of events that a restored log has lost are not believed, however much it holds since', async (t) => {
+  const folder = await freshFolder();
+  const logPath = join(folder, 'events.db');
+  const backup = join(folder, 'backup.db');
+  const path = join(folder, 'projections.db');
+  const append = (log: WritableLog, ...paths: readonly string[]) =>
+    log.append(
+      paths.map((name) => ({ id: name, type: 'create', time: '2026-01-01T00:00:00Z', path: name, source: 'native' })),
+    );
+  const fold = async (log: WritableLog, onDropped?: (reason: string) => void): Promise<unknown> => {
+    const projector = await openProjector({ path, logPath, logId: log.logId, onDropped });
+    await projector.catchUp();
+    const rows = await projector.database.all<{ path: string }>('SELECT path FROM file ORDER BY path');
+    await projector.close();
+    return rows.map((row) => row.path);
+  };
+  const before = await openLog(logPath);
+  await append(before, 'a');
+  await before.database.exec('PRAGMA wal_checkpoint(TRUNCATE)');
+  await copyFile(logPath, backup);
+  await append(before, 'b', 'c');
+  t.deepEqual(await fold(before), ['a', 'b', 'c']);
+  await before.close();
+
+  await copyFile(backup, logPath);
+  const log = await openLog(logPath);
+  t.teardown(log.close);
+  const dropped: string[] = [];
+  for (const [paths, reason] of [
+    [['d'], 'is ahead of the log, which does not reach its offset 3'],
+    [['c', 'b', 'e'], 'was folded from events that are not those of the log, which is a backup that went on otherwise'],
+  ] as const) {
+    await copyFile(path, `${path}.kept`);
+    await append(log, ...paths);
+    t.is(await openProjections(path, log), undefined, 'who only reads shows nothing of them');
+    t.deepEqual(
+      await fold(log, (told) => void dropped.push(told)),
+      reason.startsWith('is') ? ['a', 'd'] : ['a', 'b', 'c', 'd', 'e'],
+    );
+    t.is(dropped.pop(), `${path} ${reason}`);
+    await copyFile(`${path}.kept`, path);
+  }
+  await fold(log);
+  const live = await openProjections(path, log);
+  t.is(live?.meta.checkpoint, 5);
+  await live?.database.close();
+  t.deepEqual(await fold(log, (told) => void dropped.push(told)), ['a', 'b', 'c', 'd', 'e']);
+  t.deepEqual(dropped, [], 'and its own are');
 });
