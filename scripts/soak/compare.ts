@@ -5,8 +5,8 @@ import { promisify } from 'node:util';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import type { FileManagerClient } from '../../src/file-manager/client.ts';
 import { stateFolder } from '../../src/file-manager/paths.ts';
-import { openLogForReading } from '../../src/log/log.ts';
 import { countQuarantined } from '../../src/log/quarantine.ts';
+import { openLogForReading } from '../../src/log/read-log.ts';
 import type { Producer } from './broker.ts';
 import { type Held, md5Of } from './bucket.ts';
 

@@ -8,7 +8,7 @@ import { lockForWriting } from '../data-folder/lock.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { type Log, openLogForReading } from '../log/log.ts';
+import { type Log, openLogForReading } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { readEventsOn } from '../projector/events-on.ts';
 import { insistReplaceable } from '../projector/open-views.ts';

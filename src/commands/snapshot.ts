@@ -6,7 +6,7 @@ import type { FileTable } from '../../projections/store.ts';
 import type { Config } from '../config/config.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode } from '../errors.ts';
-import type { Log } from '../log/log.ts';
+import type { Log } from '../log/read-log.ts';
 import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
 import { type ExportPlaces, exportPlaces, exportSnapshot, writeSnapshot } from '../snapshot/export.ts';

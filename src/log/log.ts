@@ -1,12 +1,13 @@
 import type { LogEvent, Recorded } from '../../events/event.ts';
 import { DamageError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { type Database, openDatabase, type Queries } from '../storage/database.ts';
-import { eventColumnList, eventColumns } from './columns.ts';
+import { openDatabase, type Queries } from '../storage/database.ts';
+import { eventColumns } from './columns.ts';
 import { type Ids, openIds } from './ids.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
-import { cellsOf, cellsOfRow, chainText, type EventRow, eventOf, eventOfCells, textOf } from './rows.ts';
-import { prepareLog, readLogMeta } from './schema.ts';
+import { type Log, lastRow, reading } from './read-log.ts';
+import { cellsOf, cellsOfRow, chainText, type EventRow, eventOfCells, textOf } from './rows.ts';
+import { prepareLog } from './schema.ts';
 import { storedAs } from './stored.ts';
 import type { Place } from './window.ts';
 
@@ -22,16 +23,6 @@ export type Appended = {
   readonly quarantined: number;
   /** Messages for which quarantine has no room: they must not be acked. */
   readonly refused: readonly Poison[];
-};
-
-export type Log = {
-  readonly database: Database;
-  readonly logId: string;
-  /** Offset of the newest event; 0 while the log is empty. */
-  last(): Promise<number>;
-  /** One page of events from `from` (inclusive) up to `to`, in offset order. */
-  read(from: number, to: number, limit: number): Promise<readonly Recorded[]>;
-  close(): Promise<void>;
 };
 
 export type ConflictPoison = (event: LogEvent, reason: string) => Poison | undefined;
@@ -68,46 +59,12 @@ const samePayload = (event: LogEvent, row: EventRow): boolean => {
   return cellsOfRow(row).every((cell, index) => cell === ours[index] || free.includes(index));
 };
 
-const readPage = async (database: Queries, from: number, to: number, limit: number): Promise<Recorded[]> => {
-  const rows = await database.all<EventRow>(
-    `SELECT ${eventColumnList} FROM event WHERE "offset" BETWEEN ? AND ? ORDER BY "offset" LIMIT ?`,
-    [from, to, limit],
-  );
-  return rows.map(eventOf);
-};
-
-const lastRow = async (database: Queries): Promise<Place> =>
-  (await database.get<Place>('SELECT "offset", checksum FROM event ORDER BY "offset" DESC LIMIT 1')) ?? {
-    offset: 0,
-    checksum: 0,
-  };
-
 /** The ids in memory are those of the log only as long as nobody else appends: past that an id could be recorded twice. */
 const insistOnLast = (known: Place, found: Place, path: string): void => {
   if (found.offset === known.offset && found.checksum === known.checksum) return;
   throw new DamageError(
     `${path} ends at offset ${found.offset}, and not at ${known.offset} as this process left it: another process writes there; end it, then start again`,
   );
-};
-
-const reading = (database: Database, logId: string): Log => ({
-  database,
-  logId,
-  last: async () => (await lastRow(database)).offset,
-  read: (from, to, limit) => readPage(database, from, to, limit),
-  close: () => database.close(),
-});
-
-/** Opens an existing log for reading beside a running writer. Throws FatalError when there is none. */
-export const openLogForReading = async (path: string): Promise<Log> => {
-  const database = await openDatabase({ path, mode: 'read' });
-  try {
-    const { logId } = await readLogMeta(database);
-    return reading(database, logId);
-  } catch (error) {
-    await database.close();
-    throw error;
-  }
 };
 
 /** Opens the log for its one writer, and creates it when missing. */

@@ -1,7 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { FatalError } from '../errors.ts';
 import type { Database } from '../storage/database.ts';
-import { migrateFrom1 } from './migrate.ts';
 
 /** Version of `events.db`. A folder written by a newer version is refused; older ones are migrated here, never rewritten. */
 export const logVersion = 2;
@@ -64,7 +63,8 @@ export const prepareLog = async (database: Database): Promise<{ logId: string }>
   const { version } = tables.length > 0 ? await readLogMeta(database) : { version: logVersion };
   await database.transaction(async (queries) => {
     const createTables = (): Promise<void> => queries.exec(schema);
-    await (version === 1 ? migrateFrom1(queries, createTables) : createTables());
+    if (version === 1) await (await import('./migrate.ts')).migrateFrom1(queries, createTables);
+    else await createTables();
     await queries.run(`INSERT OR IGNORE INTO meta VALUES ('version', ?), ('log_id', ?)`, [
       String(logVersion),
       randomUUID(),

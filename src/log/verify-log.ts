@@ -1,7 +1,8 @@
 import type { Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
+import { checksumAt } from './read-log.ts';
 import { cellsOfRow, chainText, type EventRow, textOf } from './rows.ts';
-import { checksumAt, type Place, readWindow } from './window.ts';
+import { type Place, readWindow } from './window.ts';
 
 /** The first place at which the log is not what was appended. */
 export type LogDamage = { readonly offset: number; readonly problem: string };

@@ -17,12 +17,6 @@ export type Window = {
 /** A place in the log: an offset, and the checksum there. `{ offset: 0, checksum: 0 }` is the beginning. */
 export type Place = { readonly offset: number; readonly checksum: number };
 
-/** Checksum of the log at an offset, 0 before the first event; undefined where the log does not reach so far. */
-export const checksumAt = async (queries: Pick<Queries, 'get'>, offset: number): Promise<number | undefined> =>
-  offset === 0
-    ? 0
-    : (await queries.get<{ checksum: number }>('SELECT checksum FROM event WHERE "offset" = ?', [offset]))?.checksum;
-
 const cells = eventColumns
   .filter((name) => name !== 'checksum')
   .map((name) => `"${name}"`)

@@ -1,7 +1,7 @@
 import { isConfirmation, type LogEvent, type OperationKind, type OutcomeEvent } from '../../events/event.ts';
 import type { FileFoldState } from '../../projections/file/fold.ts';
 import { projectionsVersion } from '../../projections/schema.ts';
-import { checksumAt } from '../log/window.ts';
+import { checksumAt } from '../log/read-log.ts';
 import type { Queries } from '../storage/database.ts';
 
 /** Totals that `status` shows: a projection like the others, folded from the log. */

@@ -12,8 +12,8 @@ import {
 } from '../../projections/working-set.ts';
 import { failpoint } from '../failpoint.ts';
 import { eventColumnList } from '../log/columns.ts';
+import { checksumAt } from '../log/read-log.ts';
 import { type EventRow, eventOf } from '../log/rows.ts';
-import { checksumAt } from '../log/window.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { type BulkLimits, createBulkFold } from './bulk-fold.ts';
 import { type Events, handedOn, readEventsOn } from './events-on.ts';

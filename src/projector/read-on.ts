@@ -1,5 +1,6 @@
 import { insist } from '../log/check-log.ts';
-import { checksumAt, type Place, type Rows, readRows, type Window, windowOf } from '../log/window.ts';
+import { checksumAt } from '../log/read-log.ts';
+import { type Place, type Rows, readRows, type Window, windowOf } from '../log/window.ts';
 import type { Database } from '../storage/database.ts';
 
 /** The log from a place on, window by window. */

@@ -1,4 +1,4 @@
-import type { Log } from '../log/log.ts';
+import type { Log } from '../log/read-log.ts';
 import { type ProjectionMeta, readMeta, whyForeign } from '../projector/meta.ts';
 import { type Database, openDatabase } from '../storage/database.ts';
 

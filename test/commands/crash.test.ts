@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
-import { openLogForReading } from '../../src/log/log.ts';
+import { openLogForReading } from '../../src/log/read-log.ts';
 import { createPubSubPublisher, ensurePubSub } from '../../src/sources/pubsub-publisher.ts';
 import { ensureQueue } from '../../src/sources/sqs-client.ts';
 import { createSqsPublisher } from '../../src/sources/sqs-publisher.ts';

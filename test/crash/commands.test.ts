@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import test, { type ExecutionContext } from 'ava';
 import { failpoints } from '../../src/failpoint.ts';
-import { openLogForReading } from '../../src/log/log.ts';
+import { openLogForReading } from '../../src/log/read-log.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { startFauxqsServer } from '../support/fauxqs.ts';

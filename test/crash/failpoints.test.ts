@@ -1,6 +1,6 @@
 import test, { type ExecutionContext } from 'ava';
 import { type Failpoint, failpoints } from '../../src/failpoint.ts';
-import { openLogForReading } from '../../src/log/log.ts';
+import { openLogForReading } from '../../src/log/read-log.ts';
 import { listeningAt, runCli, startCli } from '../support/cli.ts';
 import { freshFolder } from '../support/folder.ts';
 import { createGate, prepareScenes, runKilled, runUntilDone, type Scene, type Scenes } from './scene.ts';

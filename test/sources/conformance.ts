@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
 import { RetryableError } from '../../src/errors.ts';
 import type { Intake } from '../../src/intake/intake.ts';
-import { openLogForReading } from '../../src/log/log.ts';
+import { openLogForReading } from '../../src/log/read-log.ts';
 import type { BatchResult } from '../../src/sources/consume.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
