@@ -7,7 +7,7 @@ export const sourceMutations: readonly Mutation[] = [
   {
     name: 'wait for an SQS that does not answer what it is told of messages',
     file: 'src/sources/sqs.ts',
-    find: 'AbortSignal.timeout(options.settleMsMax ?? settleMsDefault)',
+    find: 'AbortSignal.timeout((options.settleMsMax ?? settleMsDefault) + length * settleMsEach)',
     replace: 'new AbortController().signal',
     tests: ['test/sources/sqs.test.ts'],
     match: 'SQS keeps no stop waiting*',

@@ -18,8 +18,12 @@ const leaseSecondsLimit = 11.5 * 60 * 60;
 const pollSeconds = { listening: 3, draining: 1 };
 /** What an answer may take beyond that before a stop gives it up. */
 const lateMs = 2_000;
-/** What SQS may take to hear that messages are done, or go back: else it would keep a stop waiting, and delivers them again. */
+/**
+ * What SQS may take to hear that messages are done, or go back, beside 10 ms for each: one that does not answer would keep a
+ * stop waiting, and delivers them again.
+ */
 const settleMsDefault = 20_000;
+const settleMsEach = 10;
 
 export type SqsSourceOptions = SqsConnection & {
   /** Long polls open at once. A FIFO queue gets one, so that groups arrive in order. */
@@ -31,7 +35,7 @@ export type SqsSourceOptions = SqsConnection & {
   readonly nackDelaySeconds?: number;
   /** Received and not handed out yet; each poller may exceed it by one answer. */
   readonly bufferMax?: { readonly messages: number; readonly bytes: number };
-  /** How long an `ack` or `nack` may take before it is given up, in milliseconds. */
+  /** How long an `ack` or `nack` may take before it is given up, in milliseconds; 10 more for each message. */
   readonly settleMsMax?: number;
   readonly onNews?: ReachOptions['onNews'];
 };
@@ -73,7 +77,8 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   let heartbeat: NodeJS.Timeout | undefined;
   let beating: Promise<void> | undefined;
 
-  const inTime = () => AbortSignal.timeout(options.settleMsMax ?? settleMsDefault);
+  const inTime = ({ length }: readonly string[]) =>
+    AbortSignal.timeout((options.settleMsMax ?? settleMsDefault) + length * settleMsEach);
 
   const setVisibility = (handles: readonly string[], VisibilityTimeout: number, signal: AbortSignal) =>
     sendAll(
@@ -158,7 +163,8 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
   };
 
   const giveBack = async (deliveries: readonly Delivery[], delaySeconds: number) => {
-    await setVisibility(release(deliveries), delaySeconds, inTime());
+    const handles = release(deliveries);
+    await setVisibility(handles, delaySeconds, inTime(handles));
   };
 
   /** Open questions are let end: SQS answers one that was cut off, too, and hides from everybody what it gave to nobody. */
@@ -183,7 +189,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
     },
     async ack(deliveries) {
       const handles = release(deliveries);
-      const signal = inTime();
+      const signal = inTime(handles);
       const lost = await sendAll(
         handles.map((ReceiptHandle, n) => ({ Id: String(n), ReceiptHandle })),
         QueueUrl,
