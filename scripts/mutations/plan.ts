@@ -246,4 +246,12 @@ export const planMutations: readonly Mutation[] = [
     tests: ['test/cycle/gate.test.ts'],
     match: 'files that go because*',
   },
+  {
+    name: 'hold what a bucket deletes that could not be listed at some time',
+    file: 'src/scan/scan.ts',
+    find: 'if (hasBegun && prefix === undefined)',
+    replace: '',
+    tests: ['test/cycle/gate.test.ts'],
+    match: 'a bucket that was away*',
+  },
 ];

@@ -71,7 +71,7 @@ const tooLargeAShare: Rule = (deletes, facts, { deleteFloor, deleteShareMax }) =
 
 const brokenListing: Rule = (deletes, { listing }) =>
   deletes > 0 && listing && !listing.complete
-    ? `the listing of the bucket broke off after ${listing.objects} objects${listing.error === undefined ? '' : ` (${listing.error})`}, and it would delete ${deletes} files`
+    ? `the listing of the bucket broke off after ${listing.objects} objects${listing.error === undefined ? '' : ` (${listing.error})`}, and it would delete ${deletes} files: 's3-sync reconcile' lists it again`
     : undefined;
 
 const emptyListing: Rule = (deletes, { listing }) =>

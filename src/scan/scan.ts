@@ -84,9 +84,12 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       complete = page.last;
     }
   } catch (error) {
-    if (listedFrom !== '') await noteTimes({ from: listedFrom, to: observedAt });
+    // Of a listing that showed nothing, no event was made.
+    const hasBegun = listedFrom !== '';
+    if (hasBegun) await noteTimes({ from: listedFrom, to: observedAt });
     if (signal?.aborted) return { ...counts, complete };
-    await note({ objects: counts.listed, complete: false, error: messageOf(error) });
+    if (hasBegun && prefix === undefined)
+      await note({ objects: counts.listed, complete: false, error: messageOf(error) });
     throw error;
   }
   if (complete) for (const page of namesakes.left()) await takePage(page);

@@ -166,6 +166,20 @@ withWorld('after a listing that broke off, deletes wait for a whole one', async 
   t.is((await world.cycle()).report.status, 'done');
 });
 
+withWorld('a bucket that was away when it was to be listed holds nothing back afterwards', async (t, world) => {
+  await fill(world, 3);
+  await world.cycle();
+  const away: Bucket = {
+    ...world.bucket,
+    list: async function* () {
+      throw new RetryableError('nobody there');
+    },
+  };
+  await t.throwsAsync(scan(world, away), { message: /nobody there/ });
+  await remove(world, 'f0');
+  t.is((await world.cycle()).report.status, 'done');
+});
+
 withWorld('a held plan expires when its state has moved on: its release holds for nothing else', async (t, world) => {
   const held = await deleteMany(world, 20, 15);
   await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);

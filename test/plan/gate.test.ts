@@ -54,7 +54,9 @@ const cases: readonly [title: string, of: Plan, given: Partial<GateFacts>, reaso
     'a delete from a listing that broke off',
     plan(1),
     { listing: { objects: 50, complete: false, error: 'page 2 answered 503' } },
-    ['the listing of the bucket broke off after 50 objects (page 2 answered 503), and it would delete 1 files'],
+    [
+      "the listing of the bucket broke off after 50 objects (page 2 answered 503), and it would delete 1 files: 's3-sync reconcile' lists it again",
+    ],
   ],
   ['a delete from a whole listing', plan(1), { listing: { objects: 50, complete: true } }, []],
   ['renames from a listing that broke off', plan(0, 1), { listing: { objects: 50, complete: false } }, []],
