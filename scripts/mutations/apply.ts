@@ -265,6 +265,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'undo asks*',
   },
   {
+    name: 'a file manager that lets saves take the last of its disk',
+    file: 'src/file-manager/space.ts',
+    find: 'bytes + Math.min(',
+    replace: '0 * Math.min(',
+    tests: ['test/disk/full-disk.test.ts'],
+    match: 'a file manager whose disk*',
+  },
+  {
     name: 'let the largest saves be refused first',
     file: 'src/apply/space.ts',
     find: 'sizeOf(a) - sizeOf(b)',

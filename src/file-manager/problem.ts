@@ -1,4 +1,4 @@
-import { codeOf } from '../errors.ts';
+import { codeOf, NoSpaceError } from '../errors.ts';
 /**
  * An answer as RFC 9457 describes it: thrown by whatever finds the problem, sent as `application/problem+json`.
  * `title` is constant for a kind of problem; `detail` names the path and says what to do.
@@ -45,14 +45,17 @@ export const problemBody = (problem: Problem) => ({
   detail: problem.message,
 });
 
+export const noSpace = (): Problem =>
+  new Problem('no-space', 'no space is left on the disk of the file manager: free some and try again');
+
 /** What an error of the disk, of SQLite or of the HTTP layer means to the caller. Internals never reach the answer. */
 export const asProblem = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
+  if (error instanceof NoSpaceError) return noSpace();
   switch (codeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
-    case 'SQLITE_FULL':
-      return new Problem('no-space', 'no space is left on the disk of the file manager: free some and try again');
+      return noSpace();
     case 'ENAMETOOLONG':
       return new Problem('bad-path', 'the path is too long for the file system of the file manager');
     case 'ELOOP':

@@ -6,6 +6,7 @@ import { discard, refuseOtherKind, saveFile, saveFolder } from './operations.ts'
 import { isFolder } from './paths.ts';
 import { Problem } from './problem.ts';
 import { pathOf, queryOf } from './requests.ts';
+import { insistOnSpare } from './space.ts';
 import type { Store } from './store.ts';
 
 type Queue = <T>(key: string, work: () => Promise<T>) => Promise<T>;
@@ -40,9 +41,12 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
           const received = await receive(request.raw, declared, { file: undefined, stallMs });
           return saveFolder(store, effectFor(received), path, received);
         }
+        await insistOnSpare(store.root, declared.length);
         const file = store.temporaryFile();
         try {
           const received = await receive(request.raw, declared, { file, stallMs });
+          // Of those that arrived beside each other each may have found room.
+          await insistOnSpare(store.root, 0);
           failpoint('disk.received');
           return await saveFile(store, effectFor(received), path, { ...received, file });
         } finally {

@@ -5,6 +5,9 @@ import { readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
+import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import { startFileManager } from '../../src/file-manager/server.ts';
+import { holdings, newKey, save } from '../file-manager/support.ts';
 import { runCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 
@@ -12,11 +15,11 @@ const entry = join(import.meta.dirname, '../../src/cli.ts');
 const event = (id: string): string =>
   JSON.stringify({ id, type: 'create', time: '2026-01-01T00:00:00Z', path: `files/${id}`, size: 1 });
 
-/** A disk of half a megabyte, where this user may mount one. */
-const smallDisk = async (): Promise<{ folder: string; end: () => Promise<void> } | undefined> => {
+/** A disk of so many kilobytes, where this user may mount one. */
+const smallDisk = async (kilobytes: number): Promise<{ folder: string; end: () => Promise<void> } | undefined> => {
   const folder = await freshFolder();
   try {
-    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=512k', 'tmpfs', folder], { stdio: 'ignore' });
+    execFileSync('mount', ['-t', 'tmpfs', '-o', `size=${kilobytes}k`, 'tmpfs', folder], { stdio: 'ignore' });
   } catch {
     await removeFolder(folder);
     return undefined;
@@ -29,7 +32,7 @@ const smallDisk = async (): Promise<{ folder: string; end: () => Promise<void> }
 };
 
 test('on a disk without a byte left every command says so; with room again all goes on', async (t) => {
-  const disk = await smallDisk();
+  const disk = await smallDisk(512);
   if (!disk) return t.pass('only root may mount a disk');
   try {
     const env = { DATA_DIR: join(disk.folder, 'data') };
@@ -48,6 +51,33 @@ test('on a disk without a byte left every command says so; with room again all g
     t.like(JSON.parse(stdout), { appended: 1, offset: 2 });
     t.false((await readdir(env.DATA_DIR)).some((name) => name.includes('rebuild')));
   } finally {
+    await disk.end();
+  }
+});
+
+test('a file manager whose disk is full refuses saves alone, and has room again after a delete', async (t) => {
+  const disk = await smallDisk(2_048);
+  if (!disk) return t.pass('only root may mount a disk');
+  const options = { root: disk.folder, host: '127.0.0.1', port: 0, trashRetentionMs: 0 };
+  let server = await startFileManager(options);
+  const clientOf = () => createFileManagerClient({ baseUrl: server.url, token: undefined });
+  try {
+    const content = 'x'.repeat(50_000);
+    const names = Array.from({ length: 60 }, (_, at) => `file-${at}`);
+    const stored: string[] = [];
+    for (const name of names)
+      await save(clientOf(), name, content).then(
+        () => stored.push(name),
+        (error: unknown) => t.regex(String(error), /507/, name),
+      );
+    t.true(stored.length > 10 && stored.length < names.length);
+    await server.close();
+    server = await startFileManager(options);
+    for (const name of stored) await clientOf().delete(name, newKey());
+    t.deepEqual(await holdings(clientOf()), {});
+    await save(clientOf(), 'new', content);
+  } finally {
+    await server.close().catch(() => undefined);
     await disk.end();
   }
 });
