@@ -53,6 +53,14 @@ export const foldMutations: readonly Mutation[] = [
     match: 'an object that has left the key*',
   },
   {
+    name: 'reconcile: take what came behind the listing for gone',
+    file: 'src/scan/scan.ts',
+    find: 'passing.at(keys.get(path) as string)',
+    replace: 'observedAt',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'a file that comes to a place*',
+  },
+  {
     name: 'reconcile: let an object take the path of a file that stands for another key',
     file: 'src/scan/namesakes.ts',
     find: ' && !seen.has(other)',

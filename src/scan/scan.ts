@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { from, lastValueFrom, mergeMap, toArray } from 'rxjs';
 import type { BucketEvent } from '../../events/event.ts';
 import { pathOfObject } from '../../events/keys.ts';
+import { timeKey } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
@@ -10,6 +11,7 @@ import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { createNamesakes } from './namesakes.ts';
+import { createPassing } from './passing.ts';
 import { pathsByKey } from './paths-by-key.ts';
 import { createPlaces, type Places } from './places.ts';
 
@@ -49,8 +51,9 @@ const pageRows = 1_000;
 
 /**
  * The bucket scan is a source like any other: it lists the bucket and appends what the log does not know as events.
- * Their time is the moment the bucket's own clock gave for the listing, so an event that was under way meanwhile finds its
- * place before or after; it is later where an event that came before the listing is dated after it (places.ts).
+ * Their time is the moment the bucket's own clock gave for the page that passed the path (passing.ts), so an event that was
+ * under way meanwhile finds its place before or after; it is later where an event that came before the listing is dated
+ * after it (places.ts).
  * Deletes are appended only after a complete listing, and only for rows that are older than it. Started again after a
  * crash it appends what is still missing.
  */
@@ -67,6 +70,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const pathsOfKeys = await pathsByKey(database);
   const namesakes = createNamesakes(pathsOfKeys, prefix);
   let observedAt = '';
+  const passing = createPassing();
   let places: Places | undefined;
   let listedFrom = '';
   let complete = false;
@@ -77,6 +81,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
         await noteTimes({ from: listedFrom });
       }
       observedAt = page.observedAt;
+      passing.note(page);
       places ??= createPlaces(projector, startedAt, observedAt);
       counts.listed += page.objects.length;
       await takePage(namesakes.apart(page));
@@ -131,7 +136,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     if (dryRun || (wanted.length === 0 && poison.length === 0)) return;
     failpoint('scan.page.before');
     const paths = wanted.map(({ path }) => path);
-    const timeAt = await placed(paths, page.observedAt);
+    const timeAt = await placed(paths, () => page.observedAt);
     const events = await lastValueFrom(
       from(wanted).pipe(
         mergeMap(({ path, object }) => createOf(path, object, timeAt(path)), headConcurrency),
@@ -158,9 +163,13 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     counts.overtaken += 1;
   }
 
-  async function placed(paths: readonly string[], time: string): Promise<(path: string) => string> {
-    const later = await places?.(paths, time);
-    return (path) => later?.get(path) ?? time;
+  /** When what the listing tells of these paths took place; it passed each of them at `passedAt`. */
+  async function placed(paths: string[], passedAt: (path: string) => string): Promise<(path: string) => string> {
+    const laterAt = await places?.(paths, listedFrom);
+    return (path) => {
+      const [at, later] = [passedAt(path), laterAt?.get(path)];
+      return later !== undefined && timeKey(later) > timeKey(at) ? later : at;
+    };
   }
 
   async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
@@ -188,9 +197,10 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
 
   async function takeGone(): Promise<void> {
     for (let after = ''; ; ) {
-      const rows = await database.all<{ path: string }>(
-        `SELECT path FROM file WHERE path > ? AND "offset" <= ? AND path NOT IN (SELECT path FROM listed)
-         AND substr(coalesce(key, path), 1, ?) = ? ORDER BY path LIMIT ${pageRows}`,
+      const rows = await database.all<{ path: string; key: string }>(
+        `SELECT path, coalesce(key, path) AS key FROM file
+         WHERE path > ? AND "offset" <= ? AND path NOT IN (SELECT path FROM listed)
+           AND substr(coalesce(key, path), 1, ?) = ? ORDER BY path LIMIT ${pageRows}`,
         [after, startedAt, [...(prefix ?? '')].length, prefix ?? ''],
       );
       const last = rows.at(-1);
@@ -200,7 +210,8 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       if (dryRun) continue;
       failpoint('scan.gone.before');
       const paths = rows.map(({ path }) => path);
-      const timeAt = await placed(paths, observedAt);
+      const keys = new Map(rows.map(({ path, key }) => [path, key]));
+      const timeAt = await placed(paths, (path) => passing.at(keys.get(path) as string));
       await log.append(paths.map((path) => deleteOf(path, timeAt(path))));
       failpoint('scan.gone.appended');
       await projector.catchUp();

@@ -1,6 +1,9 @@
+import { createHash } from 'node:crypto';
 import test from 'ava';
 import { type ScanResult, scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
+
+const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
 const scan = async (world: World, prefix?: string): Promise<ScanResult> => {
   const { bucket } = world;
@@ -53,5 +56,37 @@ test('while the key that a file stands for is in the bucket, an object with the 
     const { listed, stale, gone, missing } = await scan(world);
     t.deepEqual({ listed, stale, gone, missing }, { listed: 4, stale: 0, gone: 0, missing: 0 });
   }
+  await world.close();
+});
+
+test('a file that comes to a place which the listing has passed is not gone', async (t) => {
+  const world = await createWorld();
+  for (const path of ['a', 'b', 'z']) await world.put(path, path);
+  const pages = [
+    { keys: ['b'], observedAt: '2030-01-01T00:00:10Z', last: false },
+    { keys: ['z'], observedAt: '2030-01-01T00:00:30Z', last: true },
+  ];
+  const object = (key: string) => ({ key, size: 1, etag: md5(key), modifiedAt: '2026-01-01T00:00:00Z' });
+  const { log, projector } = world.workspace();
+  await scanBucket({
+    workspace: world.workspace(),
+    bucket: {
+      ...world.bucket,
+      list: async function* () {
+        for (const { keys, ...page } of pages) yield { ...page, objects: keys.map(object) };
+      },
+    },
+    metadata: false,
+  });
+  const paths = async (): Promise<readonly unknown[]> => {
+    await projector.catchUp();
+    return (await projector.database.all<{ path: string }>('SELECT path FROM file ORDER BY path')).map(
+      ({ path }) => path,
+    );
+  };
+  t.deepEqual(await paths(), ['b', 'z'], 'it had been deleted without a word until then');
+  const native = { type: 'create', source: 'native', size: 1, etag: md5('a') } as const;
+  await log.append([{ ...native, id: 'again', path: 'a', time: '2030-01-01T00:00:20Z' }]);
+  t.deepEqual(await paths(), ['a', 'b', 'z']);
   await world.close();
 });
