@@ -56,6 +56,14 @@ export const intakeMutations: readonly Mutation[] = [
     match: 'files that change places*',
   },
   {
+    name: 'take for replaced all that lies where a folder comes later',
+    file: 'src/intake/renamed.ts',
+    find: 'path.startsWith(tree.path) && isLater(tree)',
+    replace: '(path.startsWith(tree.path) || path.startsWith(tree.to ?? tree.path)) && isLater(tree)',
+    tests: renamedTests,
+    match: 'a folder that comes to another one*',
+  },
+  {
     name: 'take for gone what a listing that was cut off does not show',
     file: 'src/intake/beside.ts',
     find: 'if (!renamed.both || tooLarge > tooLargeBefore) return;',

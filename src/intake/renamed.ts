@@ -106,7 +106,10 @@ const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, newest: L
 /** What stands where a rename of an unknown file leads: only the bucket knows. */
 const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, fresh: false, asked: true };
 
-/** Tells whether no event of the batch that comes later, by the events' own order, touches the path. */
+/**
+ * Tells whether no event of the batch that comes later, by the events' own order, touches the path. A folder that later comes
+ * to a folder around it does not count: what that brings comes after what is recorded, and all else stays as it is.
+ */
 export const lastTouches = (events: readonly (BucketEvent | undefined)[]): ((path: string, at: number) => boolean) => {
   const placed = events.map((event, offset) => event && { ...event, offset });
   const last = new Map<string, Recorded<BucketEvent>>();
@@ -123,8 +126,6 @@ export const lastTouches = (events: readonly (BucketEvent | undefined)[]): ((pat
     const event = placed[at] as Recorded<BucketEvent>;
     const isLater = (other: Recorded<BucketEvent> | undefined): boolean =>
       other !== undefined && compareEvents(other, event) > 0;
-    const touches = (tree: BucketEvent): boolean =>
-      path.startsWith(tree.path) || (tree.to !== undefined && path.startsWith(tree.to));
-    return !isLater(last.get(path)) && !trees.some((tree) => touches(tree) && isLater(tree));
+    return !isLater(last.get(path)) && !trees.some((tree) => path.startsWith(tree.path) && isLater(tree));
   };
 };

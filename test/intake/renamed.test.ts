@@ -127,6 +127,23 @@ installedTest('minio', 'a rename from where the log knows nothing records what s
   t.deepEqual(await world.differences(), [], 'its create comes late, and finds its place before the rename');
 });
 
+installedTest(
+  'minio',
+  'a folder that comes to another one in the same batch leaves there what came before',
+  async (t) => {
+    const { world, put, move, tell, deliver, cycle } = await started(t);
+    for (const path of ['to/before', 'to/file', 'from/later']) await put(path, path);
+    tell({ type: 'create', path: 'from/later', size: 10 });
+    tell({ type: 'move', path: 'never-seen/', to: 'to/' });
+    tell({ type: 'move', path: 'never-seen', to: 'to/file' });
+    await move('from/later', 'to/later');
+    tell({ type: 'move', path: 'from/', to: 'to/' });
+    await deliver();
+    t.is(await cycle(), 'done');
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
 installedTest('minio', 'without a bucket to ask, renames from where the log knows nothing are counted', async (t) => {
   const { tell, deliver } = await started(t);
   tell({ type: 'create', path: 'a' });
