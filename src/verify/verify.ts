@@ -85,8 +85,8 @@ const compare = async (
   if (object && row && (object.size !== (row.size ?? object.size) || (row.etag !== null && row.etag !== object.etag))) {
     projection = '*';
     details.push('the projection has another content');
-  } else if (projection !== '=')
-    details.push(projection === '-' ? 'the projection lacks it' : 'only the projection has it');
+  } else if (projection === '-') details.push('the projection lacks it');
+  else if (projection === '+') details.push(entry ? 'the projection has it too' : 'only the projection has it');
   return { path, sign, projection, detail: details.join('; ') };
 };
 

@@ -58,3 +58,21 @@ test('a key that no path can stand for is told with its reason, and hides nothin
     await world.close();
   }
 });
+
+test('of what the bucket lacks it is told who has it', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  try {
+    await world.put('both', 'x');
+    await world.cycle();
+    await world.writer.delete('both');
+    await world.append({ type: 'create', path: 'expected', size: 1 });
+    await world.workspace().projector.catchUp();
+    t.deepEqual(await world.differences(), [
+      '++ both the projection has it too',
+      '=+ expected only the projection has it',
+    ]);
+  } finally {
+    await world.close();
+  }
+});
