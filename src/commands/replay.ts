@@ -2,6 +2,7 @@ import { existsSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { OutcomeEvent, Recorded } from '../../events/event.ts';
 import { toNative } from '../../events/native-json.ts';
 import type { Config } from '../config/config.ts';
 import { lockForWriting } from '../data-folder/lock.ts';
@@ -43,6 +44,15 @@ const wholeNumber = (text: string | undefined, expected: string, fallback: numbe
   return Number(text);
 };
 
+/** An outcome in the spelling of the wire, as bucket events are printed. */
+const printedOutcome = ({ offset, modifiedAt, fileId, fileOffset, ...rest }: Recorded<OutcomeEvent>): object => ({
+  offset,
+  ...rest,
+  modified_at: modifiedAt,
+  file_id: fileId,
+  file_offset: fileOffset,
+});
+
 /** Prints events as JSON lines, at most `rate` a second. Throws DamageError before what is not as it was appended. */
 const printEvents = async (context: Context, log: Log, from: number, to: number, rate: number): Promise<void> => {
   const started = Date.now();
@@ -51,7 +61,7 @@ const printEvents = async (context: Context, log: Log, from: number, to: number,
   const isWanted = (): boolean => !context.signal.aborted && context.isRead?.() !== false;
   for (let page = await reader.next(); page && isWanted(); page = await reader.next()) {
     const lines = page.all.map((event) =>
-      JSON.stringify({ offset: event.offset, ...(event.type === 'outcome' ? event : toNative(event)) }),
+      JSON.stringify(event.type === 'outcome' ? printedOutcome(event) : { offset: event.offset, ...toNative(event) }),
     );
     context.print(`${lines.join('\n')}\n`);
     printed += lines.length;

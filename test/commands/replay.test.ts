@@ -2,6 +2,7 @@ import { readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { openLog } from '../../src/log/log.ts';
 import { openDatabase } from '../../src/storage/database.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -49,6 +50,39 @@ for (const [title, damage] of [
     await removeFolder(folder);
   });
 }
+
+test('what is printed has one spelling, of events and of outcomes', async (t) => {
+  const { folder, env } = await folderWith();
+  const log = await openLog(join(folder, 'data/events.db'));
+  const outcome = {
+    type: 'outcome',
+    operation: 'save',
+    time: '2026-01-01T00:00:00Z',
+    path: 'files/1',
+    size: 1,
+  } as const;
+  const facts = {
+    modifiedAt: '2026-01-01T00:00:00Z',
+    key: 'k',
+    permissions: '0600',
+    fileId: 1,
+    source: 'file-manager',
+  } as const;
+  await log.append([{ ...outcome, ...facts, id: 'outcome:a', fileOffset: 2 }]);
+  await log.close();
+  const { stdout } = await runCli(['replay', '--print', '--from', '5'], env);
+  const { modifiedAt, fileId, ...rest } = facts;
+  t.deepEqual(JSON.parse(stdout), {
+    offset: 5,
+    ...outcome,
+    ...rest,
+    id: 'outcome:a',
+    modified_at: modifiedAt,
+    file_id: fileId,
+    file_offset: 2,
+  });
+  await removeFolder(folder);
+});
 
 test('any part of a sound log is printed, at any pace', async (t) => {
   const { folder, env } = await folderWith();
