@@ -11,17 +11,26 @@ export type Received = { readonly size: number; readonly md5: string };
 
 /** Reads what the headers of a save declare; digests are base64 in the headers and hex here. */
 export const declaredBy = (headers: IncomingHttpHeaders): Declared => {
-  const text = headers['content-length'] ?? headers['x-content-length'];
-  if (typeof text !== 'string') {
+  const length = lengthIn(headers, 'content-length') ?? lengthIn(headers, 'x-content-length');
+  if (length === undefined) {
     throw new Problem('length-required', 'declare the length with Content-Length (or X-Content-Length when chunked)');
   }
-  const length = Number(text);
-  if (!/^\d+$/.test(text) || !Number.isSafeInteger(length)) {
-    throw new Problem('bad-request', 'the declared length is no whole number of bytes');
+  if ((lengthIn(headers, 'x-content-length') ?? length) !== length) {
+    throw new Problem('bad-request', 'Content-Length and X-Content-Length contradict each other');
   }
   const md5 = digestIn(headers, 'content-md5', 16);
   const sha256 = digestIn(headers, 'x-checksum-sha256', 32);
   return { length, ...(md5 && { md5 }), ...(sha256 && { sha256 }) };
+};
+
+const lengthIn = (headers: IncomingHttpHeaders, name: string): number | undefined => {
+  const text = headers[name];
+  if (text === undefined) return undefined;
+  const length = Number(text);
+  if (!/^\d+$/.test(String(text)) || !Number.isSafeInteger(length)) {
+    throw new Problem('bad-request', 'the declared length is no whole number of bytes');
+  }
+  return length;
 };
 
 const digestIn = (headers: IncomingHttpHeaders, name: string, bytes: number): string | undefined => {

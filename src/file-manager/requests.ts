@@ -12,11 +12,12 @@ const limits = { permissionsLength: 1024, undoEntries: 100_000, pageMax: 1_000 }
 
 export type Fields = Readonly<Record<string, unknown>>;
 
+export const isFields = (value: unknown): value is Fields =>
+  typeof value === 'object' && value !== null && !Array.isArray(value);
+
 export const fieldsOf = (body: unknown): Fields => {
-  if (typeof body !== 'object' || body === null || Array.isArray(body)) {
-    throw new Problem('bad-request', 'the body must be one JSON object');
-  }
-  return body as Fields;
+  if (!isFields(body)) throw new Problem('bad-request', 'the body must be one JSON object');
+  return body;
 };
 
 /** The parameters of an address. What is no UTF-8 would be taken as it is written, and that is another path's name. */

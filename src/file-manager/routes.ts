@@ -11,6 +11,7 @@ import {
   effectOf,
   type Fields,
   fieldsOf,
+  isFields,
   limitOf,
   pathOf,
   permissionsOf,
@@ -91,8 +92,8 @@ export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue)
   const once = onceWith(store, queue);
   app.post('/events', async (request, reply) => {
     const events: unknown[] = Array.isArray(request.body) ? request.body : [request.body];
-    if (events.length > stateLimits.inboxMax || !events.every((event) => typeof event === 'object' && event !== null)) {
-      throw new Problem('bad-request', `send one JSON object, or a list of at most ${stateLimits.inboxMax}`);
+    if (events.length > stateLimits.inboxMax || !events.every(isFields)) {
+      throw new Problem('bad-request', `send one JSON object, or a list of at most ${stateLimits.inboxMax} of them`);
     }
     const bodies = events.map((event) => JSON.stringify(event));
     const at = new Date().toISOString();

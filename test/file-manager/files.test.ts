@@ -192,6 +192,21 @@ test('a chunked body is held to the length that X-Content-Length declares', asyn
   t.deepEqual(await holdings(client), { a: 'new' });
 });
 
+test('two lengths that contradict each other are refused, also where the body has one of them', async (t) => {
+  const { client, server } = await started(t);
+  const put = (length: string) =>
+    fetch(`${server.url}/saveToDisk?path=a`, {
+      method: 'PUT',
+      body: '12345',
+      headers: { 'idempotency-key': 'k', 'x-content-length': length },
+    });
+  const refused = await put('9');
+  t.is(refused.status, 400);
+  t.regex(refused.headers.get('content-type') ?? '', /^application\/problem\+json/);
+  t.deepEqual(await holdings(client), {});
+  t.is((await put('5')).status, 200);
+});
+
 test('reports and events are kept, newest first', async (t) => {
   const { client, server } = await started(t);
   await client.report({ cycle: 1 }, { idempotencyKey: 'r' });
@@ -209,4 +224,8 @@ test('reports and events are kept, newest first', async (t) => {
     events.map(({ event }) => event),
     [{ n: 2 }],
   );
+  for (const body of ['[[1]]', '[{"n":3},[]]', '[null]']) {
+    const { status } = await fetch(`${server.url}/events`, { method: 'POST', headers, body });
+    t.is(status, 400, body);
+  }
 });
