@@ -3,6 +3,7 @@ import { Invalid, readText, rejecting, required, shown } from './fields.ts';
 import { pathOfObject } from './keys.ts';
 import { isObject, type JsonObject, parseJson } from './limits.ts';
 import type { Decoded, Message } from './message.ts';
+import { markerChanged } from './object-fact.ts';
 import { generationToken } from './order.ts';
 import { notifiedPermissions } from './permissions.ts';
 import { checkBucket, type DecodeOptions } from './s3.ts';
@@ -83,8 +84,10 @@ const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
   const time = utcTime(attributes.eventTime);
   if (time === undefined)
     throw new Invalid(`eventTime: expected an RFC 3339 time, found ${shown(attributes.eventTime)}`);
+  const isMarker = checked.path.endsWith('/');
+  if (isMarker && eventType === 'OBJECT_METADATA_UPDATE') return markerChanged;
   const metageneration = readDigits(resource, 'metageneration');
-  const permissions = notifiedPermissions(resource, 'metadata');
+  const permissions = isMarker ? undefined : notifiedPermissions(resource, 'metadata');
   const etag = md5In(resource);
   const token = generationToken(generation, removed ? lastMetageneration : (metageneration ?? '1'));
   const shared = {
@@ -95,7 +98,7 @@ const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
     source: 'gcs',
   };
   if (removed) {
-    const marker = checked.path.endsWith('/') && { scope: 'marker' as const };
+    const marker = isMarker && { scope: 'marker' as const };
     // Sent for generations that were no longer the newest, too: only the bucket knows which one stands there now.
     return {
       kind: 'ask',

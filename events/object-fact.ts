@@ -24,6 +24,12 @@ export type ObjectFact = {
   readonly requestId?: string | undefined;
 };
 
+/** Of a folder a change of permissions would hold for all beneath, and that is not what its marker's metadata or ACL says. */
+export const markerChanged: Decoded = {
+  kind: 'ignore',
+  reason: "the permissions of a folder's marker are not the folder's",
+};
+
 /** The sequencer in normal form, and the order token. Throws Invalid for a sequencer that is no hexadecimal number. */
 const tokensOf = ({
   sequencer,
@@ -48,6 +54,8 @@ export const decodeObjectFact = (fact: ObjectFact): Decoded => {
   const content = type === 'create';
   const checked = pathOfObject(key, content ? size : undefined);
   if ('problem' in checked) throw new Invalid(checked.problem);
+  const isMarker = checked.path.endsWith('/');
+  if (isMarker && type === 'change_permission') return markerChanged;
   const { normal, token } = tokensOf(fact);
   const moment = sequencer === undefined || requestId === undefined ? `@${time}` : '';
   const event: BucketEvent = {
@@ -57,9 +65,9 @@ export const decodeObjectFact = (fact: ObjectFact): Decoded => {
     path: checked.path,
     ...(content && size !== undefined && { size }),
     ...(content && etag !== undefined && { etag }),
-    ...(content && permissions !== undefined && { permissions }),
+    ...(content && !isMarker && permissions !== undefined && { permissions }),
     ...(token !== undefined && { version: token }),
-    ...(type === 'delete' && checked.path.endsWith('/') && { scope: 'marker' as const }),
+    ...(type === 'delete' && isMarker && { scope: 'marker' as const }),
     source,
   };
   if (type === 'change_permission') return { kind: 'ask', question: 'acl', unasked: 'reject', key, event };

@@ -182,6 +182,14 @@ export const formatMutations: readonly Mutation[] = [
     tests: askTests,
   },
   {
+    name: "take a change of a marker's ACL for one of all beneath",
+    file: 'events/object-fact.ts',
+    find: "if (isMarker && type === 'change_permission') return markerChanged;",
+    replace: '',
+    tests: ['test/events/decode.test.ts'],
+    match: 'permissions that a folder marker*',
+  },
+  {
     name: "read s3fs's decimal modes as octal",
     file: 'events/permissions.ts',
     find: "if (!text.startsWith('0') && isStatMode(decimal, objectTypes)) return octalText(decimal);",

@@ -19,7 +19,10 @@ export type ListingPage = {
   readonly last: boolean;
 };
 
-/** What a HEAD tells. `permissions` comes from the object's user metadata as s3fs, rclone, DataSync and FSx write it. */
+/**
+ * What a HEAD tells. `permissions` comes from the object's user metadata as s3fs, rclone, DataSync and FSx write it; a folder's
+ * marker has none.
+ */
 export type ObjectFacts = ListedObject & {
   readonly permissions?: string;
   readonly versionId?: string;

@@ -186,6 +186,28 @@ test('deleting a folder marker concerns the marker alone, a native folder delete
   t.true(decoded?.kind === 'event' && decoded.event.scope === undefined);
 });
 
+test("permissions that a folder marker keeps are not the folder's, whoever tells of them", (t) => {
+  const mode = String(0o040700);
+  const size = { size: 0, etag: 'x' };
+  const gcs = { bucketId: 'photos', objectId: 'd/', objectGeneration: '1', eventTime: '2026-01-01T00:00:00Z' };
+  const resource = { metageneration: '2', size: '0', md5Hash: '1B2M2Y8AsgTpgAmY7PhCfg==', metadata: { mode } };
+  const create = 's3:ObjectCreated:Put';
+  for (const created of [
+    one({ Records: [s3Record(create, { key: 'd%2F', ...size, userMetadata: { mode } }, 'minio:s3')] }),
+    one({ Records: [s3Record(create, { key: 'd/', ...size, metadata: [{ key: 'mode', val: mode }] }, 'ceph:s3')] }),
+    one(resource, { ...gcs, eventType: 'OBJECT_FINALIZE' }),
+  ]) {
+    t.like(created, { kind: 'event', event: { type: 'create', path: 'd/' } });
+    t.false(created?.kind === 'event' && 'permissions' in created.event);
+  }
+  for (const changed of [
+    one({ Records: [s3Record('ObjectAcl:Put', { key: 'd%2F' })] }),
+    one(resource, { ...gcs, eventType: 'OBJECT_METADATA_UPDATE' }),
+    one({}, { ...gcs, eventType: 'OBJECT_METADATA_UPDATE', payloadFormat: 'NONE' }),
+  ])
+    t.is(changed?.kind, 'ignore', 'it would be taken for a change of all beneath');
+});
+
 test('MinIO, Ceph, EventBridge, GCS and CloudEvents are recognised', (t) => {
   t.like(
     one({

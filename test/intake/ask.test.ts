@@ -97,6 +97,14 @@ test('what stands behind a deleted version is what is recorded, with the order o
   );
 });
 
+test("a folder marker that the bucket is asked about says nothing of the folder's permissions", async (t) => {
+  const { writer, take, record } = await started(t);
+  await writer.put('d/', Buffer.alloc(0), { metadata: { mode: String(0o040700) } });
+  const deleted = record('aws:s3', 'ObjectRemoved:Delete', { key: 'd/', versionId: 'v1', sequencer: '01' });
+  const [event] = (await take(deleted)).events;
+  t.like(event, { type: 'create', path: 'd/', size: 0, permissions: undefined });
+});
+
 test('without a bucket to ask, what cannot be decided waits, and what can is taken at its word', async (t) => {
   const { take, record, gcs } = await started(t);
   const undecided = record('aws:s3', 'ObjectRemoved:Delete', { key: 'a', versionId: 'v1', sequencer: '01' });
