@@ -5,6 +5,7 @@ import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
 import { ConfigError, codeOf, exitCode, FatalError, messageOf } from '../errors.ts';
 import { createFileSource } from '../sources/file.ts';
+import { counted } from '../text.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context } from './context.ts';
 import { createProgress } from './progress.ts';
@@ -51,8 +52,9 @@ export const runIngest = async (
     const { checkpoint, stats } = workspace.projector.meta();
     if (flags.json) context.print(`${JSON.stringify({ ...consumed, offset: checkpoint, files: stats.files })}\n`);
     else {
+      const { messages, appended, duplicates, ignored, quarantined } = consumed;
       context.print(
-        `${consumed.messages} messages: ${consumed.appended} new events, ${consumed.duplicates} duplicates, ${consumed.ignored} ignored, ${consumed.quarantined} in quarantine\nLog offset ${checkpoint}, ${stats.files} files\n`,
+        `${counted(messages, 'message')}: ${counted(appended, 'new event')}, ${counted(duplicates, 'duplicate')}, ${ignored} ignored, ${counted(quarantined, 'message')} in quarantine\nLog offset ${checkpoint}, ${counted(stats.files, 'file')}\n`,
       );
     }
     if (context.signal.aborted)

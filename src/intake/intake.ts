@@ -19,7 +19,9 @@ export type Intake = {
   readonly appended: number;
   readonly duplicates: number;
   readonly ignored: number;
-  /** Facts that quarantine holds now: put there, or counted once more. */
+  /** Facts that are not understood, or use an event's id for something else. */
+  readonly rejected: number;
+  /** The messages that brought them, which quarantine holds now: put there, or counted once more. */
   readonly quarantined: number;
   /** Renames that say too little by themselves, and that the bucket was not, or not wholly, asked about. */
   readonly unsettled: number;
@@ -178,7 +180,7 @@ const onlyTheBucket = (key: string): string =>
  * the deliveries may be acked, but for those in `refused`: what was good in them is in the log too, and comes again as a
  * duplicate; and for those in `waiting`, of which nothing is. When it throws, nothing of the batch is in the log.
  *
- * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, in quarantine, was refused, or waits.
+ * The counts add up: each fact that the messages hold is appended, a duplicate, ignored, rejected, was refused, or waits.
  * Beside them, what the bucket told of renames is appended.
  */
 export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOptions): Promise<Intake> => {
@@ -229,14 +231,16 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
   );
   options.onAppended?.(result.events);
   const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));
-  const kept = (delivery: Delivery | undefined): boolean => delivery !== undefined && !refused.has(delivery);
-  const rejectedFacts = [...rejected].reduce((sum, [delivery, { length }]) => sum + (kept(delivery) ? length : 0), 0);
+  const reused = result.conflicts.map((event) => carrierOf.get(event) as Delivery);
+  const sentBy = [...rejected].flatMap(([delivery, reasons]) => reasons.map(() => delivery));
+  const kept = [...sentBy, ...reused].filter((delivery) => !refused.has(delivery));
   return {
     messages: deliveries.length,
     appended: result.events.length,
     duplicates: result.duplicates,
     ignored: ignored + events.length - stated.length - unreadable,
-    quarantined: rejectedFacts + result.conflicts.filter((event) => kept(carrierOf.get(event))).length,
+    rejected: kept.length,
+    quarantined: new Set(kept).size,
     unsettled,
     refused: [...refused],
     waiting: [],

@@ -15,7 +15,7 @@ test('ingest takes in what it can, and says what quarantine had no room for', as
   await writeFile(file, [created('1', 'first'), ...bad, created('2', 'last')].join('\n'));
   const { code, stdout, stderr } = await runCli(['ingest', file], environment);
   t.is(code, 1, stderr);
-  t.regex(stdout, /10052 messages: 2 new events, 0 duplicates, 0 ignored, 10000 in quarantine/);
+  t.regex(stdout, /10052 messages: 2 new events, 0 duplicates, 0 ignored, 10000 messages in quarantine/);
   t.regex(stderr, /quarantine is full: 50 messages .* are not understood and were not kept/);
   await removeFolder(folder);
 });
@@ -60,7 +60,7 @@ test('an ingest that is stopped says that there is more, and ends with 1', async
   child.kill('SIGTERM');
   const { code, stdout, stderr } = await finished;
   t.is(code, 1);
-  t.regex(stdout, /1 messages: 1 new events/);
+  t.regex(stdout, /1 message: 1 new event,/);
   t.regex(stderr, /stopped before the end of -: ingest it again/);
 });
 
@@ -81,7 +81,7 @@ test('while the bucket is away an ingest takes in what does not need it, and say
   const lines = [JSON.stringify({ Records: [unclear] }), created('1', 'a')].join('\n');
   const { code, stdout, stderr } = await runCli(['ingest', '-'], environment, lines);
   t.is(code, 1);
-  t.regex(stdout, /2 messages: 1 new events/);
+  t.regex(stdout, /2 messages: 1 new event,/);
   t.regex(stderr, /1 messages of - were not taken in: .*bucket cannot be reached.*ingest it again/);
 });
 

@@ -79,7 +79,7 @@ test(`${messages} mutated messages each end as an event, an ignore or a quaranti
   const expected = { facts: 0, event: 0, ask: 0, ignore: 0, reject: 0 };
   /** What must be in quarantine: facts, and the messages that brought them, of which each is one entry. */
   const refused = { facts: 0, messages: 0 };
-  const taken = { appended: 0, duplicates: 0, ignored: 0, quarantined: 0 };
+  const taken = { appended: 0, duplicates: 0, ignored: 0, rejected: 0 };
   for (let start = 0; start < messages; start += batchMessages) {
     const deliveries: Delivery[] = [];
     for (let at = start; at < Math.min(messages, start + batchMessages); at++) {
@@ -106,14 +106,14 @@ test(`${messages} mutated messages each end as an event, an ignore or a quaranti
     const intake = await takeIn(deliveries, { log, sourceName: 'mutated' });
     t.is(intake.messages, deliveries.length);
     t.deepEqual(intake.refused, []);
-    for (const name of ['appended', 'duplicates', 'ignored', 'quarantined'] as const) taken[name] += intake[name];
+    for (const name of ['appended', 'duplicates', 'ignored', 'rejected'] as const) taken[name] += intake[name];
   }
-  const sum = taken.appended + taken.duplicates + taken.ignored + taken.quarantined;
+  const sum = taken.appended + taken.duplicates + taken.ignored + taken.rejected;
   t.is(sum, expected.facts, `SEED=${seed}: ${JSON.stringify({ taken, expected })}`);
   t.is(await log.last(), taken.appended);
   // Beside these, each reuse of an id with another payload is an entry.
-  t.is(await timesQuarantined(log), refused.messages + taken.quarantined - refused.facts);
-  t.true(refused.facts >= expected.reject && taken.quarantined >= refused.facts);
+  t.is(await timesQuarantined(log), refused.messages + taken.rejected - refused.facts);
+  t.true(refused.facts >= expected.reject && taken.rejected >= refused.facts);
   t.true(expected.event > messages / 20 && expected.reject > messages / 20 && expected.ignore > messages / 50);
   t.is(await findDamage(log.database), undefined);
   t.is(await projector.catchUp(), taken.appended);

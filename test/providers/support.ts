@@ -69,6 +69,7 @@ export const startService = async (
     appended: 0,
     duplicates: 0,
     ignored: 0,
+    rejected: 0,
     quarantined: 0,
     refused: 0,
     waiting: 0,

@@ -151,7 +151,7 @@ test('a message about another bucket, or with a path that leaves the root, is re
   ].join('\n');
   const env = { DATA_DIR: folder, CUSTOMER_S3_BUCKET: 'ours' };
   const { stdout } = await runCli(['ingest', '-'], env, input);
-  t.regex(stdout, /8 messages: 1 new events, .* 7 in quarantine/);
+  t.regex(stdout, /8 messages: 1 new event, .* 7 messages in quarantine/);
   const { stdout: list } = await runCli(['quarantine', 'list', '--json'], env);
   t.regex(list, /it is about bucket \\"theirs\\", and \\"ours\\" is configured/);
   t.is((await runCli(['snapshot'], env)).stdout.trim().split('\n').length, 2);
