@@ -6,6 +6,14 @@ const foundTests = ['test/scan/scan-file-manager.test.ts'];
 /** Breaks of a cycle, from the two tables to what is remembered of it, and of the scans. */
 export const cycleMutations: readonly Mutation[] = [
   {
+    name: 'forget a request that was handed over as soon as it is answered',
+    file: 'src/data-folder/hand-over.ts',
+    find: 'for (let told = false; existsSync(files.request); ) {',
+    replace: 'for (let told = false; !told; ) {',
+    tests: ['test/disk/hand-over.test.ts'],
+    match: 'a request whose folder*',
+  },
+  {
     name: 'show no status where a report is damaged',
     file: 'src/report/stored.ts',
     find: 'return { path, problem: `it is no JSON: ${messageOf(error)}` };',

@@ -84,7 +84,17 @@ export const handOver = async (
       await sleep(lookEveryMs);
     }
   } finally {
+    await leave(folder);
+  }
+};
+
+/** The request goes first: without it the daemon takes nothing. What cannot be removed is left to the next daemon. */
+const leave = async (folder: string): Promise<void> => {
+  try {
+    await rm(filesOf(folder).request, { force: true });
     await rm(folder, { recursive: true, force: true });
+  } catch {
+    // The answer counts.
   }
 };
 
@@ -114,17 +124,30 @@ export const takeRequests = async (dataFolder: string, carry: Carry, signal: Abo
       .catch((error: unknown): Ended => ({ code: 1, problem: messageOf(error) }));
     await finished(output.end()).catch(() => undefined);
     failpoint('hand-over.carried');
-    await writeWhole(files.ended, ended).catch(() => undefined);
-    failpoint('hand-over.answered');
+    await tell(id, ended);
+  };
+  /** Says how the request ended, and knows it until it is gone: it must not be taken for a new one. */
+  const tell = async (id: string, ended: Ended): Promise<void> => {
+    const files = filesOf(join(requests, id));
+    for (let told = false; existsSync(files.request); ) {
+      told ||= await writeWhole(files.ended, ended).then(
+        () => true,
+        () => false,
+      );
+      failpoint('hand-over.answered');
+      if (signal.aborted) return;
+      await sleep(lookEveryMs);
+    }
+    inHand.delete(id);
   };
   const look = async (): Promise<void> => {
-    for (const id of await readdir(requests).catch((): string[] => [])) {
+    for (const id of await readdir(requests)) {
       const files = filesOf(join(requests, id));
       const known = inHand.get(id);
       if (known && existsSync(files.cancel)) known.stop.abort();
-      if (known || !existsSync(files.request) || existsSync(files.ended)) continue;
+      if (known || !existsSync(files.request)) continue;
       const stop = new AbortController();
-      const done = answer(id, AbortSignal.any([signal, stop.signal])).finally(() => inHand.delete(id));
+      const done = answer(id, AbortSignal.any([signal, stop.signal]));
       inHand.set(id, { stop, done });
     }
   };

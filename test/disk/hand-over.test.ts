@@ -1,0 +1,61 @@
+import { existsSync } from 'node:fs';
+import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import test from 'ava';
+import { handOver, takeRequests } from '../../src/data-folder/hand-over.ts';
+import { FolderInUseError } from '../../src/errors.ts';
+import { freshFolder } from '../support/folder.ts';
+
+const until = async (holds: () => boolean): Promise<void> => {
+  while (!holds()) await sleep(10);
+};
+
+const handed = { command: 'plan', words: [], flags: {} };
+
+test('a request whose folder is half removed is not carried out a second time', async (t) => {
+  const data = await freshFolder();
+  const requests = join(data, 'requests');
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  let carried = 0;
+  const taking = takeRequests(
+    data,
+    async () => {
+      carried += 1;
+      return { code: 0 };
+    },
+    stop.signal,
+  );
+  const ask = async (id: string): Promise<string> => {
+    await mkdir(join(requests, id));
+    await writeFile(join(requests, id, 'request.json'), JSON.stringify(handed));
+    const ended = join(requests, id, 'ended.json');
+    await until(() => existsSync(ended));
+    return ended;
+  };
+  await until(() => existsSync(requests));
+  await rm(await ask('1'));
+  // Whoever takes these has looked at the first one again.
+  await ask('2');
+  await ask('3');
+  t.is(carried, 3);
+  stop.abort();
+  await taking;
+  t.is(carried, 3);
+});
+
+test('a request that cannot be removed does not replace its answer', async (t) => {
+  const data = await freshFolder();
+  const requests = join(data, 'requests');
+  const inUse = new FolderInUseError(data, { command: 'daemon', pid: 1, since: '2026-01-01T00:00:00Z' }, {});
+  const asked = handOver(data, handed, inUse, { signal: new AbortController().signal, print: () => undefined });
+  const request = async (): Promise<string> => join(requests, (await readdir(requests))[0] ?? '', 'request.json');
+  await until(() => existsSync(requests));
+  while (!existsSync(await request())) await sleep(10);
+  const place = await request();
+  await rm(place);
+  await mkdir(place);
+  await writeFile(join(place, '../ended.json'), JSON.stringify({ code: 3 }));
+  t.deepEqual(await asked, { code: 3 });
+});
