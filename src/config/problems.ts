@@ -36,11 +36,16 @@ const holdsPassword = (value: string): boolean => {
 
 const isHttpUrl = (value: string): boolean => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol);
 
+/** An address of IPv6 stands in brackets. */
+const isHostAndPort = (value: string): boolean => /^(\[[\da-f:.]+\]|[^\s/:@[\]]+):\d{1,5}$/i.test(value);
+
 /** What is wrong with a value that is not empty. */
 export const problemOf = (setting: Setting, value: string): string | undefined => {
   const addresses = setting.kind === 'url' || setting.kind === 'urls';
-  // An address may hold a password, or a token in its query.
-  const shown = setting.secret || (addresses && /[@?]/.test(value)) ? '' : `, found ${JSON.stringify(value)}`;
+  // An address may hold a password, a token in its query, or, as that of a report does, one in its path.
+  const mayHoldKeys = addresses || setting.kind === 'host';
+  const isPrivate = setting.secret || setting.kind === 'urls' || (mayHoldKeys && /[@?]/.test(value));
+  const shown = isPrivate ? '' : `, found ${JSON.stringify(value)}`;
   const bad = (expected: string): string => `${setting.env}: expected ${expected}${shown}`;
   if (setting.secret && !/^[\x21-\x7e]+$/.test(value)) return bad('printable ASCII characters without spaces');
   if (addresses && value.split(',').some(holdsPassword))
@@ -48,10 +53,15 @@ export const problemOf = (setting: Setting, value: string): string | undefined =
   switch (setting.kind) {
     case 'url':
       return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
-    case 'urls':
-      return value.split(',').every((part) => isHttpUrl(part.trim()))
+    case 'urls': {
+      const parts = value.split(',');
+      const wrong = parts.findIndex((part) => !isHttpUrl(part.trim()));
+      return wrong < 0
         ? undefined
-        : bad('addresses separated by commas');
+        : bad(`addresses separated by commas, and number ${wrong + 1} of ${parts.length} is none`);
+    }
+    case 'host':
+      return isHostAndPort(value) ? undefined : bad('host:port, such as 127.0.0.1:8085');
     case 'count':
     case 'milliseconds':
       return /^\d{1,9}$/.test(value) && isWithin(value, setting)

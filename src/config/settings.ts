@@ -13,7 +13,7 @@ export type Setting = {
   readonly secret?: true;
 } & (
   | {
-      readonly kind: 'text' | 'url' | 'urls' | 'acl' | 'port' | 'share' | 'flag' | 'choice' | 'path';
+      readonly kind: 'text' | 'url' | 'urls' | 'host' | 'acl' | 'port' | 'share' | 'flag' | 'choice' | 'path';
       readonly most?: never;
       readonly least?: never;
     }
@@ -144,7 +144,7 @@ export const settings = [
   },
   {
     env: 'PUBSUB_EMULATOR_HOST',
-    kind: 'text',
+    kind: 'host',
     fallback: '',
     meaning: 'host:port of the Pub/Sub emulator, in place of Google',
   },

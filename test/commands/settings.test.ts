@@ -44,6 +44,24 @@ test('every value that no command could use is named, each with its variable, be
     t.regex(stderr, mistake);
 });
 
+test('a wrong address of a report is told by its place: the others may hold a secret', (t) => {
+  const refused = t.throws(() => loadConfig({ REPORT_URLS: 'https://hooks.example/T0/SECRETPART,oops' }), {
+    instanceOf: ConfigError,
+    message: /REPORT_URLS: expected addresses separated by commas, and number 2 of 2 is none/,
+  });
+  t.notRegex(refused.message, /SECRETPART|oops/);
+});
+
+test('an emulator is named by host and port', (t) => {
+  for (const PUBSUB_EMULATOR_HOST of ['http://127.0.0.1:1', '127.0.0.1', 'host:port', 'a:1/b'])
+    t.throws(() => loadConfig({ PUBSUB_EMULATOR_HOST }), {
+      instanceOf: ConfigError,
+      message: /PUBSUB_EMULATOR_HOST: expected host:port, such as 127\.0\.0\.1:8085, found/,
+    });
+  for (const PUBSUB_EMULATOR_HOST of ['127.0.0.1:8085', 'pubsub:8085', '[::1]:8085'])
+    t.is(loadConfig({ PUBSUB_EMULATOR_HOST }).text('PUBSUB_EMULATOR_HOST'), PUBSUB_EMULATOR_HOST);
+});
+
 test('an interval that no timer can count is refused also as a flag', async (t) => {
   const { code, stderr } = await runCli(['daemon', '--interval', '2592000'], { DATA_DIR: await freshFolder() });
   t.is(code, 2, stderr);
