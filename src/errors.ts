@@ -85,6 +85,10 @@ export class SafetyStop extends Error {
 /** The text of anything thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** Whether every further call would meet it as well, such as a wrong token: only a person can put it right. */
+export const isOfSettings = (error: unknown): boolean =>
+  error instanceof ConfigError || (error instanceof Error && 'stop' in error && error.stop === true);
+
 /** The exit code of a command that ended with this error. */
 export const exitCodeFor = (error: unknown): number =>
-  error instanceof ConfigError ? exitCode.usage : error instanceof SafetyStop ? exitCode.held : exitCode.failed;
+  isOfSettings(error) ? exitCode.usage : error instanceof SafetyStop ? exitCode.held : exitCode.failed;

@@ -35,6 +35,8 @@ export type ApplyResult = {
   }[];
   /** Why the cycle ended early, if it did. */
   readonly stopped?: string;
+  /** It ended early by what only a person can put right, such as a wrong token. */
+  readonly stoppedBySettings?: boolean;
   /** Confirmed saves whose bytes were checked by their length alone. */
   readonly unverified?: number;
   readonly durationMs?: number;

@@ -1,6 +1,6 @@
 import type { OutcomeEvent } from '../../events/event.ts';
 import { UnreadableError } from '../bucket/errors.ts';
-import { ConfigError, messageOf, RetryableError, SupersededError } from '../errors.ts';
+import { isOfSettings, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import {
   FailedAnswerError,
@@ -53,8 +53,8 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
     options.bytesPerSecondMin ?? defaults.bytesPerSecondMin,
     (options.pace?.bytesPerSecond ?? Number.POSITIVE_INFINITY) / options.concurrency,
   );
-  const stop = (reason: string): void => {
-    tally.stop(reason);
+  const stop = (reason: string, ofSettings = false): void => {
+    tally.stop(reason, ofSettings);
     stopping.abort();
   };
   /** Steps that come again, of which an attempt got no answer, and so may have an effect yet. */
@@ -71,7 +71,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
     tally.problem(step.operation, state, messageOf(error));
     if (state === 'unreadable') options.onUnreadable?.(step, messageOf(error));
     if (breaker.gaveUp) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
-    if (endsTheCycle(error)) stop(messageOf(error));
+    if (isOfSettings(error)) stop(messageOf(error), true);
     if (state === 'failed') failed += 1;
     if (failed >= failuresMax && failed > tally.states.done)
       stop(`${failed} operations failed, more than succeeded, last: ${messageOf(error)}`);
@@ -156,7 +156,3 @@ const watchAttempt = (attempt: Attempt, size: number, clock: Clock) => {
     else if (error instanceof RetryableError && !(error instanceof NoSpaceError)) attempt.overloaded();
   };
 };
-
-/** Errors that every other operation would meet as well: wrong token or credentials, no file manager, no bucket. */
-const endsTheCycle = (error: unknown): boolean =>
-  error instanceof ConfigError || (error instanceof Error && 'stop' in error && error.stop === true);

@@ -13,7 +13,7 @@ export type Tally = {
   retried(): void;
   problem(operation: Operation, state: StepState, reason: string): void;
   /** The first reason stays. */
-  stop(reason: string): void;
+  stop(reason: string, ofSettings?: boolean): void;
   readonly stopped: string | undefined;
   readonly states: Readonly<Record<StepState, number>>;
   readonly bytes: number;
@@ -35,6 +35,7 @@ export const createTally = (): Tally => {
   let retries = 0;
   let unverified = 0;
   let stopped: string | undefined;
+  let stoppedBySettings = false;
   return {
     settled: (_, state) => {
       states[state] += 1;
@@ -50,7 +51,8 @@ export const createTally = (): Tally => {
     problem: ({ path, kind }, state, reason) => {
       if (failures.length < failuresKept) failures.push({ path, kind, state, reason });
     },
-    stop: (reason) => {
+    stop: (reason, ofSettings = false) => {
+      if (stopped === undefined) stoppedBySettings = ofSettings;
       stopped ??= reason;
     },
     get stopped() {
@@ -69,6 +71,7 @@ export const createTally = (): Tally => {
       unverified,
       durationMs,
       ...(stopped !== undefined && { stopped }),
+      ...(stoppedBySettings && { stoppedBySettings }),
     }),
   };
 };

@@ -120,7 +120,7 @@ export const incrementalSync = async (
 };
 
 /** The exit code of a cycle; throws SafetyStop when the gate holds it, FatalError when it does not know all there is. */
-export const exitCodeOf = ({ report, plan, undrained }: CycleResult & Drained): number => {
+export const exitCodeOf = ({ report, plan, stoppedBySettings, undrained }: CycleResult & Drained): number => {
   const notDrained = `the subscription was not drained: ${undrained}`;
   if (report.status === 'held') {
     const held = `the safety gate holds this cycle:\n  ${report.held.join('\n  ')}\nlook at it with 's3-sync plan', carry it out with 's3-sync apply ${plan.id}'`;
@@ -128,6 +128,7 @@ export const exitCodeOf = ({ report, plan, undrained }: CycleResult & Drained): 
   }
   if (undrained !== undefined)
     throw new FatalError(`${notDrained}; what was known without it is carried over, run it again for the rest`);
+  if (stoppedBySettings) return exitCode.usage;
   return report.status === 'partial' ? exitCode.failed : exitCode.done;
 };
 

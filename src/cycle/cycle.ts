@@ -80,6 +80,8 @@ export type CycleResult = {
   readonly changes: readonly Change[];
   readonly verdict: Verdict;
   readonly folder: string;
+  /** The report's `stopped` is what only a person can put right, such as a wrong token. */
+  readonly stoppedBySettings: boolean;
   /** Objects that the plan leaves out until their next try. */
   readonly waiting: number;
   /** Deletes of what a person has brought back: they wait for a release of their own. */
@@ -208,7 +210,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
     for (const delivered of await deliverReports(outbox, options.reportEndpoints))
       if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
   }
-  return { report, plan, changes, verdict, folder, waiting, ...(withheld && { withheld }) };
+  const stoppedBySettings = applied.stoppedBySettings === true;
+  return { report, plan, changes, verdict, folder, waiting, stoppedBySettings, ...(withheld && { withheld }) };
 };
 
 /** What came of the steps of a plan; those that wait for another try with the reason. */

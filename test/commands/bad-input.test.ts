@@ -74,17 +74,23 @@ test('wrong credentials, a missing bucket and a file manager that refuses, is no
       CUSTOMER_S3_BUCKET: world.access.bucket,
       FILE_MANAGER_API_URL: world.server.url,
     };
-    const run = async (environment: Record<string, string>) =>
-      runCli(['initial-sync'], { DATA_DIR: await freshFolder(), ...base, ...environment });
+    const run = async (environment: Record<string, string>, words = ['initial-sync']) =>
+      runCli(words, { DATA_DIR: await freshFolder(), ...base, ...environment });
     const missing = await run({ CUSTOMER_S3_BUCKET: 'no-such-bucket' });
     t.is(missing.code, 2, missing.stderr);
     t.regex(missing.stderr, /there is no bucket "no-such-bucket": check CUSTOMER_S3_BUCKET/);
     const refused = await run({ FILE_MANAGER_API_URL: urlOf(refusing) });
-    t.is(refused.code, 1);
+    t.is(refused.code, 2);
     t.regex(refused.stderr + refused.stdout, /FILE_MANAGER_TOKEN/);
     const garbage = await run({ FILE_MANAGER_API_URL: urlOf(html) });
-    t.is(garbage.code, 1);
+    t.is(garbage.code, 2);
     t.regex(garbage.stderr + garbage.stdout, /FILE_MANAGER_API_URL/);
+    for (const url of [urlOf(refusing), urlOf(html)])
+      t.is(
+        (await run({ FILE_MANAGER_API_URL: url }, ['reconcile', '--file-manager'])).code,
+        2,
+        'also where nothing is carried over',
+      );
     const down = await run({ FILE_MANAGER_API_URL: 'http://127.0.0.1:2' });
     t.is(down.code, 1);
     t.regex(down.stderr + down.stdout, /ECONNREFUSED|cannot be reached|refused/);
