@@ -244,22 +244,20 @@ export const catalogue: readonly CommandEntry[] = [
     group: 'quarantine',
     arguments: '[ids...]',
     summary: 'take messages in again, after a fix or an upgrade',
-    options: [all],
+    options: [all, json],
     example: 's3-sync quarantine retry --all',
     handedOver: true,
-    run: async (context, ids, flags) =>
-      (await import('./quarantine.ts')).runQuarantineRetry(context, ids, { all: flags.all === true }),
+    run: async (context, ids, flags) => (await import('./quarantine.ts')).runQuarantineRetry(context, ids, flags),
   },
   {
     name: 'drop',
     group: 'quarantine',
     arguments: '[ids...]',
     summary: 'remove messages for good',
-    options: [all],
+    options: [all, json],
     example: 's3-sync quarantine drop 1 2',
     handedOver: true,
-    run: async (context, ids, flags) =>
-      (await import('./quarantine.ts')).runQuarantineDrop(context, ids, { all: flags.all === true }),
+    run: async (context, ids, flags) => (await import('./quarantine.ts')).runQuarantineDrop(context, ids, flags),
   },
   {
     name: 'test',

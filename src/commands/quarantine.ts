@@ -17,7 +17,7 @@ import {
 import { isCutOff } from '../sources/file.ts';
 import type { Queries } from '../storage/database.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
-import { openExistingLog } from './replay.ts';
+import { insistOnLog, openExistingLog } from './replay.ts';
 
 /** JSON in which control characters beyond ASCII are escaped too: it is still the same JSON. */
 const harmlessJson = (value: unknown): string =>
@@ -108,8 +108,9 @@ const messageOfEntry = ({ attributes: text, body }: Quarantined): Message => {
 export const runQuarantineRetry = async (
   context: Context,
   ids: readonly string[],
-  flags: { all?: boolean },
+  flags: { all?: boolean; json?: boolean },
 ): Promise<number> => {
+  await insistOnLog(context.config);
   const workspace = await context.openWorkspace();
   const name = context.config.optional('CUSTOMER_S3_BUCKET');
   const bucket = name === undefined ? undefined : bucketOf(context);
@@ -150,8 +151,11 @@ export const runQuarantineRetry = async (
       understood += 1;
     }
     await workspace.projector.catchUp();
+    const [messages, left] = [wanted.length, wanted.length - understood];
     context.print(
-      `${understood} of ${wanted.length} messages are understood now, ${wanted.length - understood} stay\n`,
+      flags.json
+        ? `${harmlessJson({ messages, understood, left, waiting_for: away ?? null })}\n`
+        : `${understood} of ${messages} messages are understood now, ${left} stay\n`,
     );
     if (away !== undefined) throw new FatalError(`some of them wait for the bucket: ${away}`);
     return exitCode.done;
@@ -164,13 +168,16 @@ export const runQuarantineRetry = async (
 export const runQuarantineDrop = async (
   context: Context,
   ids: readonly string[],
-  flags: { all?: boolean },
+  flags: { all?: boolean; json?: boolean },
 ): Promise<number> => {
+  await insistOnLog(context.config);
   const workspace = await context.openWorkspace();
   try {
     const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
     await dropQuarantined(workspace.log.database, wanted);
-    context.print(`${wanted.length} messages dropped\n`);
+    context.print(
+      flags.json ? `${JSON.stringify({ dropped: wanted.length })}\n` : `${wanted.length} messages dropped\n`,
+    );
     return exitCode.done;
   } finally {
     await workspace.close();

@@ -28,13 +28,17 @@ export type ReplayFlags = {
 
 const pageEvents = 5_000;
 
+/** Throws FatalError where no log was made yet. */
+export const insistOnLog = async ({ paths }: Config): Promise<void> => {
+  if (existsSync(paths.log)) return;
+  await insistNoFileAt(paths.data, 'DATA_DIR');
+  throw new FatalError(
+    `there is no event log ${paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,
+  );
+};
+
 export const openExistingLog = async (config: Config): Promise<Log> => {
-  if (!existsSync(config.paths.log)) {
-    await insistNoFileAt(config.paths.data, 'DATA_DIR');
-    throw new FatalError(
-      `there is no event log ${config.paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,
-    );
-  }
+  await insistOnLog(config);
   return openLogForReading(config.paths.log);
 };
 

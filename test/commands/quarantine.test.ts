@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdir } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
@@ -250,4 +251,27 @@ test('a retry knows what the messages before told when it comes to a rename', as
   const right = { ...bucket, CUSTOMER_S3_BUCKET: 'photos' };
   t.regex(await run(['quarantine', 'retry', '--all'], undefined, right), /^2 of 2 messages/);
   t.is(heads, 1, 'it is known by now');
+});
+
+test('without a log there is nothing to retry or to drop, and none is made', async (t) => {
+  const { data, run } = await started();
+  for (const words of [
+    ['retry', '1'],
+    ['drop', '--all'],
+  ])
+    await t.throwsAsync(run(['quarantine', ...words]), { message: /there is no event log .* yet/ });
+  t.deepEqual(await readdir(data), []);
+});
+
+test('what became of a retry and of a drop is told as JSON too', async (t) => {
+  const { run } = await started();
+  await run(['ingest'], JSON.stringify({ Records: [record('a', '01')] }), { CUSTOMER_S3_BUCKET: 'documents' });
+  await run(['ingest'], 'not json');
+  t.deepEqual(JSON.parse(await run(['quarantine', 'retry', '--all', '--json'])), {
+    messages: 2,
+    understood: 1,
+    left: 1,
+    waiting_for: null,
+  });
+  t.deepEqual(JSON.parse(await run(['quarantine', 'drop', '--all', '--json'])), { dropped: 1 });
 });
