@@ -55,6 +55,7 @@ const configure = ({ entry, flags }: Given) => {
   const before = Object.keys(process.env);
   const file = loadEnvFile('.env', process.env);
   const unknown = unknownNames(before, file);
+  const ignored = file.ignored ?? [];
   const given = {
     ...settingsOf(entry, flags),
     ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),
@@ -65,9 +66,10 @@ const configure = ({ entry, flags }: Given) => {
     notes: [
       file.names ? `settings were read from ${file.path}` : `no settings were read: there is no ${file.path}`,
       ...unknown.map(({ name, meant }) => `${name} is no setting${meant ? `: did you mean ${meant}?` : ''}`),
+      ...ignored.map(({ line, name }) => `line ${line} of .env sets nothing: write ${name ?? 'NAME'}=value`),
     ],
   });
-  return { config, unknown };
+  return { config, unknown, ignored };
 };
 
 const showsStacks = (level: unknown): boolean => level === 'debug' || level === 'trace';
@@ -77,7 +79,7 @@ const execute = async (given: Given): Promise<void> => {
   const command = nameOf(entry);
   let level: string | undefined;
   try {
-    const { config, unknown } = configure(given);
+    const { config, unknown, ignored } = configure(given);
     level = config.text('LOG_LEVEL');
     let logger: Logger | undefined;
     const context: Context = {
@@ -100,6 +102,7 @@ const execute = async (given: Given): Promise<void> => {
         ),
     };
     for (const facts of unknown) context.logger.warn(facts, 'this is no setting, and has no effect');
+    for (const facts of ignored) context.logger.warn(facts, 'this line of .env sets nothing: write NAME=value');
     process.exitCode = await run(entry, context, words, flags);
     endProgressLine();
   } catch (error) {

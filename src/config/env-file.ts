@@ -1,12 +1,39 @@
 import { resolve } from 'node:path';
 import { ConfigError, codeOf, messageOf } from '../errors.ts';
+import { type SettingName, settings } from './settings.ts';
 
 /** As they are: an import would load all that belongs to them, with every command. */
 const { readFileSync } = process.getBuiltinModule('node:fs');
 const { parseEnv } = process.getBuiltinModule('node:util');
 
 /** A file of settings: where it was looked for, and the names in it; undefined when it is not there. */
-export type EnvFile = { readonly path: string; readonly names?: readonly string[] };
+export type EnvFile = {
+  readonly path: string;
+  readonly names?: readonly string[];
+  readonly ignored?: readonly IgnoredLine[];
+};
+
+/** A line, counted from 1, that sets nothing; `name` is the setting that it begins with. Anything else may be a secret. */
+export type IgnoredLine = { readonly line: number; readonly name?: SettingName };
+
+const isQuoted = /^\s*[^\s=#][^=]*=[^\S\n]*(["'`])/;
+
+/** The lines that are neither blank, comment, assignment nor within a value in quotes. */
+const ignoredLines = (text: string): IgnoredLine[] => {
+  const lines = text.split(/\r?\n/);
+  const ignored: IgnoredLine[] = [];
+  for (let at = 0; at < lines.length; at += 1) {
+    const line = lines[at] ?? '';
+    const [start = '', quote = ''] = isQuoted.exec(line) ?? [];
+    const end = lines.findIndex((other, n) => n >= at && other.slice(n === at ? start.length : 0).includes(quote));
+    if (quote !== '' && end > at) at = end;
+    else if (!/^\s*(#|$)|=/.test(line)) {
+      const name = settings.find(({ env }) => env === /^\s*(\w+)/.exec(line)?.[1])?.env;
+      ignored.push({ line: at + 1, ...(name !== undefined && { name }) });
+    }
+  }
+  return ignored;
+};
 
 const read = (path: string): Buffer | undefined => {
   try {
@@ -37,7 +64,8 @@ export const loadEnvFile = (name: string, environment: NodeJS.ProcessEnv): EnvFi
   const path = resolve(name);
   const bytes = read(path);
   if (bytes === undefined) return { path };
-  const given = Object.entries(parseEnv(textOf(bytes, path)));
+  const text = textOf(bytes, path);
+  const given = Object.entries(parseEnv(text));
   for (const [variable, value] of given) if (!environment[variable]?.trim()) environment[variable] = value;
-  return { path, names: given.map(([variable]) => variable) };
+  return { path, names: given.map(([variable]) => variable), ignored: ignoredLines(text) };
 };

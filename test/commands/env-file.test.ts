@@ -88,3 +88,22 @@ test("of the environment, which is everybody's, only what can be nothing else is
   for (const name of ['PATH', 'SOURCES', 'DATADIR', 'HTTPS_PORT', 'SNS_ENDPOINT', 'DATABASE_URL', 'SYNC_SERVICE_PORT'])
     meantIn(t, name, undefined);
 });
+
+test('a line of the file that sets nothing is told of by its number, and never shown', async (t) => {
+  const kept = '# GATE_DELETE_MAX 1\n\nexport A_SETTING="one\nGATE_DELETE_MAX: 2\nthree"\n';
+  const { code, stderr } = await statusWith(`${kept}GATE_DELETE_MAX: tenfold\nc2VjcmV0 MII\nSYNC_INTERVAL=5\n`);
+  t.is(code, 0, stderr);
+  const told = stderr.split('\n').filter((line) => line.includes('sets nothing'));
+  t.deepEqual(
+    told
+      .map((line) => JSON.parse(line) as object)
+      .map(({ line, name }: { line?: number; name?: string }) => [line, name]),
+    [
+      [6, 'GATE_DELETE_MAX'],
+      [7, undefined],
+    ],
+  );
+  t.notRegex(stderr, /c2VjcmV0|tenfold/);
+  const refused = await statusWith('FILE_MANAGER_API_URL http://x\nSYNC_INTERVAL=soon\n');
+  t.regex(refused.stderr, /line 1 of \.env sets nothing: write FILE_MANAGER_API_URL=value/);
+});
