@@ -84,7 +84,7 @@ export const catalogue: readonly CommandEntry[] = [
       ['--no-drain', 'leave the subscription alone'],
       concurrency,
       source,
-      dryRun,
+      ['--dry-run', 'carry nothing out, only show it; events are taken in as ever, but with --no-drain'],
       json,
     ],
     example: 's3-sync incremental-sync',

@@ -56,7 +56,7 @@ export const initialSync = async (
       context.print(
         flags.json
           ? `${JSON.stringify(scanned)}\n`
-          : `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone\n`,
+          : `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone; ${scanned.unrepresentable} keys cannot be paths\n`,
       );
       return { complete: scanned.complete };
     }

@@ -57,3 +57,15 @@ test('while the bucket cannot be listed, the daemon carries over what the log kn
   t.like(await status(), { records: { files: 1, mirror_files: 1 } });
   await world.close();
 });
+
+test('a dry run of the first listing counts the keys that cannot be paths', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  const environment = environmentOf(world);
+  await world.release();
+  for (const key of ['a', 'b//c']) await world.writer.put(key, Buffer.from('abc'));
+  const { code, stdout, stderr } = await runCli(['initial-sync', '--dry-run'], environment);
+  t.is(code, 0, stderr);
+  t.is(stdout, '2 objects listed: 1 to add, 0 to renew, 0 gone; 1 keys cannot be paths\n');
+  await world.close();
+});
