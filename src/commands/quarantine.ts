@@ -36,8 +36,9 @@ const allIds = async (database: Queries): Promise<number[]> => {
   }
 };
 
-const idsOf = async (database: Queries, ids: readonly string[], all: boolean): Promise<number[]> => {
-  if (all) return allIds(database);
+/** The messages that are named; undefined for all of them. */
+const namedBy = (ids: readonly string[], all: boolean): readonly number[] | undefined => {
+  if (all) return undefined;
   if (ids.length === 0) throw new ConfigError('name the messages by their ids, or use --all');
   return [...new Set(ids.map(idOf))];
 };
@@ -110,12 +111,13 @@ export const runQuarantineRetry = async (
   ids: readonly string[],
   flags: { all?: boolean; json?: boolean },
 ): Promise<number> => {
+  const named = namedBy(ids, flags.all === true);
   await insistOnLog(context.config);
   const workspace = await context.openWorkspace();
   const name = context.config.optional('CUSTOMER_S3_BUCKET');
   const bucket = name === undefined ? undefined : bucketOf(context);
   try {
-    const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
+    const wanted = named ?? (await allIds(workspace.log.database));
     await insistQuarantined(workspace.log.database, wanted);
     let understood = 0;
     let away: string | undefined;
@@ -170,10 +172,11 @@ export const runQuarantineDrop = async (
   ids: readonly string[],
   flags: { all?: boolean; json?: boolean },
 ): Promise<number> => {
+  const named = namedBy(ids, flags.all === true);
   await insistOnLog(context.config);
   const workspace = await context.openWorkspace();
   try {
-    const wanted = await idsOf(workspace.log.database, ids, flags.all === true);
+    const wanted = named ?? (await allIds(workspace.log.database));
     await dropQuarantined(workspace.log.database, wanted);
     context.print(
       flags.json ? `${JSON.stringify({ dropped: wanted.length })}\n` : `${wanted.length} messages dropped\n`,
