@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
@@ -106,7 +107,8 @@ test('a second process on one data folder is refused, and told who has it', asyn
   const environment = { DATA_DIR: data, HTTP_PORT: '1', SOURCE: 'http' };
   const { child, finished } = startCli(['ingest', '-'], environment);
   child.stdin?.write('{"id":"1","type":"create","time":"2026-01-01T00:00:00Z","path":"a"}\n');
-  await sleep(1_000);
+  // It has the folder before it opens these.
+  while (child.exitCode === null && !existsSync(join(data, 'projections.db'))) await sleep(20);
   const second = await runCli(['ingest', '-'], environment, '{}');
   t.is(second.code, 1);
   t.regex(second.stderr, new RegExp(`in use by 's3-sync ingest' \\(pid ${child.pid}`));
