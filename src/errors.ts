@@ -38,8 +38,8 @@ export class FatalError extends Error {
   override readonly name = 'FatalError';
 }
 
-/** A disk is full. Exit 1. */
-export class NoSpaceError extends FatalError {}
+/** A disk of this machine is full. Exit 1. */
+export class DiskFullError extends FatalError {}
 
 /** The log or the views hold what no repeated call can use: even what runs for ever ends with it. Exit 1. */
 export class DamageError extends FatalError {}

@@ -1,4 +1,4 @@
-import { codeOf, NoSpaceError } from '../errors.ts';
+import { codeOf, DiskFullError } from '../errors.ts';
 /**
  * An answer as RFC 9457 describes it: thrown by whatever finds the problem, sent as `application/problem+json`.
  * `title` is constant for a kind of problem; `detail` names the path and says what to do.
@@ -51,7 +51,7 @@ export const noSpace = (): Problem =>
 /** What an error of the disk, of SQLite or of the HTTP layer means to the caller. Internals never reach the answer. */
 export const asProblem = (error: unknown): Problem => {
   if (error instanceof Problem) return error;
-  if (error instanceof NoSpaceError) return noSpace();
+  if (error instanceof DiskFullError) return noSpace();
   switch (codeOf(error)) {
     case 'ENOSPC':
     case 'EDQUOT':

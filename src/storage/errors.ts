@@ -1,11 +1,11 @@
 import { statfsSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { codeOf, DamageError, FatalError, messageOf, NoSpaceError, RetryableError } from '../errors.ts';
+import { codeOf, DamageError, DiskFullError, FatalError, messageOf, RetryableError } from '../errors.ts';
 
 const remedy = "'s3-sync replay' builds projections anew, a log comes from a backup";
 
-const noSpace = (cause: unknown, path: string): NoSpaceError =>
-  new NoSpaceError(`no space left for ${path}: free disk space, nothing was lost`, { cause });
+const noSpace = (cause: unknown, path: string): DiskFullError =>
+  new DiskFullError(`no space left for ${path}: free disk space, nothing was lost`, { cause });
 
 /** Bytes below which nothing of SQLite's can grow: it asks for that many at once. */
 const growthBytes = 32 * 1024;
