@@ -1,4 +1,5 @@
 import type { ListingPage } from '../bucket/bucket.ts';
+import { byBytes } from '../byte-order.ts';
 
 /**
  * When a listing passed each key, by the bucket's clock: that an object is not there says nothing of later. Keys come in the
@@ -9,8 +10,6 @@ export type Passing = {
   /** After the last page: behind its last key nothing was there at its time. */
   at(key: string): string;
 };
-
-const compareBytes = (a: string, b: string): number => Buffer.compare(Buffer.from(a), Buffer.from(b));
 
 export const createPassing = (): Passing => {
   const stretches: { upTo: string; readonly at: string }[] = [];
@@ -28,7 +27,7 @@ export const createPassing = (): Passing => {
       let [from, to] = [0, stretches.length];
       while (from < to) {
         const middle = (from + to) >> 1;
-        if (compareBytes((stretches[middle] as (typeof stretches)[number]).upTo, key) < 0) from = middle + 1;
+        if (byBytes((stretches[middle] as (typeof stretches)[number]).upTo, key) < 0) from = middle + 1;
         else to = middle;
       }
       return stretches[from]?.at ?? end;

@@ -1,6 +1,7 @@
 import { isFolder, type OutcomeEvent } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket } from '../bucket/bucket.ts';
+import { byBytes } from '../byte-order.ts';
 import { pathsUnderWay, unknownAt } from '../cycle/under-way.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
@@ -120,7 +121,7 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
 };
 
 const firstOf = (a: string | undefined, b: string | undefined): string | undefined =>
-  a === undefined || b === undefined ? (a ?? b) : Buffer.compare(Buffer.from(a), Buffer.from(b)) <= 0 ? a : b;
+  a === undefined || b === undefined ? (a ?? b) : byBytes(a, b) <= 0 ? a : b;
 
 /**
  * Tells of a row of the mirror whether `undo` brought it back and the bucket lacks it still: nothing says what it should be,

@@ -1,5 +1,6 @@
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject } from '../bucket/bucket.ts';
+import { byBytes } from '../byte-order.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import type { Database } from '../storage/database.ts';
 import { compareBytes } from './bytes.ts';
@@ -49,9 +50,7 @@ async function* merge(sides: Parameters<typeof verify>[0], listed: Listed): Asyn
       (path) => path !== undefined,
     );
     if (paths.length === 0) return;
-    const path = paths.reduce((least, other) =>
-      Buffer.compare(Buffer.from(other), Buffer.from(least)) < 0 ? other : least,
-    );
+    const path = paths.reduce((least, other) => (byBytes(other, least) < 0 ? other : least));
     const object = bucket.at(path)?.object;
     const row = projection.at(path)?.row;
     const entry = manager.at(path)?.entry;
