@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify';
+import { isObject } from '../../events/limits.ts';
 import { checkedKey, fingerprintOf } from './idempotency.ts';
 import { checkedPath } from './paths.ts';
 import { Problem } from './problem.ts';
@@ -12,11 +13,8 @@ const limits = { permissionsLength: 1024, undoEntries: 100_000, pageMax: 1_000 }
 
 export type Fields = Readonly<Record<string, unknown>>;
 
-export const isFields = (value: unknown): value is Fields =>
-  typeof value === 'object' && value !== null && !Array.isArray(value);
-
 export const fieldsOf = (body: unknown): Fields => {
-  if (!isFields(body)) throw new Problem('bad-request', 'the body must be one JSON object');
+  if (!isObject(body)) throw new Problem('bad-request', 'the body must be one JSON object');
   return body;
 };
 

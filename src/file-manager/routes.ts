@@ -2,6 +2,7 @@ import { constants, createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { isObject } from '../../events/limits.ts';
 import { permissionsOn } from './disk.ts';
 import { answerAgain, recall } from './idempotency.ts';
 import { relocate, remove, updatePermissions } from './operations.ts';
@@ -11,7 +12,6 @@ import {
   effectOf,
   type Fields,
   fieldsOf,
-  isFields,
   limitOf,
   pathOf,
   permissionsOf,
@@ -92,7 +92,7 @@ export const addInboxRoutes = (app: FastifyInstance, store: Store, queue: Queue)
   const once = onceWith(store, queue);
   app.post('/events', async (request, reply) => {
     const events: unknown[] = Array.isArray(request.body) ? request.body : [request.body];
-    if (events.length > stateLimits.inboxMax || !events.every(isFields)) {
+    if (events.length > stateLimits.inboxMax || !events.every(isObject)) {
       throw new Problem('bad-request', `send one JSON object, or a list of at most ${stateLimits.inboxMax} of them`);
     }
     const bodies = events.map((event) => JSON.stringify(event));
