@@ -11,11 +11,12 @@ export type Received = { readonly size: number; readonly md5: string };
 
 /** Reads what the headers of a save declare; digests are base64 in the headers and hex here. */
 export const declaredBy = (headers: IncomingHttpHeaders): Declared => {
-  const length = lengthIn(headers, 'content-length') ?? lengthIn(headers, 'x-content-length');
+  const stated = lengthIn(headers, 'x-content-length');
+  const length = lengthIn(headers, 'content-length') ?? stated;
   if (length === undefined) {
     throw new Problem('length-required', 'declare the length with Content-Length (or X-Content-Length when chunked)');
   }
-  if ((lengthIn(headers, 'x-content-length') ?? length) !== length) {
+  if (stated !== undefined && stated !== length) {
     throw new Problem('bad-request', 'Content-Length and X-Content-Length contradict each other');
   }
   const md5 = digestIn(headers, 'content-md5', 16);
