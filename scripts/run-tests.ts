@@ -5,13 +5,13 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { canary } from './canary.ts';
 import { runMutations } from './mutations.ts';
-import { addTapLine, type Counts, readTapLine } from './tap.ts';
+import { addCounts, addTapLine, type Counts, readTapLine } from './tap.ts';
 
 const root = join(import.meta.dirname, '..');
 const bin = join(root, 'node_modules', '.bin');
@@ -48,9 +48,8 @@ const check = async (name: string, args: readonly string[]): Promise<number> => 
 /** How AVA begins a line that a test logged, such as the seed by which it runs again as it ran. */
 const testLog = '#   ';
 
-const runAva = async (): Promise<Counts> => {
-  console.log('# ava');
-  const child = spawn(join(bin, 'ava'), ['--tap', ...process.argv.slice(2)], {
+const runAva = async (args: readonly string[]): Promise<Counts> => {
+  const child = spawn(join(bin, 'ava'), ['--tap', ...args], {
     ...options,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -87,6 +86,22 @@ const runAva = async (): Promise<Counts> => {
   return { ...counts, failed: counts.failed + Number(silentFailure) + Number(secretsSeen > 0) };
 };
 
+/** These mostly wait for a broker: they go on beside the others, one file at a time, and take hardly anything from them. */
+const waiting = 'test/sources';
+const wholeRun = existsSync(join(root, waiting))
+  ? [
+      [`${waiting}/**`, '--concurrency=1'],
+      ['**', `!${waiting}/**`],
+    ]
+  : [[]];
+
+const runTests = async (): Promise<Counts> => {
+  console.log('# ava');
+  const asked = process.argv.slice(2);
+  const runs = await Promise.all((asked.length > 0 ? [asked] : wholeRun).map(runAva));
+  return runs.reduce(addCounts);
+};
+
 /** Only over a whole run whose tests pass: what fails anyway notices no mutation. */
 const checkMutations = async (): Promise<{ killed: number; survived: number }> => {
   if (process.argv.length > 2) return { killed: 0, survived: 0 };
@@ -98,7 +113,7 @@ const checkMutations = async (): Promise<{ killed: number; survived: number }> =
 
 const lint = await check('biome', ['check', '.']);
 const types = await check('tsc', ['--noEmit']);
-const tests = await runAva();
+const tests = await runTests();
 const mutations = await checkMutations();
 const missing = [...new Set(readFileSync(missingFile, 'utf8').split('\n'))].filter((line) => line !== '').sort();
 rmSync(folder, { recursive: true, force: true, maxRetries: 5 });

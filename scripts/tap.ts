@@ -22,3 +22,9 @@ export const addTapLine = (counts: Counts, line: ReturnType<typeof readTapLine>)
   failed: counts.failed + (line?.kind === 'failed' || line?.kind === 'unfinished' ? line.count : 0),
   skipped: counts.skipped + (line?.kind === 'skipped' ? line.count : 0),
 });
+
+export const addCounts = (a: Counts, b: Counts): Counts => ({
+  passed: a.passed + b.passed,
+  failed: a.failed + b.failed,
+  skipped: a.skipped + b.skipped,
+});

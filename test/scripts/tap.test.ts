@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import test from 'ava';
 import { canary } from '../../scripts/canary.ts';
 import { addTapLine, readTapLine } from '../../scripts/tap.ts';
@@ -42,7 +42,10 @@ const runIn = (t: { teardown(run: () => void): void }, files: Record<string, str
     'a.ts': 'export const a: number = 1;\n',
     'scripts/mutations/list.ts': 'export const mutations = [];\n',
   };
-  for (const [name, text] of Object.entries({ ...base, ...files })) writeFileSync(join(project, name), text);
+  for (const [name, text] of Object.entries({ ...base, ...files })) {
+    mkdirSync(dirname(join(project, name)), { recursive: true });
+    writeFileSync(join(project, name), text);
+  }
   const env = { ...process.env, NODE_OPTIONS: '' };
   spawnSync('git', ['init', '--quiet', project]);
   const { stdout, status } = spawnSync(process.execPath, [join(project, 'scripts', 'run-tests.ts')], {
@@ -89,6 +92,17 @@ test('a crashed test file, a failing test, a lint and a type error each count as
   });
   t.is(run.status, 1);
   t.regex(run.last ?? '', /^2 passed, [45] failed$/, run.stdout);
+});
+
+test('tests of the sources run beside the others, and each counts once', (t) => {
+  const run = runIn(t, {
+    'package.json': JSON.stringify({ type: 'module', ava: { files: ['test/**/*.test.js'] } }),
+    'test/sources/a.test.js': `${passing}test('three', (t) => t.fail());\n`,
+    'test/sources/b.test.js': passing,
+    'test/log/a.test.js': passing,
+    'test/b.test.js': `${passing}test('three', (t) => t.fail());\n`,
+  });
+  t.deepEqual([run.status, run.last], [1, '8 passed, 2 failed'], run.stdout);
 });
 
 test('what is not installed is said just before the counts', (t) => {
