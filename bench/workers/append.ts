@@ -11,24 +11,36 @@ const logPath = join(folder, 'events.db');
 const log = await openLog(logPath);
 const projector = await openProjector({ path: join(folder, 'projections.db'), logPath, logId: log.logId });
 const follower = createFollower(projector);
-let batch: BucketEvent[] = [];
-const commit = async (): Promise<void> => {
-  await follower.ready();
-  const { events } = await log.append(batch);
-  follower.grown(events.length, events);
-  batch = [];
-};
-/** What follows the last line's end. By hand, since readline's cost for each line would be taken for the append's. */
-let rest = '';
-for await (const chunk of createReadStream(file, { encoding: 'utf8' })) {
-  const lines = `${rest}${chunk}`.split('\n');
-  rest = lines.pop() ?? '';
-  for (const line of lines) {
-    batch.push(JSON.parse(line) as BucketEvent);
-    if (batch.length === Number(size)) await commit();
+
+/** By hand, since readline's cost for each line would be taken for the append's. */
+const batches = async function* (): AsyncGenerator<BucketEvent[]> {
+  let batch: BucketEvent[] = [];
+  /** What follows the last line's end. */
+  let rest = '';
+  for await (const chunk of createReadStream(file, { encoding: 'utf8' })) {
+    const lines = `${rest}${chunk}`.split('\n');
+    rest = lines.pop() ?? '';
+    for (const line of lines) {
+      batch.push(JSON.parse(line) as BucketEvent);
+      if (batch.length < Number(size)) continue;
+      yield batch;
+      batch = [];
+    }
   }
+  if (batch.length > 0) yield batch;
+};
+
+const reader = batches();
+for (let next = reader.next(); ; ) {
+  const { done, value: batch = [] } = await next;
+  if (done) break;
+  await follower.ready();
+  const appending = log.append(batch);
+  // A broker goes on delivering while a batch is appended.
+  next = reader.next();
+  const { events } = await appending;
+  follower.grown(events.length, events);
 }
-await commit();
 await follower.end();
 await projector.close();
 await log.close();
