@@ -22,12 +22,10 @@ const sync = ['incremental-sync', '--no-drain', '--json'];
 const inIngest = /^(receive|append|quarantine|fold|ack)\./;
 
 const endsEqual = async (t: ExecutionContext, scene: Scene, url: string): Promise<void> => {
-  const environment = scene.environment(url);
-  const done = await runUntilDone(sync, environment);
+  const done = await runUntilDone(sync, scene.environment(url));
   t.is(done.code, 0, done.stderr);
   t.deepEqual(await scene.faults(url), []);
-  const idle = await runCli(sync, environment);
-  t.is((JSON.parse(idle.stdout) as { status: string }).status, 'idle', idle.stderr);
+  t.is(await scene.cycle(url), 'idle');
 };
 
 const killedAt = (failpoint: Failpoint, work: (t: ExecutionContext) => Promise<void>): void => {

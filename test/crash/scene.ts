@@ -1,10 +1,14 @@
 import { cp, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
+import { loadConfig } from '../../src/config/config.ts';
+import { runCycle } from '../../src/cycle/cycle.ts';
+import { openWorkspace } from '../../src/data-folder/workspace.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
 import { countQuarantined } from '../../src/log/quarantine.ts';
 import { openLogForReading } from '../../src/log/read-log.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
 import { openProjections } from '../../src/status/projections.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { secrets } from '../support/canary.ts';
@@ -113,6 +117,26 @@ export const prepareScenes = async () => {
         root: join(folder, name, 'files'),
         environment: (url: string) => environmentOf(name, url),
         files: () => openFiles(name),
+        /** Runs a cycle in this process, which has all of the service loaded, and resolves with how it ended. */
+        cycle: async (url: string): Promise<string> => {
+          const config = loadConfig(environmentOf(name, url));
+          const workspace = await openWorkspace(config, 'test');
+          try {
+            const { report } = await runCycle({
+              workspace,
+              dataFolder: config.paths.data,
+              fileManager: createFileManagerClient({ baseUrl: url, token: secrets.FILE_MANAGER_TOKEN }),
+              bucket,
+              gate: gateLimits,
+              concurrency: 3,
+              reportEndpoints: [],
+              cyclesKept: 10,
+            });
+            return report.status;
+          } finally {
+            await workspace.close();
+          }
+        },
         /** What is not as it must be at the end. */
         faults: async (url: string): Promise<string[]> => {
           const data = join(folder, name, 'data');
