@@ -24,6 +24,31 @@ const addCommand = (parent: Command, entry: CommandEntry, perform: Perform): voi
   });
 };
 
+/**
+ * `help` of the command by all the words given. Commander's own goes by the first word alone, and shows the whole help for one
+ * that names nothing.
+ */
+const addHelp = (parent: Command): void => {
+  parent
+    .helpCommand(false)
+    .command('help [command...]')
+    .description('display help for command')
+    .action(async (words: readonly string[]): Promise<void> => {
+      let command = parent;
+      for (const word of words) {
+        if (command.commands.length === 0) break;
+        const next = command.commands.find((one) => one.name() === word);
+        // Does nothing by itself, and so can only refuse the word.
+        if (!next) {
+          await command.parseAsync([word], { from: 'user' });
+          return;
+        }
+        command = next;
+      }
+      command.help();
+    });
+};
+
 /** As package.json has it, which lies above both the source and what is built of it. */
 const versionOf = (): string =>
   (JSON.parse(readFileSync(findPackageJSON(import.meta.url) as string, 'utf8')) as { version: string }).version;
@@ -53,6 +78,7 @@ export const createProgram = (perform: Perform): Command => {
     }
     addCommand(entry.group ? (groups.get(entry.group) as Command) : program, entry, perform);
   }
+  for (const command of [program, ...groups.values()]) addHelp(command);
   return program;
 };
 
