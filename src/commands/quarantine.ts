@@ -1,9 +1,11 @@
 import { isUtf8 } from 'node:buffer';
 import { unwrapLine } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
+import type { Bucket } from '../bucket/bucket.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { harmless, harmlessLine } from '../harmless.ts';
-import { takeIn } from '../intake/intake.ts';
+import { type Intake, takeIn } from '../intake/intake.ts';
 import {
   dropQuarantined,
   insistQuarantined,
@@ -105,84 +107,88 @@ const messageOfEntry = ({ attributes: text, body }: Quarantined): Message => {
   return Object.keys(attributes).length > 0 || !isUtf8(body) ? { body, attributes } : unwrapLine(body.toString('utf8'));
 };
 
-/** Takes messages in again, after a fix or an upgrade; what is still not understood stays. */
-export const runQuarantineRetry = async (
+type Selection = { readonly all?: boolean; readonly json?: boolean };
+
+/** Does its work on the messages that are named, or on all of them. The words are judged before the log is looked for. */
+const onMessages = async (
   context: Context,
   ids: readonly string[],
-  flags: { all?: boolean; json?: boolean },
+  flags: Selection,
+  work: (workspace: Workspace, messages: readonly number[]) => Promise<void>,
 ): Promise<number> => {
   const named = namedBy(ids, flags.all === true);
   await insistOnLog(context.config);
   const workspace = await context.openWorkspace();
-  const name = context.config.optional('CUSTOMER_S3_BUCKET');
-  const bucket = name === undefined ? undefined : bucketOf(context);
   try {
-    const wanted = named ?? (await allIds(workspace.log.database));
-    await insistQuarantined(workspace.log.database, wanted);
-    let understood = 0;
-    let away: string | undefined;
-    for (const id of wanted) {
-      if (context.signal.aborted)
-        throw new FatalError(`stopped: ${understood} messages are understood now, run it again for the others`);
-      const entry = await readQuarantined(workspace.log.database, id);
-      const message = messageOfEntry(entry);
-      const delivery = {
-        deliveryId: entry.delivery_id,
-        message,
-        // The beginning of a line may read as a message that was never sent.
-        ...(isCutOff(message) && { unreadable: entry.reason }),
-      };
-      const intake = await takeIn([delivery], {
-        log: workspace.log,
-        sourceName: entry.source,
-        ...(name !== undefined && { bucketName: name }),
-        ...(bucket && { bucket }),
-        ...(entry.format !== null && { format: entry.format }),
-        permissions: permissionSources(context, workspace),
-        // What the messages before this one told is not folded yet.
-        views: {
-          all: workspace.projector.database.all,
-          settled: async () => void (await workspace.projector.catchUp()),
-        },
-        retried: true,
-      });
-      // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.
-      if (intake.waitingFor !== undefined) away = intake.waitingFor;
-      if (intake.quarantined > 0 || intake.refused.length > 0 || intake.waiting.length > 0) continue;
-      await dropQuarantined(workspace.log.database, [id]);
-      understood += 1;
-    }
-    await workspace.projector.catchUp();
-    const [messages, left] = [wanted.length, wanted.length - understood];
-    context.print(
-      flags.json
-        ? `${harmlessJson({ messages, understood, left, waiting_for: away ?? null })}\n`
-        : `${understood} of ${messages} messages are understood now, ${left} stay\n`,
-    );
-    if (away !== undefined) throw new FatalError(`some of them wait for the bucket: ${away}`);
+    await work(workspace, named ?? (await allIds(workspace.log.database)));
     return exitCode.done;
   } finally {
-    bucket?.close();
     await workspace.close();
   }
 };
 
-export const runQuarantineDrop = async (
+/** Takes one message in as it was delivered. */
+const takeAgain = (
   context: Context,
-  ids: readonly string[],
-  flags: { all?: boolean; json?: boolean },
-): Promise<number> => {
-  const named = namedBy(ids, flags.all === true);
-  await insistOnLog(context.config);
-  const workspace = await context.openWorkspace();
-  try {
-    const wanted = named ?? (await allIds(workspace.log.database));
-    await dropQuarantined(workspace.log.database, wanted);
-    context.print(
-      flags.json ? `${JSON.stringify({ dropped: wanted.length })}\n` : `${wanted.length} messages dropped\n`,
-    );
-    return exitCode.done;
-  } finally {
-    await workspace.close();
-  }
+  workspace: Workspace,
+  bucket: Bucket | undefined,
+  entry: Quarantined,
+): Promise<Intake> => {
+  const message = messageOfEntry(entry);
+  const delivery = {
+    deliveryId: entry.delivery_id,
+    message,
+    // The beginning of a line may read as a message that was never sent.
+    ...(isCutOff(message) && { unreadable: entry.reason }),
+  };
+  const { log, projector } = workspace;
+  return takeIn([delivery], {
+    log,
+    sourceName: entry.source,
+    ...(bucket && { bucket, bucketName: context.config.text('CUSTOMER_S3_BUCKET') }),
+    ...(entry.format !== null && { format: entry.format }),
+    permissions: permissionSources(context, workspace),
+    // What the messages before this one told is not folded yet.
+    views: { all: projector.database.all, settled: async () => void (await projector.catchUp()) },
+    retried: true,
+  });
 };
+
+/** Takes messages in again, after a fix or an upgrade; what is still not understood stays. */
+export const runQuarantineRetry = async (context: Context, ids: readonly string[], flags: Selection): Promise<number> =>
+  onMessages(context, ids, flags, async (workspace, messages) => {
+    const { log, projector } = workspace;
+    await insistQuarantined(log.database, messages);
+    const bucket = context.config.optional('CUSTOMER_S3_BUCKET') === undefined ? undefined : bucketOf(context);
+    try {
+      let understood = 0;
+      let away: string | undefined;
+      for (const id of messages) {
+        if (context.signal.aborted)
+          throw new FatalError(`stopped: ${understood} messages are understood now, run it again for the others`);
+        const intake = await takeAgain(context, workspace, bucket, await readQuarantined(log.database, id));
+        // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.
+        if (intake.waitingFor !== undefined) away = intake.waitingFor;
+        if (intake.quarantined > 0 || intake.refused.length > 0 || intake.waiting.length > 0) continue;
+        await dropQuarantined(log.database, [id]);
+        understood += 1;
+      }
+      await projector.catchUp();
+      const left = messages.length - understood;
+      context.print(
+        flags.json
+          ? `${harmlessJson({ messages: messages.length, understood, left, waiting_for: away ?? null })}\n`
+          : `${understood} of ${messages.length} messages are understood now, ${left} stay\n`,
+      );
+      if (away !== undefined) throw new FatalError(`some of them wait for the bucket: ${away}`);
+    } finally {
+      bucket?.close();
+    }
+  });
+
+export const runQuarantineDrop = async (context: Context, ids: readonly string[], flags: Selection): Promise<number> =>
+  onMessages(context, ids, flags, async ({ log }, messages) => {
+    await dropQuarantined(log.database, messages);
+    const dropped = messages.length;
+    context.print(flags.json ? `${JSON.stringify({ dropped })}\n` : `${dropped} messages dropped\n`);
+  });
