@@ -87,7 +87,7 @@ const decodeMessage = (message: Message, options: DecodeOptions): Decoded => {
   const isMarker = checked.path.endsWith('/');
   if (isMarker && eventType === 'OBJECT_METADATA_UPDATE') return markerChanged;
   const metageneration = readDigits(resource, 'metageneration');
-  const permissions = isMarker ? undefined : notifiedPermissions(resource, 'metadata');
+  const permissions = notifiedPermissions(key, resource, 'metadata');
   const etag = md5In(resource);
   const token = generationToken(generation, removed ? lastMetageneration : (metageneration ?? '1'));
   const shared = {

@@ -65,7 +65,7 @@ export const decodeObjectFact = (fact: ObjectFact): Decoded => {
     path: checked.path,
     ...(content && size !== undefined && { size }),
     ...(content && etag !== undefined && { etag }),
-    ...(content && !isMarker && permissions !== undefined && { permissions }),
+    ...(content && permissions !== undefined && { permissions }),
     ...(token !== undefined && { version: token }),
     ...(type === 'delete' && isMarker && { scope: 'marker' as const }),
     source,

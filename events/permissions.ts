@@ -1,3 +1,4 @@
+import { isFolder } from './event.ts';
 import { Invalid, readObject, shown } from './fields.ts';
 import { field } from './limits.ts';
 
@@ -38,8 +39,15 @@ const readers: readonly (readonly [name: string, read: (text: string) => string 
   ['goog-reserved-posix-mode', octalMode],
 ];
 
-/** Permissions kept in an object's user metadata, of which only the low twelve bits count. Undefined where it states none. */
-export const metadataPermissions = (metadata: Readonly<Record<string, string>> | undefined): string | undefined => {
+/**
+ * Permissions kept in the user metadata of a key's object, of which only the low twelve bits count. Undefined where it states
+ * none, and for a folder's marker, whose permissions are not the folder's.
+ */
+export const metadataPermissions = (
+  key: string,
+  metadata: Readonly<Record<string, string>> | undefined,
+): string | undefined => {
+  if (isFolder(key)) return undefined;
   for (const [name, read] of readers) {
     const text = metadata !== undefined && Object.hasOwn(metadata, name) ? metadata[name] : undefined;
     const permissions = text === undefined ? undefined : read(text);
@@ -60,17 +68,18 @@ const textsOf = (pairs: readonly (readonly [unknown, unknown])[]): Record<string
   );
 
 /** Permissions in metadata that came along as an object of names (GCS) or headers (MinIO). Throws Invalid for anything else. */
-export const notifiedPermissions = (object: unknown, name: string): string | undefined => {
+export const notifiedPermissions = (key: string, object: unknown, name: string): string | undefined => {
   const metadata = readObject(object, name);
-  return metadata && metadataPermissions(textsOf(Object.entries(metadata)));
+  return metadata && metadataPermissions(key, textsOf(Object.entries(metadata)));
 };
 
 /** The same for a list of `{key, val}` (Ceph). */
-export const listedPermissions = (object: unknown, name: string): string | undefined => {
+export const listedPermissions = (key: string, object: unknown, name: string): string | undefined => {
   const list = field(object, name);
   if (list === undefined || list === null) return undefined;
   if (!Array.isArray(list)) throw new Invalid(`${name}: expected a list of key and val, found ${shown(list)}`);
   return metadataPermissions(
+    key,
     textsOf(list.map((entry: unknown) => [field(entry, 'key'), field(entry, 'val')] as const)),
   );
 };

@@ -94,16 +94,17 @@ const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
   const versionId = readText(object, 'versionId', { ...optional, label: 's3.object.versionId' });
   const order = orderOf(producer, versionId);
   const isContent = meaning.type === 'create';
+  const key = keyIn(object, producer);
   return decodeObjectFact({
     source: producer,
     type: meaning.type,
     certainty: certaintyOf(meaning, versionId, order),
-    key: keyIn(object, producer),
+    key,
     bucket,
     time: required(readTime(record, 'eventTime'), 'eventTime'),
     size: isContent ? sizeIn(object, producer) : undefined,
     etag: isContent ? (readEtag(object, 'eTag') ?? readEtag(object, 'etag')) : undefined,
-    permissions: isContent ? permissionsIn(object) : undefined,
+    permissions: isContent ? permissionsIn(key, object) : undefined,
     versionId,
     sequencer: readText(object, 'sequencer', { ...optional, label: 's3.object.sequencer' }),
     order,
@@ -112,8 +113,8 @@ const decodeRecord = (record: unknown, options: DecodeOptions): Decoded => {
 };
 
 /** MinIO and Ceph tell the object's user metadata along. */
-const permissionsIn = (object: unknown): string | undefined =>
-  notifiedPermissions(object, 'userMetadata') ?? listedPermissions(object, 'metadata');
+const permissionsIn = (key: string, object: unknown): string | undefined =>
+  notifiedPermissions(key, object, 'userMetadata') ?? listedPermissions(key, object, 'metadata');
 
 export const isTestEvent = (body: unknown): boolean => textField(body, 'Event') === 's3:TestEvent';
 

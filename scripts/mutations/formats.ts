@@ -182,6 +182,14 @@ export const formatMutations: readonly Mutation[] = [
     tests: askTests,
   },
   {
+    name: "take the permissions that a folder's marker keeps for the folder's",
+    file: 'events/permissions.ts',
+    find: 'if (isFolder(key)) return undefined;',
+    replace: '',
+    tests: ['test/events/decode.test.ts'],
+    match: 'permissions that a folder marker*',
+  },
+  {
     name: "take a change of a marker's ACL for one of all beneath",
     file: 'events/object-fact.ts',
     find: "if (isMarker && type === 'change_permission') return markerChanged;",

@@ -28,7 +28,7 @@ const factsOf = (
 ): ObjectFacts => {
   if (output.ContentLength === undefined)
     throw new RetryableError(`${JSON.stringify(key)}: the bucket does not say how long the object is`);
-  const permissions = key.endsWith('/') ? undefined : metadataPermissions(output.Metadata);
+  const permissions = metadataPermissions(key, output.Metadata);
   return {
     key,
     size: output.ContentLength,

@@ -27,7 +27,7 @@ for (const [metadata, expected] of [
   [undefined, undefined],
 ] as const) {
   test(`metadata ${JSON.stringify(metadata)} means ${expected ?? 'nothing'}`, (t) => {
-    t.is(metadataPermissions(metadata as Record<string, string> | undefined), expected);
+    t.is(metadataPermissions('a', metadata as Record<string, string> | undefined), expected);
   });
 }
 
