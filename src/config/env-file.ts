@@ -16,23 +16,20 @@ export type EnvFile = {
 /** A line, counted from 1, that sets nothing; `name` is the setting that it begins with. Anything else may be a secret. */
 export type IgnoredLine = { readonly line: number; readonly name?: SettingName };
 
-const isQuoted = /^\s*[^\s=#][^=]*=[^\S\n]*(["'`])/;
+/** Begins a name that no file has: one with a NUL is refused. */
+const nul = '\0';
 
 /** The lines that are neither blank, comment, assignment nor within a value in quotes. */
 const ignoredLines = (text: string): IgnoredLine[] => {
   const lines = text.split(/\r?\n/);
-  const ignored: IgnoredLine[] = [];
-  for (let at = 0; at < lines.length; at += 1) {
-    const line = lines[at] ?? '';
-    const [start = '', quote = ''] = isQuoted.exec(line) ?? [];
-    const end = lines.findIndex((other, n) => n >= at && other.slice(n === at ? start.length : 0).includes(quote));
-    if (quote !== '' && end > at) at = end;
-    else if (!/^\s*(#|$)|=/.test(line)) {
-      const name = settings.find(({ env }) => env === /^\s*(\w+)/.exec(line)?.[1])?.env;
-      ignored.push({ line: at + 1, ...(name !== undefined && { name }) });
-    }
-  }
-  return ignored;
+  // Made an assignment, such a line sets its name, unless it is within a value. One that begins with an x opens no quotes.
+  const probed = lines.map((line, at) => (/^\s*(#|$)|=/.test(line) ? line : `${nul}${at}=x${line}`));
+  const set = parseEnv(probed.join('\n'));
+  return lines.flatMap((line, at) => {
+    if (!Object.hasOwn(set, `${nul}${at}`)) return [];
+    const name = settings.find(({ env }) => env === /^\s*(\w+)/.exec(line)?.[1])?.env;
+    return [{ line: at + 1, ...(name !== undefined && { name }) }];
+  });
 };
 
 const read = (path: string): Buffer | undefined => {
