@@ -138,6 +138,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'a repeated key*',
   },
   {
+    name: 'leave the answer to what is no request to the library',
+    file: 'src/file-manager/server.ts',
+    find: 'clientErrorHandler: answerNoRequest,',
+    replace: '',
+    tests: fileManagerSecurity,
+    match: 'what is no request*',
+  },
+  {
     name: 'let paths leave the root',
     file: 'src/file-manager/paths.ts',
     find: "segment === '.' || segment === '..'",

@@ -8,6 +8,7 @@ import { answerEarly } from './early-answer.ts';
 import { createKeyedQueue, forgetOld } from './idempotency.ts';
 import { recover } from './intents.ts';
 import { type Log, silentLog } from './log.ts';
+import { answerNoRequest } from './no-request.ts';
 import { asProblem, Problem, problemBody } from './problem.ts';
 import { addChangeRoutes, addInboxRoutes, addReadRoutes } from './routes.ts';
 import { addSaveRoute } from './save-route.ts';
@@ -130,6 +131,7 @@ const createApp = (
     frameworkErrors: (error, _request, reply) => {
       sendProblem(reply as unknown as FastifyReply, asProblem(error));
     },
+    clientErrorHandler: answerNoRequest,
   });
   const endpoints: string[] = [];
   app.addHook('onRoute', (route) => {

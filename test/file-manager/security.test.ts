@@ -116,6 +116,21 @@ const raw = async (url: string, request: string): Promise<string> => {
   return text(socket).catch(() => '');
 };
 
+/** The problem in an answer as it came over the wire. */
+const problemOf = (answer: string): unknown => {
+  const [head = '', body = ''] = answer.split('\r\n\r\n');
+  return /^content-type: application\/problem\+json/im.test(head) ? JSON.parse(body) : undefined;
+};
+
+test('what is no request is answered with a problem too', async (t) => {
+  const { server } = await started(t);
+  const tooLong = await raw(server.url, `GET /files HTTP/1.1\r\nx: ${'a'.repeat(40_000)}\r\n\r\n`);
+  t.like(problemOf(tooLong), { type: 'urn:s3-sync:problem:headers-too-large', status: 431 });
+  const noRequest = await raw(server.url, 'hello\r\n\r\n');
+  t.regex(noRequest, /^HTTP\/1\.1 400 Bad Request\r\n/);
+  t.like(problemOf(noRequest), { type: 'urn:s3-sync:problem:bad-request', status: 400 });
+});
+
 test('oversized headers, oversized JSON and a body that trickles in are cut off', async (t) => {
   const { server, root } = await started(t, { stallMs: 200, jsonBodyTimeoutMs: 200 });
   const head = 'host: x\r\nidempotency-key: k\r\ncontent-type: application/json\r\n';
