@@ -110,6 +110,14 @@ export const planMutations: readonly Mutation[] = [
     tests: ['test/plan/release.test.ts'],
   },
   {
+    name: 'drop a plan before its release',
+    file: 'src/plan/store.ts',
+    find: "['released', 'json']",
+    replace: "['json', 'released']",
+    tests: ['test/plan/store.test.ts'],
+    match: 'a plan loses its release*',
+  },
+  {
     name: 'a release that is never over',
     file: 'src/cycle/cycle.ts',
     find: '!isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied))',

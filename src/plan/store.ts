@@ -123,6 +123,7 @@ export const releasedPlans = async (folder: string): Promise<StoredPlan[]> => {
   return plans.filter((stored) => stored !== undefined);
 };
 
+/** Its release goes first: a plan that is made again from the same files has the same id, and would be released by what is left. */
 export const dropPlan = async (folder: string, id: string): Promise<void> => {
-  for (const end of ['json', 'released']) await rm(join(folder, `${id}.${end}`), { force: true });
+  for (const end of ['released', 'json']) await rm(join(folder, `${id}.${end}`), { force: true });
 };

@@ -1,4 +1,4 @@
-import { mkdir, readdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FatalError } from '../../src/errors.ts';
@@ -85,4 +85,18 @@ test('a release is of one plan, and goes with it', async (t) => {
   t.deepEqual((await releasedPlans(folder))[0]?.circumstances, ['another bucket']);
   await dropPlan(folder, id);
   t.deepEqual(await released(), []);
+});
+
+test('a plan loses its release before it goes: what ends in between leaves none for the same plan of another day', async (t) => {
+  const folder = await plansFolder(t);
+  const plan = named('a'.repeat(16));
+  await storePlan(folder, { plan, held: ['held'] });
+  await releasePlan(folder, plan.id);
+  const file = join(folder, `${plan.id}.json`);
+  await rm(file);
+  await mkdir(file);
+  await t.throwsAsync(dropPlan(folder, plan.id), undefined, 'a folder is not removed');
+  await rmdir(file);
+  await storePlan(folder, { plan, held: ['held'] });
+  t.deepEqual(await releasedPlans(folder), []);
 });
