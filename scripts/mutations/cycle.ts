@@ -228,6 +228,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'after the clock*',
   },
   {
+    name: 'take what a person keeps beside the cycles for some of them',
+    file: 'src/cycle/folders.ts',
+    find: '.filter((name) => cycleName.test(name))',
+    replace: '',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'what a person keeps*',
+  },
+  {
     name: 'repeat what is superseded in every cycle',
     file: 'src/cycle/planning.ts',
     find: "return withoutWaiting(queries, 'superseded', readable, now(), superseded);",

@@ -1,4 +1,4 @@
-import { readdir, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ApplyResult } from '../apply/apply.ts';
 import { messageOf } from '../errors.ts';
@@ -6,7 +6,7 @@ import type { Report } from '../report/report.ts';
 import { isDamaged, readReport } from '../report/stored.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { CycleOptions } from './cycle.ts';
-import { keepNewest, makeCycleFolder } from './folders.ts';
+import { cyclesIn, keepNewest, makeCycleFolder } from './folders.ts';
 
 export const nothingApplied: ApplyResult = {
   done: {},
@@ -24,7 +24,7 @@ const reportOf = async (folder: string): Promise<Report | undefined> => {
 
 /** Of failures in a row the last one is kept: they must not push out what was held or carried out before them. */
 const dropFailedBefore = async (cycles: string, name: string): Promise<void> => {
-  const before = (await readdir(cycles)).sort().findLast((other) => other < name);
+  const before = (await cyclesIn(cycles)).findLast((other) => other < name);
   if (before === undefined || (await reportOf(join(cycles, before)))?.status !== 'failed') return;
   await rm(join(cycles, before), { recursive: true, force: true });
 };

@@ -4,9 +4,14 @@ import { onDisk } from '../disk-error.ts';
 
 const nameAt = (ms: number): string => new Date(ms).toISOString().replace(/[:.]/g, '-');
 
-/** The moment that a cycle's name tells; NaN for what is no cycle. */
-const timeOf = (name: string): number =>
-  Date.parse(name.replace(/^(.{10}T)(\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/, '$1$2:$3:$4.$5'));
+const cycleName = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
+
+/** The moment that a cycle's name tells. */
+const timeOf = (name: string): number => Date.parse(name.replace(cycleName, '$1:$2:$3.$4'));
+
+/** The names of the cycles, the oldest first; what else a person keeps beside them is none. Throws where there is no folder. */
+export const cyclesIn = async (cycles: string): Promise<string[]> =>
+  (await readdir(cycles)).filter((name) => cycleName.test(name)).sort();
 
 /**
  * Makes the folder of a new cycle, named by its time, and resolves with the name. Names sort in the order of the cycles:
@@ -14,7 +19,7 @@ const timeOf = (name: string): number =>
  */
 export const makeCycleFolder = async (cycles: string, nowMs: number): Promise<string> => {
   await onDisk(cycles, () => mkdir(cycles, { recursive: true }));
-  const times = (await readdir(cycles)).map(timeOf).filter((time) => !Number.isNaN(time));
+  const times = (await cyclesIn(cycles)).map(timeOf).filter((time) => !Number.isNaN(time));
   const cycle = nameAt(times.reduce((latest, time) => Math.max(latest, time + 1), nowMs));
   await onDisk(cycles, () => mkdir(join(cycles, cycle), { recursive: true }));
   return cycle;
@@ -26,7 +31,7 @@ export const keepNewest = async (
   kept: number,
   onLeft: (error: Error) => void = () => undefined,
 ): Promise<void> => {
-  const names = (await readdir(cycles)).sort();
+  const names = await cyclesIn(cycles);
   for (const old of names.slice(0, Math.max(0, names.length - kept)))
     await rm(join(cycles, old), { recursive: true, force: true }).catch(onLeft);
 };

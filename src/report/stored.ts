@@ -1,5 +1,6 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { cyclesIn } from '../cycle/folders.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { Report } from './report.ts';
 
@@ -55,7 +56,7 @@ export type LatestReports = {
 export const latestReports = async (cycles: string): Promise<LatestReports> => {
   let last: Report | null = null;
   const damaged: DamagedReport[] = [];
-  for (const cycle of (await readdir(cycles).catch((): string[] => [])).sort().reverse()) {
+  for (const cycle of (await cyclesIn(cycles).catch((): string[] => [])).reverse()) {
     const stored = await readReport(join(cycles, cycle));
     if (stored === undefined) continue;
     if (isDamaged(stored)) {

@@ -1,5 +1,5 @@
 import { once } from 'node:events';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { cp, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import test from 'ava';
@@ -164,3 +164,17 @@ for (const [title, away] of [
     }
   });
 }
+
+test('what a person keeps beside the cycles is none of them: it is not shown, counted or removed', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  await world.put('a', 'content');
+  const { folder, report } = await world.cycle();
+  const cycles = join(folder, '..');
+  const kept = ['0 begun', `${report.cycle} kept`, 'kept in 2099'].map((name) => join(cycles, name));
+  for (const copy of kept) await cp(folder, copy, { recursive: true });
+  const { report: next } = await world.cycle({ cyclesKept: 1 });
+  t.deepEqual((await readdir(cycles)).sort(), [...kept.map((copy) => basename(copy)), next.cycle].sort());
+  t.true(next.cycle < '2099', next.cycle);
+  t.is((await readStatus(world.config)).last_cycle?.cycle, next.cycle);
+});
