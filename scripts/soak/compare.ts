@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import type { FileManagerClient } from '../../src/file-manager/client.ts';
 import { stateFolder } from '../../src/file-manager/paths.ts';
-import { countQuarantined } from '../../src/log/quarantine.ts';
+import { quarantineRoom } from '../../src/log/quarantine.ts';
 import { openLogForReading } from '../../src/log/read-log.ts';
 import type { Producer } from './broker.ts';
 import { type Held, md5Of } from './bucket.ts';
@@ -87,7 +87,7 @@ export const compareLog = async (path: string, producer: Producer): Promise<stri
       'SELECT count(*) AS events, max("offset") AS last FROM event',
     );
     if (counts?.events !== counts?.last) lines.push(`log: ${counts?.events} events up to offset ${counts?.last}`);
-    const quarantined = await countQuarantined(database);
+    const { entries: quarantined } = await quarantineRoom(database);
     if (quarantined !== producer.garbage()) lines.push(`quarantine: ${quarantined} messages of ${producer.garbage()}`);
     return lines;
   } finally {

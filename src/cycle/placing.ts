@@ -1,16 +1,10 @@
 import type { FileRow } from '../../projections/rows.ts';
 import { endOfFolder } from '../../projections/store.ts';
 import type { Change, Unplaceable } from '../plan/operation.ts';
+import { foldersAround } from '../plan/paths.ts';
 import { blockedRow } from '../plan/placeable.ts';
 import type { PlanOptions } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';
-
-const foldersAround = (path: string): string[] => {
-  const folders: string[] = [];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
-    folders.push(path.slice(0, slash + 1));
-  return folders;
-};
 
 /**
  * Files that cannot be placed because the bucket holds others beneath their name, seen against the whole table and not

@@ -121,8 +121,8 @@ export const finishUnderWay = async (
   await projector.catchUp();
   const last = await log.last();
   const paths = new Set((await Promise.all(impossible.map((step) => pathsOf(projector.database, step)))).flat());
-  const known = await withoutUnknown(projector.database, [...paths]);
-  await log.append(known.map((path) => unknownAt(path, last)));
+  const untold = await withoutUnknown(projector.database, [...paths]);
+  await log.append(untold.map((path) => unknownAt(path, last)));
   await forgetUnderWay(
     log.database,
     impossible.map(({ operation }) => operation.op_id),

@@ -11,7 +11,7 @@ import { prepareLog } from './schema.ts';
 import { storedAs } from './stored.ts';
 import type { Place } from './window.ts';
 
-/** What became of a batch: every event and every poison message is in exactly one of the counts. */
+/** What became of a batch. Every event is in exactly one of the first three. */
 export type Appended = {
   /** New events, with their offsets: what a read of the log would give. */
   readonly events: readonly Recorded[];
@@ -19,7 +19,7 @@ export type Appended = {
   readonly duplicates: number;
   /** Events whose id the log holds with another payload: quarantined, never applied. */
   readonly conflicts: readonly LogEvent[];
-  /** Entries newly put into quarantine. */
+  /** Entries newly put into quarantine; one that is there already is counted there, and not here. */
   readonly quarantined: number;
   /** Messages for which quarantine has no room: they must not be acked. */
   readonly refused: readonly Poison[];

@@ -129,9 +129,6 @@ export const quarantineRoom = async (queries: Queries, limits: QuarantineLimits 
   return { entries, bytes, full: entries >= limits.entriesMax || bytes > limits.bytesMax - fullBytesLeft };
 };
 
-/** How many messages quarantine holds. */
-export const countQuarantined = async (queries: Queries): Promise<number> => (await quarantineRoom(queries)).entries;
-
 const notThere = (id: number): FatalError =>
   new FatalError(`there is no quarantined message ${id}: 's3-sync quarantine list' shows what there is`);
 

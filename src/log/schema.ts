@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { FatalError } from '../errors.ts';
 import type { Database } from '../storage/database.ts';
 
-/** Version of `events.db`. A folder written by a newer version is refused; older ones are migrated here, never rewritten. */
+/** Version of `events.db`. A log of a newer version is refused, one of an older version migrated (migrate.ts). */
 export const logVersion = 2;
 
 const schema = `

@@ -32,7 +32,7 @@ export const placeable = (changes: readonly Change[]): { changes: readonly Chang
   return { changes: fitting, unplaceable };
 };
 
-export const reasonFor = (path: string, inTheWay: string): string =>
+const reasonFor = (path: string, inTheWay: string): string =>
   `a disk cannot hold the file ${JSON.stringify(path)} beside ${JSON.stringify(inTheWay)}: rename one of them in the bucket`;
 
 /** The rows of a table beneath whose own name other rows lie: for callers that can ask the whole table. */

@@ -34,7 +34,7 @@ export type HttpLimits = {
   readonly closeMsMax: number;
 };
 
-export const httpLimits: HttpLimits = {
+const httpLimits: HttpLimits = {
   bodyBytesMax: 16 * 1024 * 1024,
   messagesMax: 1_000,
   bytesMax: 64 * 1024 * 1024,

@@ -6,7 +6,7 @@ import { runCycle } from '../../src/cycle/cycle.ts';
 import { openWorkspace } from '../../src/data-folder/workspace.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
-import { countQuarantined } from '../../src/log/quarantine.ts';
+import { quarantineRoom } from '../../src/log/quarantine.ts';
 import { openLogForReading } from '../../src/log/read-log.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { openProjections } from '../../src/status/projections.ts';
@@ -154,7 +154,7 @@ export const prepareScenes = async () => {
           if (counts?.events !== counts?.last) found.push('the offsets have a hole');
           const scanned = counts?.mine === 0;
           if (!scanned && counts?.mine !== changes.length) found.push(`${counts?.mine} of ${changes.length} events`);
-          if (!scanned && (await countQuarantined(log.database)) !== 1)
+          if (!scanned && (await quarantineRoom(log.database)).entries !== 1)
             found.push('quarantine does not hold the one bad line');
           const script = await live.database.get<{ permissions: string }>(
             `SELECT permissions FROM file WHERE path = 'docs/script.sh'`,
