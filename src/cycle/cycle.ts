@@ -1,11 +1,10 @@
 import { join } from 'node:path';
-import type { OperationKind } from '../../events/event.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import type { BreakerLimits } from '../apply/breaker.ts';
 import type { Clock } from '../apply/clock.ts';
 import type { PaceLimits } from '../apply/pace.ts';
 import type { RetryLimits } from '../apply/retry.ts';
-import type { Bucket } from '../bucket/bucket.ts';
+import type { Bucket, BucketIdentity } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
@@ -23,8 +22,9 @@ import { askSuperseded } from './ask-again.ts';
 import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
-import { recall, remember } from './memory.ts';
-import { capabilitiesOf, planCycle } from './planning.ts';
+import { type CycleMemory, recall, remember } from './memory.ts';
+import { capabilitiesOf, type Planned, planCycle } from './planning.ts';
+import { isWhole, publishReport, reportOf } from './reporting.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import {
   noteWaiting,
@@ -88,12 +88,6 @@ export type CycleResult = {
   readonly withheld?: Kept;
 };
 
-const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
-  const counts: Partial<Record<OperationKind, number>> = {};
-  for (const { operation } of plan.steps) counts[operation.kind] = (counts[operation.kind] ?? 0) + 1;
-  return counts;
-};
-
 /** A dry run is no cycle: it has its folders to itself, leaves no trace in the status, and nobody is told of it. */
 const foldersOf = ({ dataFolder, dryRun }: CycleOptions): string => join(dataFolder, dryRun ? 'dry-runs' : 'cycles');
 
@@ -114,23 +108,22 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
 };
 
 const carryThrough = async (options: CycleOptions, cycle: string, started: Date): Promise<CycleResult> => {
-  const { workspace } = options;
+  const { workspace, dryRun = false } = options;
   const { log, projector } = workspace;
   const folder = join(foldersOf(options), cycle);
+  const plans = join(options.dataFolder, 'plans');
   failpoint('cycle.begun');
   const memory = await recall(log.database);
   const other = otherAddress(memory, options.fileManagerAddress);
   if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
-  const finished = options.dryRun
-    ? undefined
-    : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
+  const finished = dryRun ? undefined : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
   await prepareWaiting(projector.database);
   if (!options.dryRun) await askSuperseded(options);
   const offset = await projector.catchUp();
-  const plans = join(options.dataFolder, 'plans');
   const released = await releasedPlans(plans);
-  const { plan, changes, capabilities, waiting, withheld } = await planCycle(options, folder, released, offset);
+  const planned = await planCycle(options, folder, released, offset);
+  const { plan, changes, waiting, withheld } = planned;
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
@@ -139,79 +132,86 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { facts, identity } = await gatherFacts(plan, memory, options);
   const verdict = judge(plan, { ...facts, replaced: replacedBy(plan, changes) }, options.gate);
   const held = verdict.held && !isCovered(plan, changes, verdict, released);
-  const isReleased = released.some((stored) => stored.plan.id === plan.id);
-  // A released plan stays as it was when a person named it.
-  if ((held || options.dryRun) && !isReleased) {
-    const { reasons, circumstances } = verdict;
-    await storePlan(plans, { plan, held: reasons, circumstances, losses: lossesOf(plan, changes) });
-  }
-  if (withheld) await storeOnce(plans, withheld);
+  const judged: Judged = { verdict, held, released };
+  await keepPlans(plans, planned, judged, dryRun);
   const isBlocked = finished !== undefined && finished.left > 0;
-  let carried: Carried = { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
-  if (!isBlocked && !held && !options.dryRun && plan.steps.length > 0) {
-    await keepUndo(plans, plan, changes);
-    carried = await carryOut(
-      plan,
-      { ...applying, folderPermissions: capabilities.includes('folder-permissions') },
-      options,
-    );
-  }
+  const isMeant = !isBlocked && !held && !dryRun && plan.steps.length > 0;
+  const carried = isMeant
+    ? await carryOut(plans, planned, applying, options)
+    : { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
   const { applied } = carried;
-  if (!isBlocked && !options.dryRun) {
-    const isOver = (stored: StoredPlan): boolean =>
-      !isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied));
-    for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
-    if (!held && !isReleased) await dropPlan(plans, plan.id);
-    failpoint('cycle.dropped');
-  }
-  const endedAt = new Date();
-  const stats = projector.meta().stats;
-  let isNews = true;
-  if (!held && !options.dryRun) {
-    isNews = await noteCarried(plan, carried, options);
-    // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
-    const answered = verdict.held || memory.listing?.complete === true;
-    await remember(log.database, {
-      files: stats.files,
-      ...(identity && { bucket: identity }),
-      // Another address takes its place only once the file manager there was compared with the mirror.
-      ...(stats.mirrorFiles > 0 && { fileManager: memory.fileManager ?? options.fileManagerAddress }),
-      ...(answered && { listing: undefined }),
-    });
-    failpoint('cycle.remembered');
-  }
-  const report: Report = {
-    format: 1,
-    cycle,
-    status: statusOf(plan, applied, { isBlocked, held, dryRun: options.dryRun === true }),
-    started_at: started.toISOString(),
-    finished_at: endedAt.toISOString(),
-    duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
-    offset,
-    plan: isBlocked || plan.steps.length === 0 ? null : plan.id,
-    planned: countKinds(plan),
-    operations: applied.done,
-    states: applied.states,
-    bytes: applied.bytes,
-    retries: applied.retries,
-    unverified: applied.unverified ?? 0,
-    failures: applied.failures,
-    unplaceable: plan.unplaceable,
-    held: verdict.reasons,
-    withheld: withheld ? { plan: withheld.plan.id, files: withheld.plan.steps.length } : null,
-    stopped: applied.stopped ?? null,
-    records: { files: stats.files, mirror: stats.mirrorFiles },
-  };
-  await publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
+  if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
+  const isNews = held || dryRun || (await noteCarried(plan, carried, options));
+  if (!held && !dryRun) await rememberCycle(memory, verdict, identity, options);
+  const report = reportOf({ cycle, started, offset, planned, verdict, held, isBlocked, dryRun, applied }, projector);
+  await publishReport(folder, report);
+  await deliver(report, isNews, options);
+  const stoppedBySettings = applied.stoppedBySettings === true;
+  return { report, plan, changes, verdict, folder, waiting, stoppedBySettings, ...(withheld && { withheld }) };
+};
+
+/** What the gate says of a plan, and whether that holds it: what a person has released goes on. */
+type Judged = { readonly verdict: Verdict; readonly held: boolean; readonly released: readonly StoredPlan[] };
+
+const isReleased = ({ id }: Plan, { released }: Judged): boolean => released.some((stored) => stored.plan.id === id);
+
+/** Keeps what a person may look at and release. A released plan stays as it was when a person named it. */
+const keepPlans = async (
+  plans: string,
+  { plan, changes, withheld }: Planned,
+  judged: Judged,
+  dryRun: boolean,
+): Promise<void> => {
+  const { reasons, circumstances } = judged.verdict;
+  if ((judged.held || dryRun) && !isReleased(plan, judged))
+    await storePlan(plans, { plan, held: reasons, circumstances, losses: lossesOf(plan, changes) });
+  if (withheld) await storeOnce(plans, withheld);
+};
+
+/** Drops the plans that are over, and with them their release. */
+const dropOver = async (
+  plans: string,
+  { plan, changes }: Planned,
+  judged: Judged,
+  applied: ApplyResult,
+): Promise<void> => {
+  const { verdict, held, released } = judged;
+  const isOver = (stored: StoredPlan): boolean =>
+    !isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied));
+  for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
+  if (!held && !isReleased(plan, judged)) await dropPlan(plans, plan.id);
+  failpoint('cycle.dropped');
+};
+
+/** Remembers what the gate compares the next cycle with. */
+const rememberCycle = async (
+  memory: CycleMemory,
+  verdict: Verdict,
+  identity: BucketIdentity | undefined,
+  options: CycleOptions,
+): Promise<void> => {
+  const { workspace } = options;
+  const { files, mirrorFiles } = workspace.projector.meta().stats;
+  // A broken listing is forgotten once a person has looked: until then only a whole one takes its place.
+  const answered = verdict.held || memory.listing?.complete === true;
+  await remember(workspace.log.database, {
+    files,
+    ...(identity && { bucket: identity }),
+    // Another address takes its place only once the file manager there was compared with the mirror.
+    ...(mirrorFiles > 0 && { fileManager: memory.fileManager ?? options.fileManagerAddress }),
+    ...(answered && { listing: undefined }),
+  });
+  failpoint('cycle.remembered');
+};
+
+/** Posts the report where it is worth telling, and delivers what waits. */
+const deliver = async (report: Report, isNews: boolean, options: CycleOptions): Promise<void> => {
   const outbox = join(options.dataFolder, 'outbox');
   if (!options.dryRun && isNews && isWorthReporting(report)) await postReport(outbox, options.reportEndpoints, report);
   failpoint('cycle.reported');
-  if (!options.dryRun) {
-    for (const delivered of await deliverReports(outbox, options.reportEndpoints))
-      if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
-  }
-  const stoppedBySettings = applied.stoppedBySettings === true;
-  return { report, plan, changes, verdict, folder, waiting, stoppedBySettings, ...(withheld && { withheld }) };
+  if (options.dryRun) return;
+  for (const delivered of await deliverReports(outbox, options.reportEndpoints))
+    if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
 };
 
 /** What came of the steps of a plan; those that wait for another try with the reason. */
@@ -222,14 +222,21 @@ type Carried = {
 };
 type Waiting = { readonly step: Step; readonly reason: string };
 
-/** Applies the plan, and folds its outcomes. */
-const carryOut = async (plan: Plan, applying: ApplyOptions, options: CycleOptions): Promise<Carried> => {
+/** Keeps what the plan deletes for an undo, applies the plan, and folds its outcomes. */
+const carryOut = async (
+  plans: string,
+  { plan, changes, capabilities }: Planned,
+  applying: ApplyOptions,
+  options: CycleOptions,
+): Promise<Carried> => {
   const { log, projector } = options.workspace;
   const unreadable: Waiting[] = [];
   const superseded: Waiting[] = [];
   const ended: string[] = [];
+  await keepUndo(plans, plan, changes);
   const applied = await applyPlan(plan, {
     ...applying,
+    folderPermissions: capabilities.includes('folder-permissions'),
     onBegin: createUnderWay(log.database).begin,
     onEnded: ({ operation }) => ended.push(operation.op_id),
     onUnreadable: (step, reason) => unreadable.push({ step, reason }),
@@ -257,22 +264,6 @@ const noteCarried = async (
   // An object whose event is late is told of once, however often it is tried.
   return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
 };
-
-const statusOf = (
-  { steps }: Plan,
-  { states }: ApplyResult,
-  { isBlocked, held, dryRun }: { readonly isBlocked: boolean; readonly held: boolean; readonly dryRun: boolean },
-): Report['status'] => {
-  if (isBlocked) return 'partial';
-  if (held) return 'held';
-  if (steps.length === 0) return 'idle';
-  if (dryRun) return 'dry-run';
-  return isWhole({ steps }, { states }) ? 'done' : 'partial';
-};
-
-/** Whether a plan was carried out. What was superseded is no failure: the event that supersedes it is on its way. */
-const isWhole = ({ steps }: Pick<Plan, 'steps'>, { states }: Pick<ApplyResult, 'states'>): boolean =>
-  states.done + states.superseded === steps.length;
 
 const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
   fileManager: options.fileManager,

@@ -4,9 +4,9 @@ import type { ApplyResult } from '../apply/apply.ts';
 import { messageOf } from '../errors.ts';
 import type { Report } from '../report/report.ts';
 import { isDamaged, readReport } from '../report/stored.ts';
-import { publishFile } from '../snapshot/publish.ts';
 import type { CycleOptions } from './cycle.ts';
 import { cyclesIn, keepNewest, makeCycleFolder } from './folders.ts';
+import { publishReport, timesOf } from './reporting.ts';
 
 export const nothingApplied: ApplyResult = {
   done: {},
@@ -51,16 +51,13 @@ export const noteFailed = async (
     // What failed after the cycle's own report was written is no part of it.
     if (cycle !== undefined && (await reportOf(join(cycles, cycle))) !== undefined) return;
     const name = cycle ?? (await makeCycleFolder(cycles, started.getTime()));
-    const endedAt = new Date();
     const { checkpoint, stats } = workspace.projector.meta();
     const { done, states, bytes, retries, failures } = nothingApplied;
     const report: Report = {
       format: 1,
       cycle: name,
       status: 'failed',
-      started_at: started.toISOString(),
-      finished_at: endedAt.toISOString(),
-      duration_ms: Math.max(0, endedAt.getTime() - started.getTime()),
+      ...timesOf(started),
       offset: checkpoint,
       plan: null,
       planned: {},
@@ -74,7 +71,7 @@ export const noteFailed = async (
       stopped: messageOf(error),
       records: { files: stats.files, mirror: stats.mirrorFiles },
     };
-    await publishFile(join(cycles, name, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
+    await publishReport(join(cycles, name), report);
     await dropFailedBefore(cycles, name);
     await keepNewest(cycles, Math.max(cyclesKept, 2));
   } catch {

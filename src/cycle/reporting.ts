@@ -1,0 +1,83 @@
+import { join } from 'node:path';
+import type { OperationKind } from '../../events/event.ts';
+import type { ApplyResult } from '../apply/apply.ts';
+import type { Workspace } from '../data-folder/workspace.ts';
+import type { Verdict } from '../plan/gate.ts';
+import type { Plan } from '../plan/operation.ts';
+import type { Report } from '../report/report.ts';
+import { publishFile } from '../snapshot/publish.ts';
+import type { Planned } from './planning.ts';
+
+/** What a cycle came to. */
+export type Ended = {
+  readonly cycle: string;
+  readonly started: Date;
+  /** Offset of the log that both CSVs show. */
+  readonly offset: number;
+  readonly planned: Planned;
+  readonly verdict: Verdict;
+  readonly held: boolean;
+  /** What was under way is not finished: nothing of the plan was begun. */
+  readonly isBlocked: boolean;
+  readonly dryRun: boolean;
+  readonly applied: ApplyResult;
+};
+
+/** The report of a cycle that ends now; its records are those of the projections as they stand. */
+export const reportOf = (ended: Ended, projector: Workspace['projector']): Report => {
+  const { cycle, started, offset, planned, verdict, isBlocked, applied } = ended;
+  const { plan, withheld } = planned;
+  const { files, mirrorFiles } = projector.meta().stats;
+  return {
+    format: 1,
+    cycle,
+    status: statusOf(ended),
+    ...timesOf(started),
+    offset,
+    plan: isBlocked || plan.steps.length === 0 ? null : plan.id,
+    planned: countKinds(plan),
+    operations: applied.done,
+    states: applied.states,
+    bytes: applied.bytes,
+    retries: applied.retries,
+    unverified: applied.unverified ?? 0,
+    failures: applied.failures,
+    unplaceable: plan.unplaceable,
+    held: verdict.reasons,
+    withheld: withheld ? { plan: withheld.plan.id, files: withheld.plan.steps.length } : null,
+    stopped: applied.stopped ?? null,
+    records: { files, mirror: mirrorFiles },
+  };
+};
+
+const statusOf = ({ planned: { plan }, applied, isBlocked, held, dryRun }: Ended): Report['status'] => {
+  if (isBlocked) return 'partial';
+  if (held) return 'held';
+  if (plan.steps.length === 0) return 'idle';
+  if (dryRun) return 'dry-run';
+  return isWhole(plan, applied) ? 'done' : 'partial';
+};
+
+/** Whether a plan was carried out. What was superseded is no failure: the event that supersedes it is on its way. */
+export const isWhole = ({ steps }: Plan, { states }: ApplyResult): boolean =>
+  states.done + states.superseded === steps.length;
+
+const countKinds = (plan: Plan): Partial<Record<OperationKind, number>> => {
+  const counts: Partial<Record<OperationKind, number>> = {};
+  for (const { operation } of plan.steps) counts[operation.kind] = (counts[operation.kind] ?? 0) + 1;
+  return counts;
+};
+
+/** The times of what began then and ends now. A clock that was set back meanwhile makes no negative duration. */
+export const timesOf = (started: Date): Pick<Report, 'started_at' | 'finished_at' | 'duration_ms'> => {
+  const ended = new Date();
+  return {
+    started_at: started.toISOString(),
+    finished_at: ended.toISOString(),
+    duration_ms: Math.max(0, ended.getTime() - started.getTime()),
+  };
+};
+
+/** Leaves the report in its cycle's folder, where the status looks for it. */
+export const publishReport = (folder: string, report: Report): Promise<void> =>
+  publishFile(join(folder, 'report.json'), (append) => append(`${JSON.stringify(report, null, 2)}\n`));
