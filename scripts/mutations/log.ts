@@ -252,4 +252,11 @@ export const logMutations: readonly Mutation[] = [
     tests: logTests,
     match: 'whatever an event says*',
   },
+  {
+    name: 'close the log under the cycle that is in hand',
+    file: 'src/commands/subscribe.ts',
+    find: '    await inHand;\n',
+    replace: '',
+    tests: ['test/commands/daemon-ends.test.ts'],
+  },
 ];

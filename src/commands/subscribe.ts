@@ -94,6 +94,8 @@ export const runDaemon = async (context: Context): Promise<number> => {
   const until = AbortSignal.any([signal, stopping.signal]);
   const within: Context = { ...context, signal: until };
   let damage: DamageError | undefined;
+  /** Works with log and projections until it has ended. */
+  let inHand: Promise<unknown> = Promise.resolve();
   const onError = (error: unknown): void => {
     if (error instanceof DamageError) {
       damage = error;
@@ -119,6 +121,7 @@ export const runDaemon = async (context: Context): Promise<number> => {
     const carried = carry(within, workspace);
     const requests = takeRequests(config.paths.data, (...request) => inTurn(() => carried(...request)), until);
     const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
+    inHand = Promise.allSettled([cycles, requests]);
     if (name) {
       const source = await openSource(within, name);
       tellUnread(context);
@@ -131,6 +134,7 @@ export const runDaemon = async (context: Context): Promise<number> => {
     return exitCode.done;
   } finally {
     stopping.abort();
+    await inHand;
     bucket.close();
     await workspace.close();
   }
