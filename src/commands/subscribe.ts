@@ -122,6 +122,8 @@ export const runDaemon = async (context: Context): Promise<number> => {
     const requests = takeRequests(config.paths.data, (...request) => inTurn(() => carried(...request)), until);
     const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
     inHand = Promise.allSettled([cycles, requests]);
+    // A daemon that takes no requests would keep everybody waiting who hands one over.
+    requests.catch(() => stopping.abort());
     if (name) {
       const source = await openSource(within, name);
       tellUnread(context);
