@@ -78,10 +78,12 @@ withWorld('undo brings back what a plan deleted, and nothing deletes it again wi
     (await runCli(['status'], env)).stdout,
     new RegExp(`HOLDS plan ${report.withheld.plan}: 3 files were brought`),
   );
+  const shown = await runCli(['plan'], env);
   t.regex(
-    (await runCli(['plan'], env)).stdout,
+    shown.stdout,
     new RegExp(`Nothing to do but what waits for a person.*Plan ${report.withheld.plan}.*apply`, 's'),
   );
+  t.is(shown.code, 0, 'the gate holds nothing that a cycle would do');
   t.true('d/x' in (await held(world)));
 
   const again = await runCli(['undo', plan, '--json'], env);
