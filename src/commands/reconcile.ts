@@ -1,9 +1,10 @@
 import { addressOf } from '../cycle/address.ts';
 import { remember } from '../cycle/memory.ts';
 import { exitCode } from '../errors.ts';
-import { type ScanResult, scanBucket } from '../scan/scan.ts';
+import type { ScanResult } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
+import { listBucket } from './listing.ts';
 import { createProgress } from './progress.ts';
 
 /** Compares a fresh listing with the projection, and appends what is missing or stale as events. */
@@ -14,16 +15,7 @@ export const runReconcile = async (
   const workspace = await context.openWorkspace();
   const bucket = bucketOf(context);
   try {
-    const result = await scanBucket({
-      workspace,
-      bucket,
-      metadata: context.config.flag('CUSTOMER_S3_METADATA'),
-      acl: context.config.optional('ACL_PERMISSIONS') !== undefined,
-      signal: context.signal,
-      onProgress: createProgress(context.logger, 'listing the bucket', 'objects'),
-      ...(flags.prefix !== undefined && { prefix: flags.prefix }),
-      ...(flags.dryRun && { dryRun: true }),
-    });
+    const result = await listBucket(context, workspace, bucket, flags);
     await workspace.projector.catchUp();
     const verb = flags.dryRun ? 'would be appended' : 'appended';
     context.print(

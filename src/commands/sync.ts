@@ -4,12 +4,11 @@ import { type CycleResult, runCycle } from '../cycle/cycle.ts';
 import { notingFailure } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
-import { scanBucket } from '../scan/scan.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions } from './context.ts';
+import { listBucket } from './listing.ts';
 import { drainedSource } from './needs.ts';
-import { createProgress, endProgressLine } from './progress.ts';
 import { openSource } from './sources.ts';
 import { summaryOf } from './summary.ts';
 
@@ -33,24 +32,12 @@ export const initialSync = async (
   workspace: Workspace,
   flags: SyncFlags,
 ): Promise<{ readonly complete: boolean; readonly cycle?: CycleResult }> => {
-  const { config, logger, signal } = context;
+  const { config, logger } = context;
   const bucket = bucketOf(context);
   const started = new Date();
   const options = { ...cycleOptions(context, workspace, bucket), ...(flags.dryRun && { dryRun: true }) };
   try {
-    const listing = createProgress(logger, 'listing the bucket', 'objects');
-    const scan = () =>
-      scanBucket({
-        workspace,
-        bucket,
-        metadata: config.flag('CUSTOMER_S3_METADATA'),
-        acl: config.optional('ACL_PERMISSIONS') !== undefined,
-        signal,
-        onProgress: listing,
-        ...(flags.prefix !== undefined && { prefix: flags.prefix }),
-        ...(flags.dryRun && { dryRun: true }),
-      }).finally(endProgressLine);
-    const scanned = await notingFailure(options, started, scan);
+    const scanned = await notingFailure(options, started, () => listBucket(context, workspace, bucket, flags));
     logger.info(scanned, 'bucket listed');
     if (flags.dryRun) {
       context.print(
