@@ -23,8 +23,11 @@ export const openWorkspace = async (
   const lock = await lockForWriting(config.paths, ['log', 'projections'], command);
   const opened: { close(): Promise<void> }[] = [];
   const close = async (): Promise<void> => {
-    for (const part of opened.reverse()) await part.close();
-    await lock.release();
+    try {
+      for (const part of opened.reverse()) await part.close();
+    } finally {
+      await lock.release();
+    }
   };
   try {
     const log = await openLog(config.paths.log);
