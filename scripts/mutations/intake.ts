@@ -3,10 +3,19 @@ import type { Mutation } from './list.ts';
 const askTests = ['test/intake/ask.test.ts'];
 const renamedTests = ['test/intake/renamed.test.ts'];
 const unansweredTests = ['test/intake/unanswered.test.ts'];
+const scanTests = ['test/scan/scan.test.ts'];
 const localstack = ['test/providers/localstack.test.ts'];
 
-/** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers. */
+/** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
+  {
+    name: 'give what a listing found and what it lacks ids that may be the same',
+    file: 'src/scan/scan.ts',
+    find: ':found:${object.key}',
+    replace: ':${object.key}',
+    tests: scanTests,
+    match: 'a key that begins*',
+  },
   {
     name: 'do not ask where a rename of an unknown file leads',
     file: 'src/intake/renamed.ts',

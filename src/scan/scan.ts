@@ -175,7 +175,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
     const permissions = path.endsWith('/') ? undefined : await permissionsOf(object);
     return {
-      id: `scan:${scanId}:${object.key}`,
+      id: `scan:${scanId}:found:${object.key}`,
       type: 'create',
       time,
       path,

@@ -59,6 +59,19 @@ test('while the key that a file stands for is in the bucket, an object with the 
   await world.close();
 });
 
+test("a key that begins with a word of the ids of another event stands in no path's way", async (t) => {
+  const world = await createWorld();
+  await world.put('x', 'content of x');
+  await world.cycle();
+  await world.writer.delete('x');
+  await world.writer.put('gone:x', Buffer.from('content'));
+  const { missing, gone, overtaken } = await scan(world);
+  t.deepEqual({ missing, gone, overtaken }, { missing: 1, gone: 1, overtaken: 0 });
+  await world.cycle();
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
 test('a file that comes to a place which the listing has passed is not gone', async (t) => {
   const world = await createWorld();
   for (const path of ['a', 'b', 'z']) await world.put(path, path);
