@@ -9,6 +9,14 @@ const localstack = ['test/providers/localstack.test.ts'];
 /** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
   {
+    name: 'end a listing at an object whose permissions may not be read',
+    file: 'src/scan/scan.ts',
+    find: 'if (!(error instanceof UnreadableError)) throw error;',
+    replace: 'throw error;',
+    tests: scanTests,
+    match: 'an object whose metadata or ACL*',
+  },
+  {
     name: 'give what a listing found and what it lacks ids that may be the same',
     file: 'src/scan/scan.ts',
     find: ':found:${object.key}',

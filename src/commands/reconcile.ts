@@ -21,7 +21,7 @@ export const runReconcile = async (
     context.print(
       flags.json
         ? `${JSON.stringify(result)}\n`
-        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${overtakenText(result)}\n`,
+        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${overtakenText(result)}${unreadText(result)}\n`,
     );
     return result.complete ? exitCode.done : exitCode.failed;
   } finally {
@@ -32,6 +32,9 @@ export const runReconcile = async (
 
 const overtakenText = ({ overtaken }: ScanResult): string =>
   overtaken > 0 ? `; ${overtaken} more have no effect: events that came meanwhile say otherwise, run it again` : '';
+
+const unreadText = ({ unread }: ScanResult): string =>
+  unread > 0 ? `; the permissions of ${unread} may not be read: check what the access key may do` : '';
 
 /** Compares the file manager's listing with the mirror, and appends what was found there as outcomes. */
 export const runReconcileFileManager = async (

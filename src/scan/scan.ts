@@ -5,6 +5,7 @@ import { pathOfObject } from '../../events/keys.ts';
 import { timeKey } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
+import { UnreadableError } from '../bucket/errors.ts';
 import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
@@ -40,6 +41,8 @@ export type ScanResult = {
   readonly unrepresentable: number;
   /** What was appended and has no effect: of these paths an event that came meanwhile says otherwise. */
   readonly overtaken: number;
+  /** Objects whose permissions may not be read; they are recorded without. */
+  readonly unread: number;
   /** False when a signal ended the listing early: nothing was taken for gone. */
   readonly complete: boolean;
 };
@@ -63,7 +66,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const { database } = projector;
   const scanId = randomUUID().slice(0, 8);
   const startedAt = await projector.catchUp();
-  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unrepresentable: 0, overtaken: 0 };
+  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unrepresentable: 0, overtaken: 0, unread: 0 };
   await database.exec(
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
@@ -173,7 +176,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
-    const permissions = path.endsWith('/') ? undefined : await permissionsOf(object);
+    const permissions = path.endsWith('/') ? undefined : await readablePermissionsOf(object);
     return {
       id: `scan:${scanId}:found:${object.key}`,
       type: 'create',
@@ -186,6 +189,17 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       ...(permissions !== undefined && { permissions }),
       source: 'scan',
     };
+  }
+
+  /** One object that is kept from us keeps no other from being listed; whether its content can be read shows when it is saved. */
+  async function readablePermissionsOf(object: ListedObject): Promise<string | undefined> {
+    try {
+      return await permissionsOf(object);
+    } catch (error) {
+      if (!(error instanceof UnreadableError)) throw error;
+      counts.unread += 1;
+      return undefined;
+    }
   }
 
   async function permissionsOf({ key, etag }: ListedObject): Promise<string | undefined> {

@@ -1,5 +1,7 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
+import type { Bucket } from '../../src/bucket/bucket.ts';
+import { UnreadableError } from '../../src/bucket/errors.ts';
 import { type ScanResult, scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -56,6 +58,24 @@ test('while the key that a file stands for is in the bucket, an object with the 
     const { listed, stale, gone, missing } = await scan(world);
     t.deepEqual({ listed, stale, gone, missing }, { listed: 4, stale: 0, gone: 0, missing: 0 });
   }
+  await world.close();
+});
+
+test('an object whose metadata or ACL may not be read keeps no listing from its end', async (t) => {
+  const world = await createWorld();
+  for (const key of ['a', 'b', 'c', 'd']) await world.writer.put(key, Buffer.from(key));
+  const refusing = (refused: string, key: string): void => {
+    if (key === refused) throw new UnreadableError(`ask about "${key}": access denied`);
+  };
+  const bucket: Bucket = {
+    ...world.bucket,
+    head: async (key, options) => (refusing('b', key), world.bucket.head(key, options)),
+    aclPermissions: async (key) => (refusing('c', key), '0600'),
+  };
+  const scanned = await scanBucket({ workspace: world.workspace(), bucket, metadata: true, acl: true });
+  t.like(scanned, { missing: 4, unread: 2, complete: true });
+  t.is((await world.cycle()).report.operations.save, 4);
+  t.deepEqual(await world.differences(), []);
   await world.close();
 });
 
