@@ -3,11 +3,36 @@ import type { Mutation } from './list.ts';
 const askTests = ['test/intake/ask.test.ts'];
 const renamedTests = ['test/intake/renamed.test.ts'];
 const unansweredTests = ['test/intake/unanswered.test.ts'];
+const pairedTests = ['test/cycle/paired.test.ts'];
 const scanTests = ['test/scan/scan.test.ts'];
 const localstack = ['test/providers/localstack.test.ts'];
 
 /** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
+  {
+    name: 'leave a file that comes back the permissions that it had',
+    file: 'src/intake/unstated.ts',
+    find: 'JOIN mirror AS m ON m.path = wanted.value',
+    replace: 'JOIN mirror AS m ON m.path = wanted.value AND false',
+    tests: pairedTests,
+    match: 'an object that comes back*',
+  },
+  {
+    name: 'leave a renamed file the permissions that it had',
+    file: 'src/cycle/cycle.ts',
+    find: 'if (!options.dryRun && options.metadata) await askPaired(options);',
+    replace: '',
+    tests: pairedTests,
+    match: 'an object that is taken for*',
+  },
+  {
+    name: 'rename a file whose permissions nobody could be asked for',
+    file: 'src/cycle/ask-paired.ts',
+    find: 'if (away) throw away.error;',
+    replace: '',
+    tests: pairedTests,
+    match: 'until the bucket answers*',
+  },
   {
     name: 'end a listing at an object whose permissions may not be read',
     file: 'src/scan/scan.ts',
@@ -139,8 +164,8 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: "keep a file's permissions whatever its new metadata says",
     file: 'src/intake/unstated.ts',
-    find: 'return acl || (row !== undefined',
-    replace: 'return acl || (false && row !== undefined',
+    find: 'acl || (known.get(path) ?? [])',
+    replace: 'acl || ([] as Known[])',
     tests: localstack,
     match: 'permissions in metadata*',
   },

@@ -84,6 +84,7 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     },
     unreadable: { ...unreadableSchedule, firstMs: config.number('UNREADABLE_RETRY') * 1000 },
     acl: config.optional('ACL_PERMISSIONS') !== undefined,
+    metadata: config.flag('CUSTOMER_S3_METADATA'),
     defaultPermissions: config.optional('DEFAULT_PERMISSIONS'),
     reportEndpoints: reportEndpoints(config),
     // The address may carry a secret in its query.

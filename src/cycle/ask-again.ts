@@ -10,14 +10,17 @@ import { named } from './facts.ts';
 import { recall } from './memory.ts';
 import { supersededSchedule, type UnreadableSchedule } from './unreadable.ts';
 
-export type AskAgainOptions = {
+export type AskOptions = {
   readonly workspace: Workspace;
   readonly bucket: Bucket;
+  readonly signal?: AbortSignal | undefined;
+};
+
+export type AskAgainOptions = AskOptions & {
   /** Whether an object's ACL counts where its metadata states no permissions. */
   readonly acl?: boolean | undefined;
   readonly superseded?: UnreadableSchedule | undefined;
   readonly now?: (() => number) | undefined;
-  readonly signal?: AbortSignal | undefined;
 };
 
 type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
@@ -55,7 +58,7 @@ export const askSuperseded = async (options: AskAgainOptions): Promise<void> => 
  * Before the first plan was carried out no bucket is remembered, and any is right. One that does not tell is none: the gate
  * asks it too, and says why.
  */
-const isSameBucket = async ({ bucket, workspace, signal }: AskAgainOptions): Promise<boolean> => {
+export const isSameBucket = async ({ bucket, workspace, signal }: AskOptions): Promise<boolean> => {
   const { bucket: before } = await recall(workspace.log.database);
   if (!before) return true;
   const asked = await bucket.identify(signal ? { signal } : {}).catch(() => undefined);
@@ -63,7 +66,7 @@ const isSameBucket = async ({ bucket, workspace, signal }: AskAgainOptions): Pro
 };
 
 /** What was in the log before the bucket was asked happened before that, also where a clock was ahead. */
-const placed = async (
+export const placed = async (
   events: readonly BucketEvent[],
   projector: Workspace['projector'],
   startedAt: number,

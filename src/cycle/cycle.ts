@@ -19,6 +19,7 @@ import { isWorthReporting, type Report } from '../report/report.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { type OtherAddress, otherAddress } from './address.ts';
 import { askSuperseded } from './ask-again.ts';
+import { askPaired } from './ask-paired.ts';
 import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
 import { keepNewest, makeCycleFolder } from './folders.ts';
@@ -67,6 +68,8 @@ export type CycleOptions = {
   readonly retryUnreadable?: boolean;
   /** Whether an object's ACL counts where its metadata states no permissions. */
   readonly acl?: boolean;
+  /** Whether objects keep permissions in their metadata. */
+  readonly metadata?: boolean;
   /** For these schedules alone: this machine's clock, in milliseconds. */
   readonly now?: () => number;
   readonly signal?: AbortSignal | undefined;
@@ -120,6 +123,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const finished = dryRun ? undefined : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
   await prepareWaiting(projector.database);
   if (!options.dryRun) await askSuperseded(options);
+  if (!options.dryRun && options.metadata) await askPaired(options);
   const offset = await projector.catchUp();
   const released = await releasedPlans(plans);
   const planned = await planCycle(options, folder, released, offset);

@@ -13,16 +13,22 @@ export type PermissionSources = {
 
 type Known = Pick<FileRow, 'path' | 'size' | 'etag' | 'permissions'>;
 
+/**
+ * What is known at these paths: what the bucket holds there, and what the file manager does, which may be the content of a
+ * file that went and comes back. Of the latter the permissions would not be kept.
+ */
 const knownFiles = async (
   files: Pick<Queries, 'all'> | undefined,
   paths: readonly string[],
-): Promise<Map<string, Known>> => {
+): Promise<ReadonlyMap<string, readonly Known[]>> => {
   if (!files || paths.length === 0) return new Map();
   const rows = await files.all<Known>(
-    'SELECT path, size, etag, permissions FROM file WHERE path IN (SELECT value FROM json_each(?))',
+    `SELECT f.path, f.size, f.etag, f.permissions FROM json_each(?1) AS wanted JOIN file AS f ON f.path = wanted.value
+     UNION ALL
+     SELECT m.path, m.size, m.etag, NULL FROM json_each(?1) AS wanted JOIN mirror AS m ON m.path = wanted.value`,
     [JSON.stringify(paths)],
   );
-  return new Map(rows.map((row) => [row.path, row]));
+  return Map.groupBy(rows, ({ path }) => path);
 };
 
 /** Native producers state what they mean. Everybody else's creates may leave permissions to the object. */
@@ -46,10 +52,8 @@ export const askUnstated = async (
     files,
     open.map(({ event }) => event.path),
   );
-  const matters = ({ path, size, etag }: BucketEvent): boolean => {
-    const row = known.get(path);
-    return acl || (row !== undefined && (row.permissions !== null || (row.etag === etag && row.size === size)));
-  };
+  const matters = ({ path, size, etag }: BucketEvent): boolean =>
+    acl || (known.get(path) ?? []).some((row) => row.permissions !== null || (row.etag === etag && row.size === size));
   return open
     .filter(({ event }) => matters(event))
     .map(({ event, at }): Asked => ({ question: 'facts', key: event.key ?? event.path, event, at }));

@@ -119,6 +119,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
       now: clock.now,
       unreadable: { firstMs: 1, mostMs: 2 },
       superseded: { firstMs: 1, mostMs: 2 },
+      metadata: true,
       // Nobody listens there: each report waits for a later cycle.
       reportEndpoints: faults.strikes('report endpoint is down', 0.1) ? [{ url: 'http://127.0.0.1:9/report' }] : [],
       cyclesKept: 2,

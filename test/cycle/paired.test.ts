@@ -1,0 +1,111 @@
+import { createHash } from 'node:crypto';
+import test, { type ExecutionContext } from 'ava';
+import { UnreadableError } from '../../src/bucket/errors.ts';
+import { RetryableError } from '../../src/errors.ts';
+import { takeIn } from '../../src/intake/intake.ts';
+import { createWorld } from '../support/world.ts';
+
+const modeOf = (mode: number) => ({ metadata: { mode: String(0o100000 + mode) } });
+
+const started = async (t: ExecutionContext) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  const { log, projector } = world.workspace();
+  const asked: string[] = [];
+  let problem: Error | undefined;
+  const bucket: typeof world.bucket = {
+    ...world.bucket,
+    head: async (key, options) => {
+      asked.push(key);
+      if (problem) throw problem;
+      return world.bucket.head(key, options);
+    },
+  };
+  let sequencer = 0;
+  /** What S3 tells of an object: nothing of its metadata. */
+  const tell = async (eventName: string, key: string, text?: string): Promise<void> => {
+    sequencer += 1;
+    const record = {
+      eventVersion: '2.1',
+      eventSource: 'aws:s3',
+      eventTime: new Date(Date.UTC(2026, 0, 1) + sequencer * 1_000).toISOString(),
+      eventName,
+      responseElements: { 'x-amz-request-id': String(sequencer) },
+      s3: {
+        bucket: { name: world.bucket.name },
+        object: {
+          key,
+          sequencer: sequencer.toString(16),
+          ...(text !== undefined && { size: text.length, eTag: createHash('md5').update(text).digest('hex') }),
+        },
+      },
+    };
+    const body = Buffer.from(JSON.stringify({ Records: [record] }));
+    await takeIn([{ deliveryId: String(sequencer), message: { body, attributes: {} } }], {
+      log,
+      sourceName: 'test',
+      bucket,
+      permissions: { files: projector.database, acl: false },
+      views: projector.database,
+    });
+    await projector.catchUp();
+  };
+  const put = async (key: string, text: string, mode?: number): Promise<void> => {
+    await world.writer.put(key, Buffer.from(text), mode === undefined ? {} : modeOf(mode));
+    await tell('ObjectCreated:Put', key, text);
+  };
+  const remove = async (key: string): Promise<void> => {
+    await world.writer.delete(key);
+    await tell('ObjectRemoved:Delete', key);
+  };
+  /** Runs a cycle; resolves with what it did. */
+  const cycle = async (): Promise<object> => {
+    asked.length = 0;
+    return (await world.cycle({ bucket, metadata: true })).report.operations;
+  };
+  const permissions = async (): Promise<Record<string, string | null>> => {
+    const found: Record<string, string | null> = {};
+    for await (const { path, permissions } of world.client.list()) found[path] = permissions;
+    return found;
+  };
+  return { world, put, remove, cycle, permissions, asked, failWith: (error?: Error) => void (problem = error) };
+};
+
+test('an object that is taken for a renamed file has the permissions that its metadata states', async (t) => {
+  const { put, remove, cycle, permissions } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  t.deepEqual(await permissions(), { a: '0644' });
+  await put('b', 'content', 0o600);
+  await remove('a');
+  t.deepEqual(await cycle(), { rename: 1, update_permissions: 1 });
+  t.deepEqual(await permissions(), { b: '0600' });
+});
+
+test('an object that comes back with the content that it had has the permissions that its metadata states now', async (t) => {
+  const { put, remove, cycle, permissions } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  await remove('a');
+  await put('a', 'content', 0o600);
+  t.deepEqual(await cycle(), { update_permissions: 1 });
+  t.deepEqual(await permissions(), { a: '0600' });
+});
+
+test('until the bucket answers nothing is renamed; an object that may not be asked about is', async (t) => {
+  const { put, remove, cycle, permissions, asked, failWith } = await started(t);
+  await put('a', 'content', 0o644);
+  await put('other', 'other content', 0o644);
+  await cycle();
+  t.deepEqual(asked, []);
+  await put('b', 'content', 0o600);
+  await put('new', 'new content', 0o600);
+  await remove('a');
+  failWith(new RetryableError('the bucket is away'));
+  await t.throwsAsync(cycle(), { instanceOf: RetryableError, message: 'the bucket is away' });
+  t.deepEqual(asked, ['b'], 'of what is saved the permissions come with the content');
+  t.deepEqual(await permissions(), { a: '0644', other: '0644' });
+  failWith(new UnreadableError('access denied'));
+  t.deepEqual(await cycle(), { rename: 1, save: 1 });
+  t.deepEqual(await permissions(), { b: '0644', new: '0600', other: '0644' });
+});
