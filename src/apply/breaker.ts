@@ -46,14 +46,18 @@ export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
     const openMs = Math.max(limits.openMs * 2 ** probesFailed, retryAfterMs);
     openUntil = clock.now() + Math.min(limits.openMsMax, openMs);
   };
+  /** A time further away than it ever stays open was set before the clock was set back. */
+  const timeLeft = (): number => {
+    const left = (openUntil ?? 0) - clock.now();
+    return left > limits.openMsMax ? 0 : Math.max(0, left);
+  };
   const untilItMayProbe = async (signal: AbortSignal): Promise<void> => {
     const aborted = Promise.withResolvers<void>();
     const onAbort = (): void => aborted.resolve();
     signal.addEventListener('abort', onAbort, { once: true });
     const woken = new AbortController();
-    // Not below 0: the time may have come since it was looked at, and then nobody else would wake this one.
-    const wait = Math.max(0, (openUntil ?? 0) - clock.now());
-    const slept = probe ? [] : [clock.sleep(wait, woken.signal).catch(() => undefined)];
+    // Also where none is left by now: nobody else would wake this one.
+    const slept = probe ? [] : [clock.sleep(timeLeft(), woken.signal).catch(() => undefined)];
     await Promise.race([changed.promise, aborted.promise, ...slept]);
     woken.abort();
     signal.removeEventListener('abort', onAbort);
@@ -90,7 +94,7 @@ export const createBreaker = (limits: BreakerLimits, clock: Clock): Breaker => {
     admit: async (signal) => {
       while (!gaveUp && !signal.aborted) {
         if (openUntil === undefined) return admitted();
-        if (!probe && clock.now() >= openUntil) {
+        if (!probe && timeLeft() === 0) {
           probe = admitted();
           return probe;
         }

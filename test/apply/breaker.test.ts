@@ -105,3 +105,11 @@ test('attempts that began before it opened neither fail a probe nor make room fo
   t.truthy(await next);
   t.false(breaker.gaveUp);
 });
+
+test('a clock that is set back opens it for no longer', async (t) => {
+  const { breaker, clock } = await opened();
+  clock.at -= 3_600_000;
+  const before = clock.at;
+  t.truthy(await breaker.admit(going));
+  t.true(clock.at - before <= limits.openMsMax, `it waited for ${clock.at - before} ms`);
+});
