@@ -10,6 +10,22 @@ const localstack = ['test/providers/localstack.test.ts'];
 /** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
   {
+    name: 'take what a listing lacks for gone without asking for it',
+    file: 'src/scan/scan.ts',
+    find: 'asked < askedMax ?',
+    replace: 'asked < 0 ?',
+    tests: scanTests,
+    match: 'what a listing lacks*',
+  },
+  {
+    name: 'keep a folder whose marker can be none any more',
+    file: 'src/scan/scan.ts',
+    find: "if (facts && 'path' in pathOfObject(row.path, facts.size))",
+    replace: 'if (facts)',
+    tests: scanTests,
+    match: "a folder's marker*",
+  },
+  {
     name: 'leave a file that comes back the permissions that it had',
     file: 'src/intake/unstated.ts',
     find: 'JOIN mirror AS m ON m.path = wanted.value',

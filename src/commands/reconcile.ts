@@ -21,7 +21,7 @@ export const runReconcile = async (
     context.print(
       flags.json
         ? `${JSON.stringify(result)}\n`
-        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${overtakenText(result)}${unreadText(result)}\n`,
+        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
     );
     return result.complete ? exitCode.done : exitCode.failed;
   } finally {
@@ -32,6 +32,9 @@ export const runReconcile = async (
 
 const overtakenText = ({ overtaken }: ScanResult): string =>
   overtaken > 0 ? `; ${overtaken} more have no effect: events that came meanwhile say otherwise, run it again` : '';
+
+const unlistedText = ({ unlisted }: ScanResult): string =>
+  unlisted > 0 ? `; the listing lacks ${unlisted} more, which are there when they are asked for` : '';
 
 const unreadText = ({ unread }: ScanResult): string =>
   unread > 0 ? `; the permissions of ${unread} may not be read: check what the access key may do` : '';

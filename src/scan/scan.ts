@@ -8,8 +8,9 @@ import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, RetryableError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
+import { askEach } from '../intake/ask-each.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { createNamesakes } from './namesakes.ts';
 import { createPassing } from './passing.ts';
@@ -37,6 +38,8 @@ export type ScanResult = {
   readonly stale: number;
   /** Files of the projection that the bucket does not hold any more. */
   readonly gone: number;
+  /** Files that the listing lacks, and whose object is there when it is asked for. */
+  readonly unlisted: number;
   /** Keys that no path can stand for; they are in quarantine. */
   readonly unrepresentable: number;
   /** What was appended and has no effect: of these paths an event that came meanwhile says otherwise. */
@@ -48,17 +51,21 @@ export type ScanResult = {
 };
 
 type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
+type Lacking = { readonly path: string; readonly key: string };
 
 const headConcurrency = 16;
 const pageRows = 1_000;
+/** Objects that are asked for, since the listing lacks them. It is taken at its word about more, which the gate holds. */
+const askedMax = 10_000;
 
 /**
  * The bucket scan is a source like any other: it lists the bucket and appends what the log does not know as events.
  * Their time is the moment the bucket's own clock gave for the page that passed the path (passing.ts), so an event that was
  * under way meanwhile finds its place before or after; it is later where an event that came before the listing is dated
  * after it (places.ts).
- * Deletes are appended only after a complete listing, and only for rows that are older than it. Started again after a
- * crash it appends what is still missing.
+ * Deletes are appended only after a complete listing, only for rows that are older than it, and only where the bucket does
+ * not show the object when it is asked for: a store may list later than it stores, or end a listing early. Started again
+ * after a crash it appends what is still missing.
  */
 export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const { workspace, bucket, prefix, signal, onProgress, dryRun } = options;
@@ -66,7 +73,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   const { database } = projector;
   const scanId = randomUUID().slice(0, 8);
   const startedAt = await projector.catchUp();
-  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unrepresentable: 0, overtaken: 0, unread: 0 };
+  const counts = { listed: 0, missing: 0, stale: 0, gone: 0, unlisted: 0, unrepresentable: 0, overtaken: 0, unread: 0 };
   await database.exec(
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
@@ -210,18 +217,20 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   async function takeGone(): Promise<void> {
-    for (let after = ''; ; ) {
-      const rows = await database.all<{ path: string; key: string }>(
+    for (let after = '', asked = 0; ; asked += pageRows) {
+      const lacking = await database.all<Lacking>(
         `SELECT path, coalesce(key, path) AS key FROM file
          WHERE path > ? AND "offset" <= ? AND path NOT IN (SELECT path FROM listed)
            AND substr(coalesce(key, path), 1, ?) = ? ORDER BY path LIMIT ${pageRows}`,
         [after, startedAt, [...(prefix ?? '')].length, prefix ?? ''],
       );
-      const last = rows.at(-1);
+      const last = lacking.at(-1);
       if (!last) return;
       after = last.path;
+      const rows = asked < askedMax ? await withoutStanding(lacking) : lacking;
+      counts.unlisted += lacking.length - rows.length;
       counts.gone += rows.length;
-      if (dryRun) continue;
+      if (dryRun || rows.length === 0) continue;
       failpoint('scan.gone.before');
       const paths = rows.map(({ path }) => path);
       const keys = new Map(rows.map(({ path, key }) => [path, key]));
@@ -231,6 +240,19 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       await projector.catchUp();
       for (const _ of (await rowsAt(paths)).keys()) overtake('gone');
     }
+  }
+
+  /** Of an object that may not be asked about, the listing tells. */
+  async function withoutStanding(lacking: readonly Lacking[]): Promise<readonly Lacking[]> {
+    const standing = new Set<Lacking>();
+    const ask = async (row: Lacking): Promise<void> => {
+      const facts = await bucket.head(row.key, signal ? { signal } : {});
+      if (facts && 'path' in pathOfObject(row.path, facts.size)) standing.add(row);
+    };
+    const unanswered = await askEach(lacking, ask, signal);
+    const away = unanswered.find(({ error }) => error instanceof RetryableError);
+    if (away) throw away.error;
+    return lacking.filter((row) => !standing.has(row));
   }
 
   function deleteOf(path: string, time: string): BucketEvent {

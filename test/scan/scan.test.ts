@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import test from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
+import { RetryableError } from '../../src/errors.ts';
 import { type ScanResult, scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -79,6 +80,42 @@ test('an object whose metadata or ACL may not be read keeps no listing from its 
   await world.close();
 });
 
+test('what a listing lacks, and is there all the same, is not gone', async (t) => {
+  const world = await createWorld();
+  for (const path of ['a', 'b', 'c', 'd']) await world.put(path, path);
+  await world.cycle();
+  await world.writer.delete('c');
+  const lacking: Bucket = {
+    ...world.bucket,
+    list: async function* (options) {
+      for await (const page of world.bucket.list(options))
+        yield { ...page, objects: page.objects.filter(({ key }) => key === 'a') };
+    },
+    head: async (key, options) => {
+      if (key === 'd') throw new UnreadableError('ask about "d": access denied');
+      return world.bucket.head(key, options);
+    },
+  };
+  const scanned = await scanBucket({ workspace: world.workspace(), bucket: lacking, metadata: false });
+  t.like(scanned, { listed: 1, gone: 2, unlisted: 1 }, 'of what cannot be asked about the listing tells');
+  await world.cycle();
+  t.deepEqual(await world.differences(), ['-- d the projection lacks it']);
+  const away: Bucket = { ...lacking, head: () => Promise.reject(new RetryableError('the bucket is away')) };
+  await t.throwsAsync(scanBucket({ workspace: world.workspace(), bucket: away, metadata: false }), {
+    message: 'the bucket is away',
+  });
+  await world.close();
+});
+
+test("a folder's marker that has content by now is no folder any more", async (t) => {
+  const world = await createWorld();
+  await world.put('d/', '');
+  await world.cycle();
+  await world.writer.put('d/', Buffer.from('content'));
+  t.like(await scan(world), { gone: 1, unlisted: 0, unrepresentable: 1 });
+  await world.close();
+});
+
 test("a key that begins with a word of the ids of another event stands in no path's way", async (t) => {
   const world = await createWorld();
   await world.put('x', 'content of x');
@@ -95,6 +132,7 @@ test("a key that begins with a word of the ids of another event stands in no pat
 test('a file that comes to a place which the listing has passed is not gone', async (t) => {
   const world = await createWorld();
   for (const path of ['a', 'b', 'z']) await world.put(path, path);
+  await world.writer.delete('a');
   const pages = [
     { keys: ['b'], observedAt: '2030-01-01T00:00:10Z', last: false },
     { keys: ['z'], observedAt: '2030-01-01T00:00:30Z', last: true },
