@@ -14,6 +14,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'a request whose folder*',
   },
   {
+    name: 'keep every cycle that was cut off',
+    file: 'src/cycle/cycle.ts',
+    find: 'await dropCutOff(cycles, cycle, options.onFolderLeft);',
+    replace: '',
+    tests: ['test/cycle/last-cycle.test.ts'],
+    match: 'of cycles that were cut off*',
+  },
+  {
     name: 'show no status where a report is damaged',
     file: 'src/report/stored.ts',
     find: 'return { path, problem: `it is no JSON: ${messageOf(error)}` };',

@@ -22,7 +22,7 @@ import { askSuperseded } from './ask-again.ts';
 import { askPaired } from './ask-paired.ts';
 import { gatherFacts } from './facts.ts';
 import { nothingApplied, notingFailure } from './failed.ts';
-import { keepNewest, makeCycleFolder } from './folders.ts';
+import { dropCutOff, keepNewest, makeCycleFolder } from './folders.ts';
 import { type CycleMemory, recall, remember } from './memory.ts';
 import { capabilitiesOf, type Planned, planCycle } from './planning.ts';
 import { isWhole, publishReport, reportOf } from './reporting.ts';
@@ -102,6 +102,7 @@ export const runCycle = async (options: CycleOptions): Promise<CycleResult> => {
   const started = new Date();
   const cycles = foldersOf(options);
   const cycle = await makeCycleFolder(cycles, started.getTime());
+  await dropCutOff(cycles, cycle, options.onFolderLeft);
   const run = async (): Promise<CycleResult> => {
     const result = await carryThrough(options, cycle, started);
     await keepNewest(cycles, options.cyclesKept, options.onFolderLeft);

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk } from '../disk-error.ts';
@@ -23,6 +24,21 @@ export const makeCycleFolder = async (cycles: string, nowMs: number): Promise<st
   const cycle = nameAt(times.reduce((latest, time) => Math.max(latest, time + 1), nowMs));
   await onDisk(cycles, () => mkdir(join(cycles, cycle), { recursive: true }));
   return cycle;
+};
+
+/**
+ * Removes what cycles before this one left that a crash or a stop ended before their report, but for the newest: where each
+ * start ends so, as for want of memory, nothing else would, and each leaves an export of all that has changed.
+ */
+export const dropCutOff = async (
+  cycles: string,
+  cycle: string,
+  onLeft: (error: Error) => void = () => undefined,
+): Promise<void> => {
+  const names = (await cyclesIn(cycles)).filter(
+    (name) => name < cycle && !existsSync(join(cycles, name, 'report.json')),
+  );
+  for (const old of names.slice(0, -1)) await rm(join(cycles, old), { recursive: true, force: true }).catch(onLeft);
 };
 
 /** Removes all but the newest cycles. One that cannot be removed is told of, and stands in nobody's way. */

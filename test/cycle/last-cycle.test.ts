@@ -87,6 +87,23 @@ test('a cycle that fails as a whole is the last one, with its reason, and is an 
   await world.close();
 });
 
+test('of cycles that were cut off, however many in a row, the last one is kept', async (t) => {
+  const world = await createWorld();
+  await world.put('f', 'content');
+  const { folder } = await world.cycle();
+  await world.put('f', 'other content');
+  const cutOff = {
+    signal: AbortSignal.abort(),
+    fileManager: { ...world.client, describe: () => Promise.reject(new Error('cut off')) },
+  };
+  for (let at = 0; at < 4; at++) await t.throwsAsync(world.cycle(cutOff), { message: 'cut off' });
+  const [first, ...others] = (await readdir(join(folder, '..'))).sort();
+  t.is(first, basename(folder), 'one that came to its end stays');
+  t.is(others.length, 2, 'one before the newest');
+  t.is((await world.cycle()).report.status, 'done');
+  await world.close();
+});
+
 test('a report that is damaged is named by the status, which shows the cycle before; the next cycle goes on', async (t) => {
   const world = await createWorld();
   t.teardown(world.close);
