@@ -14,6 +14,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'a request whose folder*',
   },
   {
+    name: 'keep an answer for as long as nobody fetches it',
+    file: 'src/data-folder/hand-over.ts',
+    find: 'if (performance.now() > leftAt)',
+    replace: 'if (performance.now() < 0)',
+    tests: ['test/disk/hand-over.test.ts'],
+    match: 'an answer that nobody*',
+  },
+  {
     name: 'keep every cycle that was cut off',
     file: 'src/cycle/cycle.ts',
     find: 'await dropCutOff(cycles, cycle, options.onFolderLeft);',

@@ -27,6 +27,8 @@ export type Ended = { readonly code: number; readonly problem?: string };
 const lookEveryMs = 100;
 /** The daemon takes a request within this time, also while a cycle runs. */
 const takenWithinMs = 30_000;
+/** Who has not fetched an answer by then never will: a command that was killed leaves its request behind. */
+const answerKeptMsDefault = 3_600_000;
 
 const folderOf = (dataFolder: string): string => join(dataFolder, 'requests');
 
@@ -107,7 +109,12 @@ export type Carry = (
  * Takes requests until the signal is aborted, and resolves once those in hand have ended. `carry` is called at once for
  * each; what must wait for its turn waits there.
  */
-export const takeRequests = async (dataFolder: string, carry: Carry, signal: AbortSignal): Promise<void> => {
+export const takeRequests = async (
+  dataFolder: string,
+  carry: Carry,
+  signal: AbortSignal,
+  { answerKeptMs = answerKeptMsDefault }: { readonly answerKeptMs?: number } = {},
+): Promise<void> => {
   const requests = folderOf(dataFolder);
   await rm(requests, { recursive: true, force: true });
   await mkdir(requests, { recursive: true });
@@ -128,7 +135,9 @@ export const takeRequests = async (dataFolder: string, carry: Carry, signal: Abo
   };
   /** Says how the request ended, and knows it until it is gone: it must not be taken for a new one. */
   const tell = async (id: string, ended: Ended): Promise<void> => {
-    const files = filesOf(join(requests, id));
+    const folder = join(requests, id);
+    const files = filesOf(folder);
+    const leftAt = performance.now() + answerKeptMs;
     for (let told = false; existsSync(files.request); ) {
       told ||= await writeWhole(files.ended, ended).then(
         () => true,
@@ -136,6 +145,7 @@ export const takeRequests = async (dataFolder: string, carry: Carry, signal: Abo
       );
       failpoint('hand-over.answered');
       if (signal.aborted) return;
+      if (performance.now() > leftAt) await leave(folder);
       await sleep(lookEveryMs);
     }
     inHand.delete(id);

@@ -45,6 +45,21 @@ test('a request whose folder is half removed is not carried out a second time', 
   t.is(carried, 3);
 });
 
+test('an answer that nobody fetches is removed after a while', async (t) => {
+  const data = await freshFolder();
+  const requests = join(data, 'requests');
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  const taking = takeRequests(data, async () => ({ code: 0 }), stop.signal, { answerKeptMs: 50 });
+  await until(() => existsSync(requests));
+  await mkdir(join(requests, 'of-a-killed-command'));
+  await writeFile(join(requests, 'of-a-killed-command', 'request.json'), JSON.stringify(handed));
+  for (let looks = 0; looks < 500 && (await readdir(requests)).length > 0; looks++) await sleep(20);
+  t.deepEqual(await readdir(requests), []);
+  stop.abort();
+  await taking;
+});
+
 test('a request that cannot be removed does not replace its answer', async (t) => {
   const data = await freshFolder();
   const requests = join(data, 'requests');
