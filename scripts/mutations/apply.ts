@@ -62,6 +62,14 @@ export const applyMutations: readonly Mutation[] = [
     tests: ['test/apply/breaker.test.ts'],
   },
   {
+    name: 'leave something behind in the signal of a cycle with each attempt',
+    file: 'src/apply/clock.ts',
+    find: 'followingSignals([outer, late.signal], work)',
+    replace: 'work(AbortSignal.any([outer, late.signal]))',
+    tests: ['test/apply/signals.test.ts'],
+    match: 'attempts leave*',
+  },
+  {
     name: 'keep a breaker open until a clock that was set back is there again',
     file: 'src/apply/breaker.ts',
     find: 'left > limits.openMsMax ? 0 :',

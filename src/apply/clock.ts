@@ -1,4 +1,5 @@
 import { setTimeout as sleepFor } from 'node:timers/promises';
+import { followingSignals } from '../follow-signals.ts';
 
 /** Time and chance, so that tests decide both. Milliseconds; `sleep` rejects when its signal is aborted. */
 export type Clock = {
@@ -28,7 +29,7 @@ export const withTimeout = async <T>(
     () => undefined,
   );
   try {
-    return await work(AbortSignal.any([outer, late.signal]));
+    return await followingSignals([outer, late.signal], work);
   } catch (error) {
     throw late.signal.aborted && !outer.aborted ? late.signal.reason : error;
   } finally {

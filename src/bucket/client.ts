@@ -1,5 +1,6 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { FatalError, RetryableError } from '../errors.ts';
+import { followingSignals } from '../follow-signals.ts';
 import { type Asked, asBucketError } from './errors.ts';
 
 export type Connection = {
@@ -105,15 +106,20 @@ export const guardedSmall = async <T>(
   call: (options: { abortSignal: AbortSignal }) => Promise<T>,
 ): Promise<T> => {
   const limitMs = silenceMsMax * (attemptsMax + 1);
-  const late = AbortSignal.timeout(limitMs);
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(), limitMs);
   try {
-    return await guarded(asked, () => call({ abortSignal: signal ? AbortSignal.any([signal, late]) : late }));
+    return await followingSignals(signal ? [signal, late.signal] : [late.signal], (abortSignal) =>
+      guarded(asked, () => call({ abortSignal })),
+    );
   } catch (error) {
-    if (late.aborted && !signal?.aborted)
+    if (late.signal.aborted && !signal?.aborted)
       throw new RetryableError(`${asked.what}: the bucket did not finish its answer within ${limitMs} ms`, {
         cause: error,
       });
     throw error;
+  } finally {
+    clearTimeout(timer);
   }
 };
 
