@@ -10,6 +10,14 @@ const localstack = ['test/providers/localstack.test.ts'];
 /** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
   {
+    name: 'take a listing at its word although it was wrong about the first objects',
+    file: 'src/scan/scan.ts',
+    find: 'asked < askedMax || counts.unlisted > 0',
+    replace: 'asked < askedMax',
+    tests: scanTests,
+    match: 'a listing is taken*',
+  },
+  {
     name: 'take what a listing lacks for gone without asking for it',
     file: 'src/scan/scan.ts',
     find: 'asked < askedMax ?',

@@ -55,7 +55,7 @@ type Lacking = { readonly path: string; readonly key: string };
 
 const headConcurrency = 16;
 const pageRows = 1_000;
-/** Objects that are asked for, since the listing lacks them. It is taken at its word about more, which the gate holds. */
+/** Objects that are asked for, since the listing lacks them. A listing that was right about all of these is taken at its word. */
 const askedMax = 10_000;
 
 /**
@@ -227,7 +227,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       const last = lacking.at(-1);
       if (!last) return;
       after = last.path;
-      const rows = asked < askedMax ? await withoutStanding(lacking) : lacking;
+      const rows = asked < askedMax || counts.unlisted > 0 ? await withoutStanding(lacking) : lacking;
       counts.unlisted += lacking.length - rows.length;
       counts.gone += rows.length;
       if (dryRun || rows.length === 0) continue;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import test from 'ava';
+import type { BucketEvent } from '../../events/event.ts';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
 import { RetryableError } from '../../src/errors.ts';
@@ -104,6 +105,38 @@ test('what a listing lacks, and is there all the same, is not gone', async (t) =
   await t.throwsAsync(scanBucket({ workspace: world.workspace(), bucket: away, metadata: false }), {
     message: 'the bucket is away',
   });
+  await world.close();
+});
+
+test('a listing is taken at its word about many objects only where it was right about the first of them', async (t) => {
+  const world = await createWorld();
+  const files = Array.from({ length: 11_000 }, (_, at) => String(at).padStart(5, '0'));
+  const create = (path: string): BucketEvent => ({
+    id: path,
+    type: 'create',
+    time: '2026-01-01T00:00:00Z',
+    path,
+    size: 1,
+    source: 'native',
+  });
+  await world.workspace().log.append(files.map(create));
+  let asked = 0;
+  const empty = (standing: string): Bucket => ({
+    ...world.bucket,
+    list: async function* () {
+      yield { objects: [], observedAt: new Date().toISOString(), last: true };
+    },
+    head: async (key) => {
+      asked += 1;
+      const now = new Date().toISOString();
+      return key >= standing ? { key, size: 1, etag: '', modifiedAt: now, observedAt: now } : undefined;
+    },
+  });
+  const scanned = (standing: string) =>
+    scanBucket({ workspace: world.workspace(), bucket: empty(standing), metadata: false, dryRun: true });
+  t.like(await scanned('10500'), { gone: 11_000, unlisted: 0 });
+  t.is(asked, 10_000);
+  t.like(await scanned('09500'), { gone: 9_500, unlisted: 1_500 });
   await world.close();
 });
 
