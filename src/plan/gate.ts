@@ -1,4 +1,5 @@
 import type { FileRow } from '../../projections/rows.ts';
+import { counted } from '../text.ts';
 import type { Change, Plan } from './operation.ts';
 
 /** What the gate looks at beside the plan. Facts are gathered by the caller; judging them is pure. */
@@ -57,7 +58,7 @@ const among = ({ replaced = 0 }: GateFacts): string =>
 
 const tooMany: Rule = (deletes, facts, { deleteMax }) =>
   deletes > deleteMax
-    ? `it would delete ${deletes} files${among(facts)}, more than ${deleteMax} (GATE_DELETE_MAX)`
+    ? `it would delete ${counted(deletes, 'file')}${among(facts)}, more than ${deleteMax} (GATE_DELETE_MAX)`
     : undefined;
 
 const tooLargeAShare: Rule = (deletes, facts, { deleteFloor, deleteShareMax }) => {
@@ -65,18 +66,18 @@ const tooLargeAShare: Rule = (deletes, facts, { deleteFloor, deleteShareMax }) =
   const { filesBefore } = facts;
   const share = deletes / Math.max(1, filesBefore);
   return deletes > deleteFloor && share > deleteShareMax
-    ? `it would delete ${deletes} of ${filesBefore} files${among(facts)}, ${percent(share)}: more than ${percent(deleteShareMax)} (GATE_DELETE_SHARE_MAX)`
+    ? `it would delete ${deletes} of ${counted(filesBefore, 'file')}${among(facts)}, ${percent(share)}: more than ${percent(deleteShareMax)} (GATE_DELETE_SHARE_MAX)`
     : undefined;
 };
 
 const brokenListing: Rule = (deletes, { listing }) =>
   deletes > 0 && listing && !listing.complete
-    ? `the listing of the bucket broke off after ${listing.objects} objects${listing.error === undefined ? '' : ` (${listing.error})`}, and it would delete ${deletes} files: 's3-sync reconcile' lists it again`
+    ? `the listing of the bucket broke off after ${counted(listing.objects, 'object')}${listing.error === undefined ? '' : ` (${listing.error})`}, and it would delete ${counted(deletes, 'file')}: 's3-sync reconcile' lists it again`
     : undefined;
 
 const emptyListing: Rule = (deletes, { listing }) =>
   deletes > 0 && listing?.complete === true && listing.objects === 0
-    ? `the bucket lists no objects at all, and it would delete ${deletes} files`
+    ? `the bucket lists no objects at all, and it would delete ${counted(deletes, 'file')}`
     : undefined;
 
 const otherBucket: Rule = (_, { bucketBefore, bucketNow }) =>
@@ -86,7 +87,7 @@ const otherBucket: Rule = (_, { bucketBefore, bucketNow }) =>
 
 const silentBucket: Rule = (deletes, { bucketProblem }) =>
   deletes > 0 && bucketProblem !== undefined
-    ? `the bucket cannot be asked (${bucketProblem}), and it would delete ${deletes} files`
+    ? `the bucket cannot be asked (${bucketProblem}), and it would delete ${counted(deletes, 'file')}`
     : undefined;
 
 const shrunk: Rule = (_, { projection }, { deleteFloor, shrinkShareMax }) => {

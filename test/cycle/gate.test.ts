@@ -130,7 +130,7 @@ withWorld('deletes wait while the bucket cannot be asked, and go on by themselve
   await remove(world, 'f0');
   const silent: Bucket = { ...world.bucket, identify: () => Promise.reject(new RetryableError('answered 503')) };
   const held = await world.cycle({ bucket: silent });
-  t.regex(held.report.held.join(), /cannot be asked \(answered 503\), and it would delete 1 files/);
+  t.regex(held.report.held.join(), /cannot be asked \(answered 503\), and it would delete 1 file\b/);
   t.is((await world.cycle()).report.status, 'done');
 });
 
@@ -161,7 +161,7 @@ withWorld('after a listing that broke off, deletes wait for a whole one', async 
   await remove(world, 'f0');
   const { report } = await world.cycle();
   t.is(report.status, 'held');
-  t.regex(report.held.join(), /broke off after 3 objects \(page 2 answered 503\), and it would delete 1 files/);
+  t.regex(report.held.join(), /broke off after 3 objects \(page 2 answered 503\), and it would delete 1 file\b/);
   await scan(world, world.bucket);
   t.is((await world.cycle()).report.status, 'done');
 });

@@ -55,7 +55,7 @@ const cases: readonly [title: string, of: Plan, given: Partial<GateFacts>, reaso
     plan(1),
     { listing: { objects: 50, complete: false, error: 'page 2 answered 503' } },
     [
-      "the listing of the bucket broke off after 50 objects (page 2 answered 503), and it would delete 1 files: 's3-sync reconcile' lists it again",
+      "the listing of the bucket broke off after 50 objects (page 2 answered 503), and it would delete 1 file: 's3-sync reconcile' lists it again",
     ],
   ],
   ['a delete from a whole listing', plan(1), { listing: { objects: 50, complete: true } }, []],
@@ -64,7 +64,7 @@ const cases: readonly [title: string, of: Plan, given: Partial<GateFacts>, reaso
     'a delete from an empty listing',
     plan(1),
     { listing: { objects: 0, complete: true } },
-    ['the bucket lists no objects at all, and it would delete 1 files'],
+    ['the bucket lists no objects at all, and it would delete 1 file'],
   ],
   [
     'another bucket',
