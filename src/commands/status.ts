@@ -90,7 +90,7 @@ export const statusText = (status: Status): string => {
           `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${counted(status.errors.last_cycle, 'error')}`,
         )
       : 'Last cycle   none yet',
-    ...(cycle?.status === 'failed' ? [`             ${harmless(cycle.stopped ?? '')}`] : []),
+    ...(cycle?.status === 'failed' ? [beside('             ', harmless(cycle.stopped ?? ''))] : []),
     ...damagedLines(status),
     ...unreadableLines(status),
     beside(

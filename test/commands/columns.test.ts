@@ -67,7 +67,8 @@ test('what a cycle, a dry run, the self test and the status say names the place 
     typeof statusText
   >[0];
   const held = { id: 'x'.repeat(16), reasons: ['it would delete too much, '.repeat(9)], since: '' };
-  const text = statusText({ ...status, gate: { ...status.gate, held_plans: [held] } });
+  const last_cycle = { ...report, status: 'failed' as const, stopped: 'it failed for a reason '.repeat(9) };
+  const text = statusText({ ...status, last_cycle, gate: { ...status.gate, held_plans: [held] } });
   t.true(text.includes('HOLDS plan'));
   t.deepEqual(
     tooWide(text).filter((line) => !line.startsWith('Data folder')),
