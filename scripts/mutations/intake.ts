@@ -20,8 +20,8 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: 'take what a listing lacks for gone without asking for it',
     file: 'src/scan/scan.ts',
-    find: 'asked < askedMax ?',
-    replace: 'asked < 0 ?',
+    find: 'asked < askedMax || counts.unlisted > 0 ? await withoutStanding(lacking) : lacking',
+    replace: 'lacking',
     tests: scanTests,
     match: 'what a listing lacks*',
   },

@@ -9,7 +9,7 @@ const kept = JSON.parse(
   readFileSync(join(import.meta.dirname, '../../fixtures/simulation/seeds.json'), 'utf8'),
 ) as readonly number[];
 
-const all = Number(process.env['SEEDS'] ?? 1_000);
+const all = Number(process.env['SEEDS'] ?? 500);
 
 /** Runs one of two shares of all seeds, so that two test processes work side by side. */
 export const runShare = async (t: ExecutionContext, share: 0 | 1): Promise<void> => {
