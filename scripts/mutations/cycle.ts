@@ -6,6 +6,14 @@ const foundTests = ['test/scan/scan-file-manager.test.ts'];
 /** Breaks of a cycle, from the two tables to what is remembered of it, and of the scans. */
 export const cycleMutations: readonly Mutation[] = [
   {
+    name: 'leave open what a file is whose object was replaced',
+    file: 'src/scan/scan-file-manager.ts',
+    find: 'found.replaced && md5',
+    replace: 'false && md5',
+    tests: ['test/scan/scan-file-manager.test.ts'],
+    match: 'a file that was replaced*',
+  },
+  {
     name: 'forget a request that was handed over as soon as it is answered',
     file: 'src/data-folder/hand-over.ts',
     find: 'for (let told = false; existsSync(files.request); ) {',

@@ -7,7 +7,7 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import { undoneRows } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
-import { compareBytes } from '../verify/bytes.ts';
+import { type BytesFound, compareBytes, type Pair } from '../verify/bytes.ts';
 import { cursor, entriesOf, rowsOf } from '../verify/sides.ts';
 
 export type FileManagerScanOptions = {
@@ -146,13 +146,21 @@ const compare = async (path: string, { row, entry }: Rows, options: FileManagerS
     if (row.size !== null && row.size !== entry.size) return { path, finding: 'different' };
     const pair = { path, key: row.key ?? path, etag: row.etag, md5: entry.md5 };
     const bytes = await compareBytes(pair, options);
-    if (bytes !== 'same') return { path, finding: bytes === 'different' ? bytes : 'unread' };
+    if (bytes !== 'same') return { path, finding: isKnownToDiffer(bytes, pair) ? 'different' : 'unread' };
   }
   if (row.permissions === null || row.permissions === entry.permissions) return { path, finding: 'same' };
   // None at all is nothing that an outcome can say: the file is then saved anew, and gets them. A folder is never.
   if (entry.permissions === null) return { path, finding: isFolder(path) ? 'same' : 'different' };
   return { path, finding: 'different', entry };
 };
+
+/**
+ * Also of what the bucket has replaced: as long as a restored log does not know of that, only the file's MD5 tells, and it is
+ * not the etag that the mirror has.
+ */
+const isKnownToDiffer = (found: BytesFound, { etag, md5 }: Pair): boolean =>
+  found === 'different' ||
+  (typeof found === 'object' && found.replaced && md5 !== undefined && md5 !== etag?.toLowerCase());
 
 /** Whether what is there is what the bucket holds: known by its MD5 alone, like by an etag. */
 const isWanted = ({ path, size, md5 }: FileManagerEntry, row: FileRow): boolean =>

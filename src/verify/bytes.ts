@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type { Readable } from 'node:stream';
 import type { Bucket } from '../bucket/bucket.ts';
-import { messageOf } from '../errors.ts';
+import { messageOf, SupersededError } from '../errors.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 
 /** A file of the file manager and the object that it stands for, of one size. */
@@ -21,8 +21,8 @@ export type ReadSides = {
   readonly signal?: AbortSignal;
 };
 
-/** `unread`: why the bytes could not be read on both sides. */
-export type BytesFound = 'same' | 'different' | { readonly unread: string };
+/** `unread`: why the bytes could not be read on both sides; `replaced`, since the bucket does not hold them any more. */
+export type BytesFound = 'same' | 'different' | { readonly unread: string; readonly replaced: boolean };
 
 /** Whether an etag may be the MD5 of the content. */
 const md5Shaped = (etag: string): boolean => /^[0-9a-f]{32}$/i.test(etag);
@@ -49,6 +49,6 @@ export const compareBytes = async (
     return theirs === ours ? 'same' : 'different';
   } catch (error) {
     signal?.throwIfAborted();
-    return { unread: messageOf(error) };
+    return { unread: messageOf(error), replaced: error instanceof SupersededError };
   }
 };

@@ -109,6 +109,24 @@ withWorld('bytes of the same length are found by their MD5, or by reading them',
   t.is(await readFile(disk(world, 'untold'), 'utf8'), 'first');
 });
 
+withWorld(
+  'a file that was replaced, as its object was, without the log knowing of it is different',
+  async (t, world) => {
+    await world.put('a', 'first');
+    await world.cycle();
+    await world.writer.put('a', Buffer.from('other'));
+    await world.client.saveToDisk(
+      'a',
+      { body: Readable.from(Buffer.from('other'), { objectMode: false }), length: 5 },
+      { idempotencyKey: 'by-the-log-that-was-lost' },
+    );
+    t.deepEqual(await scan(world), { different: 1 });
+    await world.put('a', 'other');
+    t.is((await world.cycle()).report.status, 'done');
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
 withWorld('deletes of files that nobody knew of are held like any others', async (t, world) => {
   await world.put('a', 'content');
   await world.cycle();
