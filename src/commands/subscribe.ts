@@ -82,8 +82,9 @@ const syncOnce = async (context: Context, workspace: Workspace): Promise<CycleRe
 
 /**
  * Subscribes, and runs a cycle every interval; begins with an initial sync until the bucket is known to have been listed as
- * a whole: what no listing reached would come by no event. Commands that are handed over and cycles take turns, so that no two of them plan from the same state. A cycle that fails is tried
- * again, whatever it was, but where log or projections are damaged: that ends the daemon.
+ * a whole: what no listing reached would come by no event. Commands that are handed over and cycles take turns, so that no
+ * two of them plan from the same state. A cycle that fails is tried again, whatever it was, but where log or projections are
+ * damaged: that ends the daemon.
  */
 export const runDaemon = async (context: Context): Promise<number> => {
   const { config, logger, signal } = context;
@@ -101,7 +102,8 @@ export const runDaemon = async (context: Context): Promise<number> => {
       damage = error;
       return stopping.abort();
     }
-    logger.error({ reason: messageOf(error) }, 'cycle failed, the next one tries again');
+    // What a stop breaks off has not failed.
+    if (!until.aborted) logger.error({ reason: messageOf(error) }, 'cycle failed, the next one tries again');
   };
   const cycle = async (): Promise<void> => {
     const report = (await syncOnce(within, workspace))?.report;
