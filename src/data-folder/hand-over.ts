@@ -28,7 +28,7 @@ const lookEveryMs = 100;
 /** The daemon takes a request within this time, also while a cycle runs. */
 const takenWithinMs = 30_000;
 /** Who has not fetched an answer by then never will: a command that was killed leaves its request behind. */
-const answerKeptMsDefault = 3_600_000;
+const answerKeptMsDefault = 24 * 3_600_000;
 
 const folderOf = (dataFolder: string): string => join(dataFolder, 'requests');
 
