@@ -253,7 +253,7 @@ export const cycleMutations: readonly Mutation[] = [
   },
   {
     name: 'take what a person keeps beside the cycles for some of them',
-    file: 'src/cycle/folders.ts',
+    file: 'src/report/stored.ts',
     find: '.filter((name) => cycleName.test(name))',
     replace: '',
     tests: ['test/cycle/last-cycle.test.ts'],

@@ -3,9 +3,9 @@ import { join } from 'node:path';
 import type { ApplyResult } from '../apply/apply.ts';
 import { messageOf } from '../errors.ts';
 import type { Report } from '../report/report.ts';
-import { isDamaged, readReport } from '../report/stored.ts';
+import { cyclesIn, isDamaged, readReport } from '../report/stored.ts';
 import type { CycleOptions } from './cycle.ts';
-import { cyclesIn, keepNewest, makeCycleFolder } from './folders.ts';
+import { keepNewest, makeCycleFolder } from './folders.ts';
 import { publishReport, timesOf } from './reporting.ts';
 
 export const nothingApplied: ApplyResult = {

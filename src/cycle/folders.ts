@@ -1,18 +1,13 @@
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm } from 'node:fs/promises';
+import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { onDisk } from '../disk-error.ts';
+import { cycleName, cyclesIn } from '../report/stored.ts';
 
 const nameAt = (ms: number): string => new Date(ms).toISOString().replace(/[:.]/g, '-');
 
-const cycleName = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
-
 /** The moment that a cycle's name tells. */
 const timeOf = (name: string): number => Date.parse(name.replace(cycleName, '$1:$2:$3.$4'));
-
-/** The names of the cycles, the oldest first; what else a person keeps beside them is none. Throws where there is no folder. */
-export const cyclesIn = async (cycles: string): Promise<string[]> =>
-  (await readdir(cycles)).filter((name) => cycleName.test(name)).sort();
 
 /**
  * Makes the folder of a new cycle, named by its time, and resolves with the name. Names sort in the order of the cycles:

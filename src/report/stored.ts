@@ -1,6 +1,5 @@
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { cyclesIn } from '../cycle/folders.ts';
 import { codeOf, messageOf } from '../errors.ts';
 import type { Report } from './report.ts';
 
@@ -43,6 +42,13 @@ export const readReport = async (folder: string): Promise<Report | DamagedReport
 };
 
 export const isDamaged = (stored: Report | DamagedReport): stored is DamagedReport => !('status' in stored);
+
+/** A cycle's name is its time, with hyphens in place of what not every disk takes in a name. */
+export const cycleName = /^(\d{4}-\d\d-\d\dT\d\d)-(\d\d)-(\d\d)-(\d{3}Z)$/;
+
+/** The names of the cycles, the oldest first; what else a person keeps beside them is none. Throws where there is no folder. */
+export const cyclesIn = async (cycles: string): Promise<string[]> =>
+  (await readdir(cycles)).filter((name) => cycleName.test(name)).sort();
 
 /** What the newest cycles left. */
 export type LatestReports = {
