@@ -108,8 +108,8 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     throw error;
   }
   if (complete) for (const page of namesakes.left()) await takePage(page);
-  if (complete) await takeGone();
   await noteTimes({ from: listedFrom, to: observedAt });
+  if (complete) complete = await takeGone();
   if (complete && prefix === undefined) {
     await note({ objects: counts.listed, complete });
     if (!dryRun) await remember(log.database, { unlisted: false });
@@ -216,7 +216,8 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     return options.acl ? bucket.aclPermissions(key, within) : undefined;
   }
 
-  async function takeGone(): Promise<void> {
+  /** Resolves with whether all is done; a signal ends it early. */
+  async function takeGone(): Promise<boolean> {
     for (let after = '', asked = 0; ; asked += pageRows) {
       const lacking = await database.all<Lacking>(
         `SELECT path, coalesce(key, path) AS key FROM file
@@ -225,9 +226,11 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
         [after, startedAt, [...(prefix ?? '')].length, prefix ?? ''],
       );
       const last = lacking.at(-1);
-      if (!last) return;
+      if (!last) return true;
       after = last.path;
-      const rows = asked < askedMax || counts.unlisted > 0 ? await withoutStanding(lacking) : lacking;
+      const isDoubtful = asked < askedMax || counts.unlisted > 0;
+      const rows = isDoubtful ? await withoutStanding(lacking) : lacking;
+      if (!rows) return false;
       counts.unlisted += lacking.length - rows.length;
       counts.gone += rows.length;
       if (dryRun || rows.length === 0) continue;
@@ -242,14 +245,22 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     }
   }
 
-  /** Of an object that may not be asked about, the listing tells. */
-  async function withoutStanding(lacking: readonly Lacking[]): Promise<readonly Lacking[]> {
+  /**
+   * Of an object that may not be asked about, the listing tells; it has told of one that stands for another path. Undefined
+   * when a signal ended it early.
+   */
+  async function withoutStanding(lacking: readonly Lacking[]): Promise<readonly Lacking[] | undefined> {
     const standing = new Set<Lacking>();
     const ask = async (row: Lacking): Promise<void> => {
       const facts = await bucket.head(row.key, signal ? { signal } : {});
       if (facts && 'path' in pathOfObject(row.path, facts.size)) standing.add(row);
     };
-    const unanswered = await askEach(lacking, ask, signal);
+    const open = lacking.filter(({ path, key }) => (pathsOfKeys.get(key) ?? key) === path);
+    const unanswered = await askEach(open, ask, signal).catch((error: unknown) => {
+      if (!signal?.aborted) throw error;
+      return undefined;
+    });
+    if (!unanswered) return undefined;
     const away = unanswered.find(({ error }) => error instanceof RetryableError);
     if (away) throw away.error;
     return lacking.filter((row) => !standing.has(row));

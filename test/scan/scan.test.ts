@@ -3,6 +3,7 @@ import test from 'ava';
 import type { BucketEvent } from '../../events/event.ts';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { UnreadableError } from '../../src/bucket/errors.ts';
+import { recall } from '../../src/cycle/memory.ts';
 import { RetryableError } from '../../src/errors.ts';
 import { type ScanResult, scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -137,6 +138,36 @@ test('a listing is taken at its word about many objects only where it was right 
   t.like(await scanned('10500'), { gone: 11_000, unlisted: 0 });
   t.is(asked, 10_000);
   t.like(await scanned('09500'), { gone: 9_500, unlisted: 1_500 });
+  await world.close();
+});
+
+test('a row whose key was listed for another path is gone without a question', async (t) => {
+  const world = await createWorld();
+  await world.writer.put('k', Buffer.from('content'));
+  await world.append({ type: 'create', path: 'p1', key: 'k', size: 7, etag: md5('content') });
+  await world.append({ type: 'create', path: 'p2', key: 'k', size: 7, etag: md5('content') });
+  t.like(await scan(world), { listed: 1, gone: 1, unlisted: 0 });
+  await world.cycle();
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('a stop while it is asked about what a listing lacks ends the listing as any other', async (t) => {
+  const world = await createWorld();
+  for (const path of ['a', 'b']) await world.put(path, path);
+  await world.writer.delete('b');
+  const stop = new AbortController();
+  const bucket: Bucket = {
+    ...world.bucket,
+    head: async () => {
+      stop.abort();
+      throw stop.signal.reason;
+    },
+  };
+  const options = { workspace: world.workspace(), bucket, metadata: false, signal: stop.signal };
+  t.like(await scanBucket(options), { listed: 1, gone: 0, complete: false });
+  const { listings } = await recall(world.workspace().log.database);
+  t.truthy(listings?.[0]?.to, 'events from now on are none near a listing');
   await world.close();
 });
 
