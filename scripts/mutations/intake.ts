@@ -10,6 +10,30 @@ const localstack = ['test/providers/localstack.test.ts'];
 /** Breaks of the intake of a batch: what the bucket is asked, and what is recorded of its answers; and of its listing. */
 export const intakeMutations: readonly Mutation[] = [
   {
+    name: 'keep a file whose key was listed for another path',
+    file: 'src/scan/scan.ts',
+    find: '(pathsOfKeys.get(key) ?? key) === path',
+    replace: 'path !== key || path === key',
+    tests: scanTests,
+    match: 'a row whose key*',
+  },
+  {
+    name: 'ask in each cycle what stated nothing',
+    file: 'src/cycle/ask-paired.ts',
+    find: `AND NOT EXISTS (SELECT 1 FROM asked AS a WHERE a.path = f.path AND a."offset" = f."offset")`,
+    replace: '',
+    tests: pairedTests,
+    match: 'an object that states no*',
+  },
+  {
+    name: 'rename unasked while the bucket does not say which it is',
+    file: 'src/cycle/ask-paired.ts',
+    find: 'await bucket.identify(within)',
+    replace: `await bucket.identify(within).catch(() => ({ identity: { endpoint: '', name: '' } }))`,
+    tests: pairedTests,
+    match: 'until the bucket answers*',
+  },
+  {
     name: 'take a listing at its word although it was wrong about the first objects',
     file: 'src/scan/scan.ts',
     find: 'asked < askedMax || counts.unlisted > 0',
@@ -20,7 +44,7 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: 'take what a listing lacks for gone without asking for it',
     file: 'src/scan/scan.ts',
-    find: 'asked < askedMax || counts.unlisted > 0 ? await withoutStanding(lacking) : lacking',
+    find: 'isDoubtful ? await withoutStanding(lacking) : lacking',
     replace: 'lacking',
     tests: scanTests,
     match: 'what a listing lacks*',

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { BucketEvent } from '../../events/event.ts';
 import { timeKey } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
-import type { Bucket, ObjectFacts } from '../bucket/bucket.ts';
+import type { Bucket, BucketIdentity, ObjectFacts } from '../bucket/bucket.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { askEach } from '../intake/ask-each.ts';
 import { createPlaces } from '../scan/places.ts';
@@ -54,15 +54,20 @@ export const askSuperseded = async (options: AskAgainOptions): Promise<void> => 
   if (events.length > 0) await log.append(await placed(events, projector, startedAt));
 };
 
-/**
- * Before the first plan was carried out no bucket is remembered, and any is right. One that does not tell is none: the gate
- * asks it too, and says why.
- */
-export const isSameBucket = async ({ bucket, workspace, signal }: AskOptions): Promise<boolean> => {
+/** Before the first plan was carried out no bucket is remembered, and any is right. */
+export const isRemembered = async (
+  { workspace }: AskOptions,
+  { identity }: { readonly identity: BucketIdentity },
+): Promise<boolean> => {
   const { bucket: before } = await recall(workspace.log.database);
-  if (!before) return true;
+  return !before || named(before, identity) === named(identity, before);
+};
+
+/** One that does not tell is none: the gate asks it too, and says why. */
+const isSameBucket = async (options: AskOptions): Promise<boolean> => {
+  const { bucket, signal } = options;
   const asked = await bucket.identify(signal ? { signal } : {}).catch(() => undefined);
-  return asked !== undefined && named(before, asked.identity) === named(asked.identity, before);
+  return asked !== undefined && (await isRemembered(options, asked));
 };
 
 /** What was in the log before the bucket was asked happened before that, also where a clock was ahead. */

@@ -128,6 +128,7 @@ export const prepareScenes = async () => {
               fileManager: createFileManagerClient({ baseUrl: url, token: secrets.FILE_MANAGER_TOKEN }),
               bucket,
               gate: gateLimits,
+              metadata: config.flag('CUSTOMER_S3_METADATA'),
               concurrency: 3,
               reportEndpoints: [],
               cyclesKept: 10,

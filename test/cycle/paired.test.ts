@@ -13,12 +13,17 @@ const started = async (t: ExecutionContext) => {
   const { log, projector } = world.workspace();
   const asked: string[] = [];
   let problem: Error | undefined;
+  let isAway = false;
   const bucket: typeof world.bucket = {
     ...world.bucket,
     head: async (key, options) => {
       asked.push(key);
       if (problem) throw problem;
       return world.bucket.head(key, options);
+    },
+    identify: async (options) => {
+      if (isAway) throw new RetryableError('the bucket is away');
+      return world.bucket.identify(options);
     },
   };
   let sequencer = 0;
@@ -59,16 +64,25 @@ const started = async (t: ExecutionContext) => {
     await tell('ObjectRemoved:Delete', key);
   };
   /** Runs a cycle; resolves with what it did. */
-  const cycle = async (): Promise<object> => {
+  const cycle = async (fileManager = world.client): Promise<object> => {
     asked.length = 0;
-    return (await world.cycle({ bucket, metadata: true })).report.operations;
+    return (await world.cycle({ bucket, fileManager, metadata: true })).report.operations;
   };
   const permissions = async (): Promise<Record<string, string | null>> => {
     const found: Record<string, string | null> = {};
     for await (const { path, permissions } of world.client.list()) found[path] = permissions;
     return found;
   };
-  return { world, put, remove, cycle, permissions, asked, failWith: (error?: Error) => void (problem = error) };
+  return {
+    world,
+    put,
+    remove,
+    cycle,
+    permissions,
+    asked,
+    failWith: (error?: Error) => void (problem = error),
+    setAway: (away: boolean) => void (isAway = away),
+  };
 };
 
 test('an object that is taken for a renamed file has the permissions that its metadata states', async (t) => {
@@ -93,7 +107,7 @@ test('an object that comes back with the content that it had has the permissions
 });
 
 test('until the bucket answers nothing is renamed; an object that may not be asked about is', async (t) => {
-  const { put, remove, cycle, permissions, asked, failWith } = await started(t);
+  const { put, remove, cycle, permissions, asked, failWith, setAway } = await started(t);
   await put('a', 'content', 0o644);
   await put('other', 'other content', 0o644);
   await cycle();
@@ -101,11 +115,27 @@ test('until the bucket answers nothing is renamed; an object that may not be ask
   await put('b', 'content', 0o600);
   await put('new', 'new content', 0o600);
   await remove('a');
-  failWith(new RetryableError('the bucket is away'));
+  setAway(true);
   await t.throwsAsync(cycle(), { instanceOf: RetryableError, message: 'the bucket is away' });
-  t.deepEqual(asked, ['b'], 'of what is saved the permissions come with the content');
+  setAway(false);
+  failWith(new RetryableError('slow down'));
+  await t.throwsAsync(cycle(), { instanceOf: RetryableError, message: 'slow down' });
   t.deepEqual(await permissions(), { a: '0644', other: '0644' });
   failWith(new UnreadableError('access denied'));
   t.deepEqual(await cycle(), { rename: 1, save: 1 });
+  t.deepEqual(asked, ['b'], 'of what is saved the permissions come with the content');
   t.deepEqual(await permissions(), { b: '0644', new: '0600', other: '0644' });
+});
+
+test('an object that states no permissions is asked about once, however long its rename waits', async (t) => {
+  const { world, put, remove, cycle, asked } = await started(t);
+  await put('a', 'content');
+  await cycle();
+  await put('b', 'content');
+  await remove('a');
+  const away: typeof world.client = { ...world.client, rename: () => Promise.reject(new RetryableError('away')) };
+  t.deepEqual(await cycle(away), {});
+  t.deepEqual(asked, ['b']);
+  t.deepEqual(await cycle(away), {});
+  t.deepEqual(asked, []);
 });
