@@ -38,6 +38,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'of cycles that were cut off*',
   },
   {
+    name: 'tell of another address in every cycle',
+    file: 'src/commands/other-address.ts',
+    find: 'told = other;',
+    replace: '',
+    tests: ['test/cycle/other-address.test.ts'],
+    match: 'another address than*',
+  },
+  {
     name: 'show no status where a report is damaged',
     file: 'src/report/stored.ts',
     find: 'return { path, problem: `it is no JSON: ${messageOf(error)}` };',

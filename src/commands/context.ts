@@ -11,6 +11,7 @@ import type { PermissionSources } from '../intake/unstated.ts';
 import type { Logger } from '../logger.ts';
 import { gateLimits } from '../plan/gate.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
+import { tellOtherAddress } from './other-address.ts';
 import { createProgress } from './progress.ts';
 
 /** What every command is given. Data goes to `print`, logs to standard error. */
@@ -67,11 +68,7 @@ export const cycleOptions = (context: Context, workspace: Workspace, bucket: Buc
     dataFolder: config.paths.data,
     fileManager: fileManagerOf(context),
     fileManagerAddress: addressOf(config.text('FILE_MANAGER_API_URL')),
-    onOtherAddress: (other) =>
-      logger.warn(
-        other,
-        "the file manager has another address than before: if it is another one, run 's3-sync reconcile --file-manager'",
-      ),
+    onOtherAddress: (other) => tellOtherAddress(logger, other),
     gate: {
       ...gateLimits,
       deleteMax: config.number('GATE_DELETE_MAX'),

@@ -41,6 +41,7 @@ export type CycleOptions = {
   readonly fileManager: FileManager;
   /** Remembered with what the mirror says; see address.ts. */
   readonly fileManagerAddress?: string;
+  /** Called in each cycle while that is another address than before. */
   readonly onOtherAddress?: (other: OtherAddress) => void;
   readonly bucket: Bucket;
   readonly gate: GateLimits;

@@ -1,8 +1,9 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { tellOtherAddress } from '../../src/commands/other-address.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
 import { answer, startProxy } from '../apply/real.ts';
-import { runCli } from '../support/cli.ts';
+import { runCli, startCli } from '../support/cli.ts';
 import { createWorld, environmentOf } from '../support/world.ts';
 
 test('another file manager at another address is told of until it was compared with the mirror', async (t) => {
@@ -59,4 +60,38 @@ test('an object that can never be read does not keep another address from being 
   t.is(found.code, 1);
   t.is(await status(), null);
   await world.close();
+});
+
+test('a daemon tells of another address once, in however many cycles it finds it', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  await world.put('a', 'a');
+  await world.cycle({ fileManagerAddress: 'http://before:1' });
+  const environment = environmentOf(world);
+  await world.release();
+  const daemon = startCli(['daemon'], { ...environment, LOG_LEVEL: 'info' });
+  try {
+    const cycled = new Promise((resolve) => {
+      daemon.child.stderr?.on('data', (chunk: unknown) => String(chunk).includes('cycle ended') && resolve('cycled'));
+    });
+    t.is(await Promise.race([cycled, daemon.finished]), 'cycled');
+    for (let at = 0; at < 2; at++) t.is((await runCli(['incremental-sync'], environment)).code, 0);
+  } finally {
+    daemon.child.kill('SIGTERM');
+    await daemon.finished;
+    await world.close();
+  }
+  const { stderr: logged } = await daemon.finished;
+  t.is(logged.match(/a command was handed over/g)?.length, 2, logged);
+  t.is(logged.match(/another address than before/g)?.length, 1, logged);
+});
+
+test('another address than the one that was told of is told of again', (t) => {
+  const told: unknown[] = [];
+  const logger = { warn: (facts: unknown) => void told.push(facts) };
+  const first = { before: 'http://a', now: 'http://b' };
+  const second = { before: 'http://a', now: 'http://c' };
+  const third = { before: 'http://b', now: 'http://c' };
+  for (const other of [first, { ...first }, second, second, third, first]) tellOtherAddress(logger, other);
+  t.deepEqual(told, [first, second, third, first]);
 });
