@@ -51,13 +51,16 @@ const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): st
         ),
       ];
 
-const damagedLines = ({ reports_damaged: damaged }: Status): string[] =>
-  damaged.map(({ path, problem }) =>
-    beside(
-      'Damaged      ',
-      `${harmless(path)}: ${harmless(problem)}. What that cycle did, and whether the gate held it, is not shown here: see the log; the next cycle leaves a report of its own`,
-    ),
-  );
+const lostReport =
+  'What that cycle did, and whether the gate held it, is not shown here: see the log; the next cycle leaves a report of its own';
+const lostPlan =
+  "Whether the gate holds that plan is not shown here: make it again with 's3-sync plan', or delete the file if none of that id comes";
+
+const damagedLines = ({ reports_damaged: reports, plans_damaged: plans }: Status): string[] =>
+  [
+    ...reports.map((damaged) => ({ ...damaged, advice: lostReport })),
+    ...plans.map((damaged) => ({ ...damaged, advice: lostPlan })),
+  ].map(({ path, problem, advice }) => beside('Damaged      ', `${harmless(path)}: ${harmless(problem)}. ${advice}`));
 
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;

@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { editsBetween } from '../edits.ts';
-import { FatalError } from '../errors.ts';
+import { FatalError, messageOf } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { Plan } from './operation.ts';
 
@@ -18,6 +18,9 @@ export type StoredPlan = {
   readonly losses?: readonly string[];
   readonly stored_at: string;
 };
+
+/** A plan's file that holds none, and why: a disk lost part of it, or somebody changed it. */
+export type DamagedPlan = { readonly path: string; readonly problem: string };
 
 /** What is kept of a plan. */
 export type Kept = Omit<StoredPlan, 'stored_at'>;
@@ -51,29 +54,45 @@ const namesIn = (folder: string): Promise<string[]> =>
     throw error;
   });
 
-/** Undefined when the file is gone meanwhile, or holds no plan: a damaged one never stands in the way of the others. */
-const readStored = async (path: string): Promise<StoredPlan | undefined> => {
+const isPlan = (value: Partial<StoredPlan> | null, path: string): value is StoredPlan =>
+  Array.isArray(value?.plan?.steps) && Array.isArray(value.held) && path.endsWith(`${value.plan.id}.json`);
+
+/** Undefined when the file is gone meanwhile: a damaged one never stands in the way of the others. */
+const readStored = async (path: string): Promise<StoredPlan | DamagedPlan | undefined> => {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return '';
+    if (error.code === 'ENOENT') return undefined;
     throw error;
   });
+  if (text === undefined) return undefined;
   try {
-    const stored = JSON.parse(text) as StoredPlan;
-    return Array.isArray(stored.plan.steps) && path.endsWith(`${stored.plan.id}.json`) ? stored : undefined;
-  } catch {
-    return undefined;
+    const value = JSON.parse(text) as Partial<StoredPlan> | null;
+    return isPlan(value, path) ? value : { path, problem: 'it holds no plan of this id' };
+  } catch (error) {
+    return { path, problem: `it is no JSON: ${messageOf(error)}` };
   }
 };
 
-/** Every stored plan, oldest first. */
-export const listPlans = async (folder: string): Promise<StoredPlan[]> => {
-  const plans: StoredPlan[] = [];
-  for (const name of (await namesIn(folder)).filter((entry) => planFile.test(entry))) {
+const isWhole = (stored: StoredPlan | DamagedPlan | undefined): stored is StoredPlan =>
+  stored !== undefined && 'plan' in stored;
+
+const readAll = async (folder: string): Promise<(StoredPlan | DamagedPlan)[]> => {
+  const found: (StoredPlan | DamagedPlan)[] = [];
+  for (const name of (await namesIn(folder)).filter((entry) => planFile.test(entry)).sort()) {
     const stored = await readStored(join(folder, name));
-    if (stored) plans.push(stored);
+    if (stored) found.push(stored);
   }
-  return plans.sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
+  return found;
 };
+
+/** Every stored plan, oldest first. */
+export const listPlans = async (folder: string): Promise<StoredPlan[]> =>
+  (await readAll(folder))
+    .filter(isWhole)
+    .sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
+
+/** The files that are none of those, by name. */
+export const damagedPlans = async (folder: string): Promise<DamagedPlan[]> =>
+  (await readAll(folder)).filter((stored) => 'problem' in stored);
 
 /** The plan of an id or of a unique beginning of one, at least four letters. Throws FatalError that says what was meant. */
 export const findPlan = async (folder: string, id: string): Promise<StoredPlan> => {
@@ -86,7 +105,7 @@ export const findPlan = async (folder: string, id: string): Promise<StoredPlan> 
   const only = found[0];
   if (only === undefined) throw new FatalError(`there is no plan ${JSON.stringify(id)}${hintFor(id, ids)}`);
   const stored = await readStored(join(folder, `${only}.json`));
-  if (!stored) throw new FatalError(`the file of plan ${only} is damaged: make it again with 's3-sync plan'`);
+  if (!isWhole(stored)) throw new FatalError(`the file of plan ${only} is damaged: make it again with 's3-sync plan'`);
   return stored;
 };
 
@@ -120,7 +139,7 @@ export const releasedPlans = async (folder: string): Promise<StoredPlan[]> => {
   const names = await namesIn(folder);
   const marked = names.filter((name) => planFile.test(name) && names.includes(`${name.slice(0, idLength)}.released`));
   const plans = await Promise.all(marked.map((name) => readStored(join(folder, name))));
-  return plans.filter((stored) => stored !== undefined);
+  return plans.filter(isWhole);
 };
 
 /** Its release goes first: a plan that is made again from the same files has the same id, and would be released by what is left. */

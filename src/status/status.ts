@@ -8,7 +8,7 @@ import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { openLogForReading } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
-import { listPlans } from '../plan/store.ts';
+import { type DamagedPlan, damagedPlans, listPlans } from '../plan/store.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
 import { type Outbox, readOutbox } from '../report/outbox.ts';
 import type { Report } from '../report/report.ts';
@@ -52,6 +52,8 @@ export type Status = {
   readonly last_cycle: Report | null;
   /** Newer ones that cannot be read: what those cycles did, and whether the gate held them, is not known here. */
   readonly reports_damaged: readonly DamagedReport[];
+  /** Files of plans that hold none: whether the gate holds those plans is not known here. */
+  readonly plans_damaged: readonly DamagedPlan[];
   readonly errors: { readonly last_cycle: number };
   readonly gate: {
     readonly held_plans: readonly {
@@ -103,7 +105,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
     // What was held before a cycle that failed is held still.
     const { last: report, judged, damaged } = await latestReports(join(data, 'cycles'));
-    const held = (await listPlans(join(data, 'plans'))).filter((plan) => plan.held.length > 0);
+    const plans = join(data, 'plans');
+    const held = (await listPlans(plans)).filter((plan) => plan.held.length > 0);
     const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
     return {
@@ -132,6 +135,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       other_file_manager: other ?? null,
       last_cycle: report,
       reports_damaged: damaged,
+      plans_damaged: await damagedPlans(plans),
       errors: { last_cycle: report ? errorsOf(report) : 0 },
       gate: {
         held_plans: held

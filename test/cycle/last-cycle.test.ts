@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import test from 'ava';
 import { statusText } from '../../src/commands/status.ts';
 import { noteFailed } from '../../src/cycle/failed.ts';
+import { storePlan } from '../../src/plan/store.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { runCli, startCli } from '../support/cli.ts';
 import { createWorld, environmentOf, startRecorder } from '../support/world.ts';
@@ -151,6 +152,35 @@ test('a report that is damaged is named by the status, which shows the cycle bef
   await writeFile(path, '{');
   const next = await world.cycle({ cyclesKept: 1 });
   t.like(await readStatus(world.config), { last_cycle: { cycle: next.report.cycle }, reports_damaged: [] });
+});
+
+test('a plan whose file is damaged is named by the status: whether the gate holds it is not known', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  for (let at = 0; at < 20; at++) await world.put(`f${at}`, `content ${at}`);
+  await world.cycle();
+  for (let at = 0; at < 15; at++) await world.append({ type: 'delete', path: `f${at}` });
+  const { plan } = await world.cycle();
+  t.like(await readStatus(world.config), { gate: { held_plans: [{ id: plan.id }] }, plans_damaged: [] });
+  const path = join(world.config.paths.data, 'plans', `${plan.id}.json`);
+  for (const [text, problem] of [
+    ['', /^it is no JSON: /],
+    ['null', /^it holds no plan of this id$/],
+    [JSON.stringify({ plan }), /^it holds no plan of this id$/],
+  ] as const) {
+    await writeFile(path, text);
+    const status = await readStatus(world.config);
+    t.deepEqual(
+      status.plans_damaged.map((one) => one.path),
+      [path],
+    );
+    const [damaged] = status.plans_damaged;
+    t.regex(damaged?.problem ?? '', problem);
+    const shown = statusText(status).replace(/\s+/g, ' ');
+    t.true(shown.includes(` Damaged ${path}: ${damaged?.problem}. `), shown);
+  }
+  await storePlan(join(path, '..'), { plan, held: ['too much'] });
+  t.deepEqual((await readStatus(world.config)).plans_damaged, []);
 });
 
 for (const [title, away] of [

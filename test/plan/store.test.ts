@@ -4,7 +4,15 @@ import test, { type ExecutionContext } from 'ava';
 import { FatalError } from '../../src/errors.ts';
 import type { Plan } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
-import { dropPlan, findPlan, listPlans, releasedPlans, releasePlan, storePlan } from '../../src/plan/store.ts';
+import {
+  damagedPlans,
+  dropPlan,
+  findPlan,
+  listPlans,
+  releasedPlans,
+  releasePlan,
+  storePlan,
+} from '../../src/plan/store.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { changesBetween } from './model.ts';
 import { row } from './tables.ts';
@@ -65,6 +73,13 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
     (await listPlans(folder)).map(({ plan }) => plan.id),
     ['5'.repeat(16)],
   );
+  const damaged = await damagedPlans(folder);
+  t.deepEqual(
+    damaged.map(({ path }) => path),
+    ['1', '2'].map((letter) => join(folder, `${letter.repeat(16)}.json`)),
+  );
+  t.regex(damaged[0]?.problem ?? '', /^it is no JSON: /);
+  t.is(damaged[1]?.problem, 'it holds no plan of this id');
   await t.throwsAsync(findPlan(folder, '1111'), { instanceOf: FatalError, message: /is damaged: make it again/ });
   t.deepEqual(
     (await readdir(folder)).filter((name) => /tmp|notes/.test(name)),
