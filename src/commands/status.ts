@@ -16,13 +16,19 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
     ...(next
       ? [
           `Unreadable   ${counted(unreadable.objects, 'object')}, next try ${next.next_at}:`,
-          `             ${JSON.stringify(next.path)} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`,
+          beside(
+            '             ',
+            `${JSON.stringify(next.path)} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`,
+          ),
         ]
       : []),
     ...(late
       ? [
-          `Superseded   ${superseded.objects} objects are not in the bucket as their newest event says;`,
-          `             next try ${late.next_at}: ${JSON.stringify(late.path)} (${late.tries} tries)`,
+          `Superseded   ${counted(superseded.objects, 'object is', 'objects are')} not in the bucket as the newest event says;`,
+          beside(
+            '             ',
+            `next try ${late.next_at}: ${JSON.stringify(late.path)} (${counted(late.tries, 'try', 'tries')})`,
+          ),
         ]
       : []),
     ...(cycle?.unverified

@@ -68,6 +68,20 @@ test('what a cycle, a dry run, the self test and the status say names the place 
   >[0];
   const held = { id: 'x'.repeat(16), reasons: ['it would delete too much, '.repeat(9)], since: '' };
   const last_cycle = { ...report, status: 'failed' as const, stopped: 'it failed for a reason '.repeat(9) };
+  const waits = {
+    path: 'a long name '.repeat(9),
+    reason: 'for a reason '.repeat(9),
+    tries: 1,
+    since: '',
+    next_at: 'soon',
+  };
+  const waiting = { objects: 1, first: [waits] };
+  const waitingText = statusText({ ...status, last_cycle, unreadable: waiting, superseded: waiting });
+  t.regex(waitingText, /Superseded {3}1 object is not in[^]*\(1\s+try\)/);
+  t.deepEqual(
+    tooWide(waitingText).filter((line) => !line.startsWith('Data folder')),
+    [],
+  );
   const text = statusText({ ...status, last_cycle, gate: { ...status.gate, held_plans: [held] } });
   t.true(text.includes('HOLDS plan'));
   t.deepEqual(

@@ -115,7 +115,7 @@ test('an object whose event is late is told of once, asked for seldom, and carri
   const { stdout } = await runCli(['status'], { DATA_DIR: join(world.folder, 'data') });
   t.regex(
     stdout,
-    /Superseded {3}2 objects are not in the bucket as their newest event says;\n +next try .*"gone" \(3 tries\)/,
+    /Superseded {3}2 objects are not in the bucket as the newest event says;\n +next try .*"gone" \(3 tries\)/,
   );
 
   await world.put('late', 'something else');
