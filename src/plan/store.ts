@@ -43,9 +43,9 @@ export const storePlan = async (folder: string, kept: Kept): Promise<void> => {
   for (const name of names.filter((left) => temporaryFile.test(left))) await rm(join(folder, name), { force: true });
 };
 
-/** As `storePlan`, but leaves one that is there already as it is, with the time since which it is. */
+/** As `storePlan`, but leaves one that is there already, and whole, as it is, with the time since which it is. */
 export const storeOnce = async (folder: string, kept: Kept): Promise<void> => {
-  if (!(await namesIn(folder)).includes(`${kept.plan.id}.json`)) await storePlan(folder, kept);
+  if (!isWhole(await readStored(join(folder, `${kept.plan.id}.json`)))) await storePlan(folder, kept);
 };
 
 const namesIn = (folder: string): Promise<string[]> =>

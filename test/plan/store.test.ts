@@ -11,6 +11,7 @@ import {
   listPlans,
   releasedPlans,
   releasePlan,
+  storeOnce,
   storePlan,
 } from '../../src/plan/store.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -80,6 +81,10 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   );
   t.regex(damaged[0]?.problem ?? '', /^it is no JSON: /);
   t.is(damaged[1]?.problem, 'it holds no plan of this id');
+  const whole = (await listPlans(folder))[0]?.plan as Plan;
+  await storeOnce(folder, { plan: { ...whole, id: '1'.repeat(16) }, held: [] });
+  t.is((await damagedPlans(folder)).length, 1, 'what is due once more takes the place of its damaged file');
+  await writeFile(join(folder, `${'1'.repeat(16)}.json`), '');
   await t.throwsAsync(findPlan(folder, '1111'), { instanceOf: FatalError, message: /is damaged: make it again/ });
   t.deepEqual(
     (await readdir(folder)).filter((name) => /tmp|notes/.test(name)),
