@@ -75,24 +75,22 @@ const readStored = async (path: string): Promise<StoredPlan | DamagedPlan | unde
 const isWhole = (stored: StoredPlan | DamagedPlan | undefined): stored is StoredPlan =>
   stored !== undefined && 'plan' in stored;
 
-const readAll = async (folder: string): Promise<(StoredPlan | DamagedPlan)[]> => {
-  const found: (StoredPlan | DamagedPlan)[] = [];
+/** Every stored plan, oldest first, and the files that hold none, by name. */
+export const readPlans = async (
+  folder: string,
+): Promise<{ readonly plans: StoredPlan[]; readonly damaged: DamagedPlan[] }> => {
+  const plans: StoredPlan[] = [];
+  const damaged: DamagedPlan[] = [];
   for (const name of (await namesIn(folder)).filter((entry) => planFile.test(entry)).sort()) {
     const stored = await readStored(join(folder, name));
-    if (stored) found.push(stored);
+    if (isWhole(stored)) plans.push(stored);
+    else if (stored) damaged.push(stored);
   }
-  return found;
+  plans.sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
+  return { plans, damaged };
 };
 
-/** Every stored plan, oldest first. */
-export const listPlans = async (folder: string): Promise<StoredPlan[]> =>
-  (await readAll(folder))
-    .filter(isWhole)
-    .sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
-
-/** The files that are none of those, by name. */
-export const damagedPlans = async (folder: string): Promise<DamagedPlan[]> =>
-  (await readAll(folder)).filter((stored) => 'problem' in stored);
+export const listPlans = async (folder: string): Promise<StoredPlan[]> => (await readPlans(folder)).plans;
 
 /** The plan of an id or of a unique beginning of one, at least four letters. Throws FatalError that says what was meant. */
 export const findPlan = async (folder: string, id: string): Promise<StoredPlan> => {

@@ -8,7 +8,7 @@ import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { openLogForReading } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
-import { type DamagedPlan, damagedPlans, listPlans } from '../plan/store.ts';
+import { type DamagedPlan, readPlans } from '../plan/store.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
 import { type Outbox, readOutbox } from '../report/outbox.ts';
 import type { Report } from '../report/report.ts';
@@ -105,8 +105,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
     // What was held before a cycle that failed is held still.
     const { last: report, judged, damaged } = await latestReports(join(data, 'cycles'));
-    const plans = join(data, 'plans');
-    const held = (await listPlans(plans)).filter((plan) => plan.held.length > 0);
+    const { plans, damaged: plansDamaged } = await readPlans(join(data, 'plans'));
+    const held = plans.filter((plan) => plan.held.length > 0);
     const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
     return {
@@ -135,7 +135,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       other_file_manager: other ?? null,
       last_cycle: report,
       reports_damaged: damaged,
-      plans_damaged: await damagedPlans(plans),
+      plans_damaged: plansDamaged,
       errors: { last_cycle: report ? errorsOf(report) : 0 },
       gate: {
         held_plans: held

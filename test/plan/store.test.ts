@@ -5,10 +5,10 @@ import { FatalError } from '../../src/errors.ts';
 import type { Plan } from '../../src/plan/operation.ts';
 import { planChanges } from '../../src/plan/plan.ts';
 import {
-  damagedPlans,
   dropPlan,
   findPlan,
   listPlans,
+  readPlans,
   releasedPlans,
   releasePlan,
   storeOnce,
@@ -74,7 +74,7 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
     (await listPlans(folder)).map(({ plan }) => plan.id),
     ['5'.repeat(16)],
   );
-  const damaged = await damagedPlans(folder);
+  const { damaged } = await readPlans(folder);
   t.deepEqual(
     damaged.map(({ path }) => path),
     ['1', '2'].map((letter) => join(folder, `${letter.repeat(16)}.json`)),
@@ -83,7 +83,7 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   t.is(damaged[1]?.problem, 'it holds no plan of this id');
   const whole = (await listPlans(folder))[0]?.plan as Plan;
   await storeOnce(folder, { plan: { ...whole, id: '1'.repeat(16) }, held: [] });
-  t.is((await damagedPlans(folder)).length, 1, 'what is due once more takes the place of its damaged file');
+  t.is((await readPlans(folder)).damaged.length, 1, 'what is due once more takes the place of its damaged file');
   await writeFile(join(folder, `${'1'.repeat(16)}.json`), '');
   await t.throwsAsync(findPlan(folder, '1111'), { instanceOf: FatalError, message: /is damaged: make it again/ });
   t.deepEqual(
