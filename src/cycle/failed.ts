@@ -17,7 +17,7 @@ export const nothingApplied: ApplyResult = {
 };
 
 /** The report in a cycle's folder; undefined where there is none, or one that tells nothing. */
-const reportOf = async (folder: string): Promise<Report | undefined> => {
+const storedReportOf = async (folder: string): Promise<Report | undefined> => {
   const stored = await readReport(folder);
   return stored && !isDamaged(stored) ? stored : undefined;
 };
@@ -25,7 +25,7 @@ const reportOf = async (folder: string): Promise<Report | undefined> => {
 /** Of failures in a row the last one is kept: they must not push out what was held or carried out before them. */
 const dropFailedBefore = async (cycles: string, name: string): Promise<void> => {
   const before = (await cyclesIn(cycles)).findLast((other) => other < name);
-  if (before === undefined || (await reportOf(join(cycles, before)))?.status !== 'failed') return;
+  if (before === undefined || (await storedReportOf(join(cycles, before)))?.status !== 'failed') return;
   await rm(join(cycles, before), { recursive: true, force: true });
 };
 
@@ -49,7 +49,7 @@ export const noteFailed = async (
   try {
     const cycles = join(dataFolder, 'cycles');
     // What failed after the cycle's own report was written is no part of it.
-    if (cycle !== undefined && (await reportOf(join(cycles, cycle))) !== undefined) return;
+    if (cycle !== undefined && (await storedReportOf(join(cycles, cycle))) !== undefined) return;
     const name = cycle ?? (await makeCycleFolder(cycles, started.getTime()));
     const { checkpoint, stats } = workspace.projector.meta();
     const { done, states, bytes, retries, failures } = nothingApplied;
