@@ -76,7 +76,7 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: 'rename a file whose permissions nobody could be asked for',
     file: 'src/cycle/ask-paired.ts',
-    find: 'if (away) throw away.error;',
+    find: 'insistNotAway(unanswered);',
     replace: '',
     tests: pairedTests,
     match: 'until the bucket answers*',

@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { BucketEvent } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
-import { RetryableError } from '../errors.ts';
-import { askEach } from '../intake/ask-each.ts';
+import { askEach, insistNotAway } from '../intake/ask-each.ts';
 import { type AskOptions, isRemembered, placed } from './ask-again.ts';
 
 type Row = Pick<FileRow, 'path' | 'key' | 'etag' | 'offset'>;
@@ -49,8 +48,7 @@ export const askPaired = async (options: AskOptions): Promise<void> => {
     events.push({ id: `scan:${askId}:${path}`, type: 'change_permission', time, path, permissions, source: 'scan' });
   };
   const unanswered = await askEach(rows, ask, signal);
-  const away = unanswered.find(({ error }) => error instanceof RetryableError);
-  if (away) throw away.error;
+  insistNotAway(unanswered);
   // An object that may not be read states nothing; credentials that are refused altogether look like one.
   if (unanswered.length > 0) await bucket.check(within);
   const stated = new Set(events.map(({ path }) => path));

@@ -5,6 +5,12 @@ import { RetryableError } from '../errors.ts';
 /** A question that got no answer: now (RetryableError), or as long as the bucket keeps that object to itself. */
 export type Unanswered<Question> = { readonly asked: Question; readonly error: RetryableError | UnreadableError };
 
+/** Throws what keeps a question from its answer for now. Those that the bucket keeps to itself stay without one. */
+export const insistNotAway = (unanswered: readonly Unanswered<unknown>[]): void => {
+  const away = unanswered.find(({ error }) => error instanceof RetryableError);
+  if (away) throw away.error;
+};
+
 /** Requests to the bucket under way at once; after as many that failed for now, the other questions are not asked. */
 const concurrency = 16;
 

@@ -8,9 +8,9 @@ import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
 import { UnreadableError } from '../bucket/errors.ts';
 import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { messageOf, RetryableError } from '../errors.ts';
+import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { askEach } from '../intake/ask-each.ts';
+import { askEach, insistNotAway } from '../intake/ask-each.ts';
 import type { Poison } from '../log/quarantine.ts';
 import { createNamesakes } from './namesakes.ts';
 import { createPassing } from './passing.ts';
@@ -261,8 +261,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       return undefined;
     });
     if (!unanswered) return undefined;
-    const away = unanswered.find(({ error }) => error instanceof RetryableError);
-    if (away) throw away.error;
+    insistNotAway(unanswered);
     return lacking.filter((row) => !standing.has(row));
   }
 
