@@ -35,7 +35,7 @@ export const storePlan = async (folder: string, kept: Kept): Promise<void> => {
   const { id } = kept.plan;
   const stored: StoredPlan = { ...kept, stored_at: new Date().toISOString() };
   await publishFile(join(folder, `${id}.json`), (append) => append(JSON.stringify(stored)));
-  const others = (await listPlans(folder)).filter(({ plan }) => plan.id !== id);
+  const others = (await readPlans(folder)).plans.filter(({ plan }) => plan.id !== id);
   const names = await namesIn(folder);
   const unreleased = others.filter(({ plan }) => !names.includes(`${plan.id}.released`));
   for (const { plan } of unreleased.slice(0, Math.max(0, others.length + 1 - plansKept)))
@@ -89,8 +89,6 @@ export const readPlans = async (
   plans.sort((a, b) => (a.stored_at < b.stored_at ? -1 : a.stored_at > b.stored_at ? 1 : 0));
   return { plans, damaged };
 };
-
-export const listPlans = async (folder: string): Promise<StoredPlan[]> => (await readPlans(folder)).plans;
 
 /** The plan of an id or of a unique beginning of one, at least four letters. Throws FatalError that says what was meant. */
 export const findPlan = async (folder: string, id: string): Promise<StoredPlan> => {

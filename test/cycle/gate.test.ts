@@ -5,7 +5,7 @@ import type { CycleResult } from '../../src/cycle/cycle.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
-import { listPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
+import { readPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
 
@@ -61,12 +61,12 @@ const heldUntilReleased = async (
   t.is((await world.cycle(options)).plan.id, held.plan.id, 'it is the same plan after a restart');
   const folder = join(world.config.paths.data, 'plans');
   t.deepEqual(
-    (await listPlans(folder)).map(({ plan }) => plan.id),
+    (await readPlans(folder)).plans.map(({ plan }) => plan.id),
     [held.plan.id],
   );
   await releasePlan(folder, held.plan.id);
   t.is((await world.cycle(options)).report.status, 'done');
-  t.deepEqual(await listPlans(folder), []);
+  t.deepEqual((await readPlans(folder)).plans, []);
 };
 
 withWorld('a cycle on another bucket than the file manager was filled from is held', async (t, world) => {

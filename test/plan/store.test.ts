@@ -7,7 +7,6 @@ import { planChanges } from '../../src/plan/plan.ts';
 import {
   dropPlan,
   findPlan,
-  listPlans,
   readPlans,
   releasedPlans,
   releasePlan,
@@ -55,7 +54,7 @@ test('a bounded number of plans is kept, the newest ones, and what belongs to th
   const oldest = ids[3] as string;
   await releasePlan(folder, oldest);
   await storePlan(folder, { plan: named('f'.repeat(16)), held: [] });
-  const kept = (await listPlans(folder)).map(({ plan }) => plan.id);
+  const kept = (await readPlans(folder)).plans.map(({ plan }) => plan.id);
   t.is(kept.length, 50);
   t.false(kept.includes(ids[0] as string));
   t.true(kept.includes('f'.repeat(16)));
@@ -71,7 +70,7 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   await writeFile(join(folder, 'notes.txt'), 'mine');
   await storePlan(folder, { plan: named('5'.repeat(16)), held: [] });
   t.deepEqual(
-    (await listPlans(folder)).map(({ plan }) => plan.id),
+    (await readPlans(folder)).plans.map(({ plan }) => plan.id),
     ['5'.repeat(16)],
   );
   const { damaged } = await readPlans(folder);
@@ -81,7 +80,7 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   );
   t.regex(damaged[0]?.problem ?? '', /^it is no JSON: /);
   t.is(damaged[1]?.problem, 'it holds no plan of this id');
-  const whole = (await listPlans(folder))[0]?.plan as Plan;
+  const whole = (await readPlans(folder)).plans[0]?.plan as Plan;
   await storeOnce(folder, { plan: { ...whole, id: '1'.repeat(16) }, held: [] });
   t.is((await readPlans(folder)).damaged.length, 1, 'what is due once more takes the place of its damaged file');
   await writeFile(join(folder, `${'1'.repeat(16)}.json`), '');
