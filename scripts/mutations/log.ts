@@ -232,10 +232,18 @@ export const logMutations: readonly Mutation[] = [
   {
     name: 'start without the ids that were not written before',
     file: 'src/log/ids.ts',
-    find: 'await unwrittenIds(queries, -1)',
-    replace: 'await unwrittenIds(queries, 0)',
+    find: 'for await (const places of unwrittenIds(queries)) hold(held, places);',
+    replace: '',
     tests: logTests,
     match: 'an id is known*',
+  },
+  {
+    name: 'start with the first of the ids that were not written before',
+    file: 'src/log/ids.ts',
+    find: 'through = last;',
+    replace: 'return;',
+    tests: logTests,
+    match: 'an id is known however*',
   },
   {
     name: 'find only one of the ids under a digest',

@@ -20,10 +20,16 @@ export type Ids = {
   committed(wrote: boolean, events: readonly Recorded[]): void;
 };
 
-/** Ids held in memory, which the next start reads again: some 5 MB and a tenth of a second. */
-const heldMax = 50_000;
+/**
+ * Ids held in memory: some 4 MB, and a quarter of a second of the next start, which reads them again. In a long log nearly each
+ * of their digests lies on a page of its own, and each page is written once for as many of them as it takes.
+ */
+export const heldIdsMax = 100_000;
 
-export type IdPlace = { readonly id: string; readonly offset: number };
+/** Ids that are read at once. */
+const readMax = 10_000;
+
+export type IdPlace = readonly [id: string, offset: number];
 
 /** The first 48 bits of the id's SHA-256: an integer that JavaScript holds exactly. Two ids may share one. */
 const digestOf = (id: string): number => {
@@ -51,26 +57,37 @@ const writeHeld = async (queries: Queries, held: HeldIds): Promise<void> => {
   await queries.run(`INSERT OR REPLACE INTO meta VALUES ('ids_through', ?)`, [through]);
 };
 
-const heldOf = (places: readonly IdPlace[]): HeldIds => {
-  const held = createHeldIds();
-  for (const { id, offset } of places) held.add(digestOf(id), offset);
-  return held;
+const hold = (held: HeldIds, places: readonly IdPlace[]): void => {
+  for (const [id, offset] of places) held.add(digestOf(id), offset);
 };
 
-export const writeIds = (queries: Queries, places: readonly IdPlace[]): Promise<void> =>
-  writeHeld(queries, heldOf(places));
+/** The ids that are not written yet, in the order of the log, some at a time. */
+export async function* unwrittenIds(queries: Queries): AsyncGenerator<readonly IdPlace[]> {
+  const meta = await queries.get<{ value: string }>(`SELECT value FROM meta WHERE name = 'ids_through'`);
+  for (let through = Number(meta?.value ?? 0); ; ) {
+    // One piece of JSON for all: an object a row through the driver takes several times as long.
+    const found = await queries.get<{ places: string }>(
+      `SELECT json_group_array(json_array(id, "offset")) AS places
+       FROM (SELECT id, "offset" FROM event WHERE "offset" > ? ORDER BY "offset" LIMIT ?)`,
+      [through, readMax],
+    );
+    const places = JSON.parse(found?.places ?? '[]') as IdPlace[];
+    const [, last] = places.at(-1) ?? [];
+    if (last === undefined) return;
+    yield places;
+    through = last;
+  }
+}
 
-/** Up to `limit` of the ids that are not written yet, in the order of the log. */
-export const unwrittenIds = (queries: Queries, limit: number): Promise<IdPlace[]> =>
-  queries.all<IdPlace>(
-    `SELECT id, "offset" FROM event
-     WHERE "offset" > coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE name = 'ids_through'), 0)
-     ORDER BY "offset" LIMIT ?`,
-    [limit],
-  );
+export const writeIds = (queries: Queries, places: readonly IdPlace[]): Promise<void> => {
+  const held = createHeldIds();
+  hold(held, places);
+  return writeHeld(queries, held);
+};
 
-export const openIds = async (queries: Queries): Promise<Ids> => {
-  const held = heldOf(await unwrittenIds(queries, -1));
+export const openIds = async (queries: Queries, heldMax: number): Promise<Ids> => {
+  const held = createHeldIds();
+  for await (const places of unwrittenIds(queries)) hold(held, places);
   /** The ids that were looked for last, in order: those that turn out to be new are held next. */
   let looked: readonly string[] = [];
   let digests = new Float64Array(0);

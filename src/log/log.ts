@@ -3,7 +3,7 @@ import { DamageError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumns } from './columns.ts';
-import { type Ids, openIds } from './ids.ts';
+import { heldIdsMax, type Ids, openIds } from './ids.ts';
 import { type Poison, type QuarantineLimits, quarantineLimits, storePoison } from './quarantine.ts';
 import { type Log, lastRow, reading } from './read-log.ts';
 import { cellsOf, cellsOfRow, chainText, type EventRow, eventOfCells, textOf } from './rows.ts';
@@ -67,13 +67,17 @@ const insistOnLast = (known: Place, found: Place, path: string): void => {
   );
 };
 
-/** Opens the log for its one writer, and creates it when missing. */
-export const openLog = async (path: string, limits: QuarantineLimits = quarantineLimits): Promise<WritableLog> => {
+/** Opens the log for its one writer, and creates it when missing. `idsMax`: ids that it holds in memory. */
+export const openLog = async (
+  path: string,
+  limits: QuarantineLimits = quarantineLimits,
+  idsMax = heldIdsMax,
+): Promise<WritableLog> => {
   const database = await openDatabase({ path, mode: 'write', synchronous: 'FULL' });
   try {
     await database.exec('PRAGMA wal_autocheckpoint = 8000;');
     const { logId } = await prepareLog(database);
-    const ids = await openIds(database);
+    const ids = await openIds(database, idsMax);
     let known = await lastRow(database);
     return {
       ...reading(database, logId),

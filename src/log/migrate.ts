@@ -1,9 +1,6 @@
 import type { Queries } from '../storage/database.ts';
 import { unwrittenIds, writeIds } from './ids.ts';
 
-/** Ids in memory at once. */
-const idsAtOnce = 50_000;
-
 /** The first logs were begun before quarantine kept formats. */
 const addFormat = async (queries: Queries): Promise<void> => {
   const known = await queries.get("SELECT 1 FROM pragma_table_info('quarantine') WHERE name = 'format'");
@@ -21,8 +18,7 @@ export const migrateFrom1 = async (queries: Queries, createTables: () => Promise
     ALTER TABLE event RENAME TO event_1;`);
   await createTables();
   await queries.exec('INSERT INTO event SELECT * FROM event_1 ORDER BY "offset"; DROP TABLE event_1;');
-  for (let ids = await unwrittenIds(queries, idsAtOnce); ids.length > 0; ids = await unwrittenIds(queries, idsAtOnce))
-    await writeIds(queries, ids);
+  for await (const places of unwrittenIds(queries)) await writeIds(queries, places);
   await addFormat(queries);
   await queries.run(`UPDATE meta SET value = '2' WHERE name = 'version'`);
 };

@@ -5,7 +5,7 @@ import type { BucketEvent, OutcomeEvent } from '../../events/event.ts';
 import { DamageError } from '../../src/errors.ts';
 import { writeIds } from '../../src/log/ids.ts';
 import { openLog } from '../../src/log/log.ts';
-import { listQuarantined, type Poison } from '../../src/log/quarantine.ts';
+import { listQuarantined, type Poison, quarantineLimits } from '../../src/log/quarantine.ts';
 import { openLogForReading } from '../../src/log/read-log.ts';
 import { findDamage } from '../../src/log/verify-log.ts';
 import { eventsIn, readWindow } from '../../src/log/window.ts';
@@ -307,8 +307,8 @@ test('whatever an event says beside the usual comes back, alone and among others
 
 test('an id is known however many came after it', async (t) => {
   const path = join(await freshFolder(), 'events.db');
-  const log = await openLog(path);
-  const ids = Array.from({ length: 120_000 }, (_, n) => `id-${n}`);
+  const log = await openLog(path, quarantineLimits, 50_000);
+  const ids = Array.from({ length: 140_000 }, (_, n) => `id-${n}`);
   for (let from = 0; from < ids.length; from += 20_000)
     await log.append(ids.slice(from, from + 20_000).map((id) => event(id)));
   const again = await log.append([event('id-0'), event('new'), event('id-70000'), event('id-119999')]);
@@ -327,7 +327,7 @@ test('an id is known however many came after it', async (t) => {
 
 test('an id is known also where others of its batch were not new', async (t) => {
   const path = join(await freshFolder(), 'events.db');
-  const log = await openLog(path);
+  const log = await openLog(path, quarantineLimits, 50_000);
   const named = (...names: string[]): BucketEvent[] => names.map((name) => event(name));
   await log.append(named('a', 'b'));
   t.is((await log.append(named('b', 'c', 'a', 'c', 'd'))).events.length, 2);
@@ -340,12 +340,12 @@ test('an id is known also where others of its batch were not new', async (t) => 
 
 test('ids are known by 48 bits of their SHA-256 and the place of each, also behind a missing event', async (t) => {
   const log = await openLog(join(await freshFolder(), 'events.db'));
-  const places = ['a', 'b', 'c', 'd', 'e'].map((id, at) => ({ id, offset: [1, 2, 7, 8, 12][at] as number }));
+  const places = ['a', 'b', 'c', 'd', 'e'].map((id, at) => [id, [1, 2, 7, 8, 12][at] as number] as const);
   await writeIds(log.database, places);
   const digestOf = (id: string): number => createHash('sha256').update(id).digest().readUIntBE(0, 6);
   t.deepEqual(
     await log.database.all('SELECT digest, "offset" FROM known_id ORDER BY "offset"'),
-    places.map(({ id, offset }) => ({ digest: digestOf(id), offset })),
+    places.map(([id, offset]) => ({ digest: digestOf(id), offset })),
   );
   await log.close();
 });
