@@ -20,6 +20,11 @@ export type PubSubSourceOptions = PubSubConnection & {
    * Left alone, the client goes up to ten minutes when acks are slow. With exactly-once delivery Pub/Sub wants 60 or more.
    */
   readonly extensionSecondsMax?: number;
+  /**
+   * How long `ack` waits for Pub/Sub to confirm, where delivery is exactly once. The client itself goes on for ten minutes,
+   * and nothing would be received, nor could the service stop, meanwhile.
+   */
+  readonly confirmMsMax?: number;
   /** How long `close` waits for batches in hand before it gives them back. */
   readonly closeTimeoutMs?: number;
   readonly onNews?: ReachOptions['onNews'];
@@ -168,12 +173,19 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     askOnce();
   };
 
-  /** Resolves with the number of those that Pub/Sub refused to take: they come again. */
+  /** Resolves with the number of those that Pub/Sub refused to take, or has not answered for in time: they may come again. */
   const settle = async (deliveries: readonly Delivery[], how: 'ackWithResponse' | 'nackWithResponse') => {
     const messages = deliveries.flatMap((delivery) => held.get(delivery) ?? []);
     for (const delivery of deliveries) held.delete(delivery);
-    const answers = await Promise.allSettled(messages.map((message) => message[how]()));
-    return answers.filter(({ status }) => status === 'rejected').length;
+    let unconfirmed = messages.length;
+    const confirmed = (): void => {
+      unconfirmed -= 1;
+    };
+    const answered = new AbortController();
+    const answers = messages.map((message) => message[how]().then(confirmed, () => undefined));
+    void Promise.all(answers).then(() => answered.abort());
+    await pause(options.confirmMsMax ?? 30_000, answered.signal);
+    return unconfirmed;
   };
 
   const giveBack = async (deliveries: readonly Delivery[]): Promise<void> => {
@@ -199,7 +211,7 @@ export const createPubSubSource = (options: PubSubSourceOptions): Source => {
     },
     async ack(deliveries) {
       const lost = await settle(deliveries, 'ackWithResponse');
-      if (lost > 0) throw new RetryableError(`${lost} acks were not taken by ${options.subscription}`);
+      if (lost > 0) throw new RetryableError(`${lost} acks were not confirmed by ${options.subscription}`);
     },
     nack: giveBack,
     close() {

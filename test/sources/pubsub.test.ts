@@ -185,6 +185,29 @@ serverTest('pubsub', 'with exactly-once delivery each ack is confirmed, and none
 
 serverTest(
   'pubsub',
+  'acks that Pub/Sub does not confirm, since it is away, are not waited for without end',
+  async (t, server) => {
+    const names = await makeTopic(server, { exactlyOnce: true, ackDeadlineSeconds: 10 });
+    const door = await startBrokerProxy(Number(new URL(server.url).port));
+    t.teardown(door.stop);
+    await publishTo(server, names.topic, ['in hand']);
+    const source = sourceOf(t, {
+      ...names,
+      emulatorHost: `127.0.0.1:${door.port}`,
+      confirmMsMax: 500,
+      closeTimeoutMs: 1_000,
+    });
+    const batch = await source.receive(limits, { signal: always });
+    door.cut();
+    const error = await t.throwsAsync(source.ack(batch), { instanceOf: RetryableError });
+    t.regex(error?.message ?? '', /^1 acks were not confirmed by /);
+    await source.close();
+  },
+  'together',
+);
+
+serverTest(
+  'pubsub',
   'closing right after the acks loses none of them',
   async (t, server) => {
     const names = await makeTopic(server);
