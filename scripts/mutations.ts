@@ -3,19 +3,17 @@
  * the tests that guard it: each must fail by name. Prints a table, and below it those that survived once more. Exits with 1
  * when a mutation survives, or when its text is no longer found. Arguments pick mutations by a part of their names.
  */
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, cpSync, existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
-import { createInterface } from 'node:readline';
+import { firstFailure } from './guard.ts';
 import { type Mutation, mutations } from './mutations/list.ts';
-import { readTapLine } from './tap.ts';
 
 const root = join(import.meta.dirname, '..');
-/** One more than there are processors: some of the tests wait most of the time. */
-const copiesAtOnce = availableParallelism() + 1;
-const secondsMax = 120;
+/** More than there are processors: some of the tests wait most of the time. */
+const copiesAtOnce = availableParallelism() + 2;
+const idleMs = 30_000;
 
 type Verdict = {
   readonly mutation: Mutation;
@@ -26,61 +24,40 @@ type Verdict = {
 };
 
 /**
- * Copies tracked and new files, without what is ignored, into a folder beside which tests put what they write; the packages
- * and servers are shared through links.
+ * Copies tracked and new files, without what is ignored; the packages and servers are shared through links. Tests put what
+ * they write beside the copy.
  */
-const makeCopy = (): string => {
-  const folder = mkdtempSync(join(tmpdir(), 's3-sync-mutations-'));
-  chmodSync(folder, 0o755);
-  const copy = join(folder, 'copy');
+const makeCopy = (copy: string): void => {
   const files = execFileSync('git', ['ls-files', '-coz', '--exclude-standard'], { cwd: root, encoding: 'utf8' });
   for (const file of files
     .split('\0')
     .filter((name) => /^(src|events|projections|test|scripts|fixtures)\/|^[^/]+$/.test(name)))
     if (!['node_modules', '.tools'].includes(file)) cpSync(join(root, file), join(copy, file), { recursive: true });
   for (const shared of ['node_modules', '.tools']) symlinkSync(join(root, shared), join(copy, shared));
-  return copy;
 };
 
-/** The title of the first test that fails; undefined when none does. What does not even load counts for nothing. */
-const firstFailure = async (copy: string, { tests, match, env }: Mutation): Promise<string | undefined> => {
+/** The title of the first test that fails; undefined when none does. */
+const killerOf = async (copy: string, { tests, match, env }: Mutation): Promise<string | undefined> => {
   const { CI: _, ...environment } = process.env;
-  const child = spawn(
-    process.execPath,
-    [join(copy, 'node_modules/.bin/ava'), '--tap', '--timeout=30s', ...tests, ...(match ? ['--match', match] : [])],
-    {
-      cwd: copy,
-      env: { ...environment, TMPDIR: dirname(copy), NODE_COMPILE_CACHE: join(dirname(copy), 'compiled'), ...env },
-      stdio: ['ignore', 'pipe', 'ignore'],
-      detached: true,
-    },
-  );
-  const closed = once(child, 'close');
-  const end = (signal: NodeJS.Signals): void => {
-    try {
-      process.kill(-(child.pid as number), signal);
-    } catch {
-      // Nothing of it is left.
-    }
-  };
-  const timer = setTimeout(end, secondsMax * 1_000, 'SIGTERM');
-  let failure: string | undefined;
-  let results = 0;
-  for await (const line of createInterface({ input: child.stdout })) {
-    const read = readTapLine(line);
-    if (read) results += 1;
-    if (failure !== undefined || (read?.kind !== 'failed' && read?.kind !== 'unfinished')) continue;
-    if (/ exited |^No tests found|\.ts$/.test(read.title)) continue;
-    failure = read.title;
-    end('SIGTERM');
+  const home = dirname(dirname(copy));
+  for (const file of tests) {
+    const failure = await firstFailure({
+      folder: copy,
+      file,
+      ...(match === undefined ? {} : { match }),
+      env: {
+        ...environment,
+        TMPDIR: dirname(copy),
+        // All copies share what is compiled: tests, and in the same place the commands that they start.
+        HOME: home,
+        NODE_COMPILE_CACHE: join(home, '.cache', 's3-sync'),
+        ...env,
+      },
+      idleMs,
+    });
+    if (failure !== undefined) return failure;
   }
-  await closed;
-  clearTimeout(timer);
-  // What a broken product started and never ended.
-  end('SIGKILL');
-  // A test that hangs is no answer: nobody learns from it what is broken.
-  if (results === 0) throw new Error('no test ended');
-  return failure;
+  return undefined;
 };
 
 const judge = async (copy: string, mutation: Mutation): Promise<Verdict> => {
@@ -92,7 +69,7 @@ const judge = async (copy: string, mutation: Mutation): Promise<Verdict> => {
   if (at < 0) return { mutation, problem: 'ITS TEXT IS NO LONGER FOUND', seconds: 0 };
   writeFileSync(path, whole.slice(0, at) + mutation.replace + whole.slice(at + mutation.find.length));
   try {
-    const killedBy = await firstFailure(copy, mutation);
+    const killedBy = await killerOf(copy, mutation);
     return { mutation, ...(killedBy === undefined ? { problem: 'SURVIVED' } : { killedBy }), seconds: seconds() };
   } catch (error) {
     return { mutation, problem: `NOT JUDGED (${(error as Error).message})`, seconds: seconds() };
@@ -115,20 +92,23 @@ export const runMutations = async (names: readonly string[] = []): Promise<{ kil
   if (asked.length === 0) return { killed: 0, survived: 0 };
   const waiting = [...asked];
   const verdicts: Verdict[] = [];
-  const work = async (): Promise<void> => {
-    const copy = makeCopy();
-    try {
-      for (let next = waiting.shift(); next; next = waiting.shift()) {
-        const verdict = await judge(copy, next);
-        verdicts.push(verdict);
-        console.log(lineOf(verdict));
-      }
-    } finally {
-      rmSync(dirname(copy), { recursive: true, force: true, maxRetries: 5 });
+  const folder = mkdtempSync(join(tmpdir(), 's3-sync-mutations-'));
+  chmodSync(folder, 0o755);
+  const work = async (_: unknown, at: number): Promise<void> => {
+    const copy = join(folder, String(at), 'copy');
+    makeCopy(copy);
+    for (let next = waiting.shift(); next; next = waiting.shift()) {
+      const verdict = await judge(copy, next);
+      verdicts.push(verdict);
+      console.log(lineOf(verdict));
     }
   };
   console.log(`  ${'  mutation'.padEnd(56)} ${'killed by'.padEnd(90)}  time`);
-  await Promise.all(Array.from({ length: copiesAtOnce }, work));
+  try {
+    await Promise.all(Array.from({ length: Math.min(copiesAtOnce, asked.length) }, work));
+  } finally {
+    rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
   const survivors = verdicts.filter(({ killedBy }) => killedBy === undefined);
   console.log(`  ${verdicts.length - survivors.length} of ${asked.length} mutations were killed`);
   // Once more at the end, where they are found.

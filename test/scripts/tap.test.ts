@@ -31,7 +31,7 @@ const runIn = (t: { teardown(run: () => void): void }, files: Record<string, str
   const project = mkdtempSync(join(tmpdir(), 's3-sync-runner-'));
   t.teardown(() => rmSync(project, { recursive: true, force: true }));
   mkdirSync(join(project, 'scripts/mutations'), { recursive: true });
-  for (const name of ['run-tests.ts', 'mutations.ts', 'canary.ts', 'tap.ts']) {
+  for (const name of ['run-tests.ts', 'mutations.ts', 'guard.ts', 'canary.ts', 'tap.ts']) {
     writeFileSync(join(project, 'scripts', name), readFileSync(join(root, 'scripts', name)));
   }
   symlinkSync(join(root, 'node_modules'), join(project, 'node_modules'));
@@ -120,7 +120,7 @@ test('a secret of the run that stands in its output fails it', (t) => {
   t.regex(run.stdout, /✘ a secret of the test run stands in 1 lines of its output/);
 });
 
-test('each mutation must be noticed: one that survives, or whose text is gone, fails the run', (t) => {
+test('each mutation must be noticed: one that survives, does not load, or whose text is gone, fails the run', (t) => {
   const mutation = (name: string, find: string) => ({
     name,
     file: 'limits.js',
@@ -128,15 +128,21 @@ test('each mutation must be noticed: one that survives, or whose text is gone, f
     replace: `${find}0`,
     tests: ['limits.test.js'],
   });
-  const list = [mutation('guarded', 'most = 5'), mutation('unguarded', 'least = 1'), mutation('moved', 'other = 2')];
+  const list = [
+    mutation('guarded', 'most = 5'),
+    mutation('unguarded', 'least = 1'),
+    mutation('moved', 'other = 2'),
+    { ...mutation('unloadable', 'most = 5'), replace: 'most = ' },
+  ];
   const run = runIn(t, {
     'limits.js': 'export const most = 5;\nexport const least = 1;\n',
     'limits.test.js': `import test from 'ava';\nimport { most } from './limits.js';\ntest('five', (t) => t.is(most, 5));\n`,
     'scripts/mutations/list.ts': `export const mutations = ${JSON.stringify(list)};\n`,
     '.gitignore': 'node_modules\n',
   });
-  t.deepEqual([run.status, run.last], [1, '2 passed, 2 failed'], run.stdout);
+  t.deepEqual([run.status, run.last], [1, '2 passed, 3 failed'], run.stdout);
   t.regex(run.stdout, /✔ guarded +five/);
   t.regex(run.stdout, /✘ unguarded +SURVIVED/);
+  t.regex(run.stdout, /✘ unloadable +NOT JUDGED \(no test ended\)/);
   t.regex(run.stdout, /✘ moved +ITS TEXT IS NO LONGER FOUND/);
 });
