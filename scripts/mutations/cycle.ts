@@ -91,6 +91,7 @@ export const cycleMutations: readonly Mutation[] = [
     find: 'memory.fileManager ?? options.fileManagerAddress',
     replace: 'options.fileManagerAddress',
     tests: ['test/cycle/other-address.test.ts'],
+    match: 'another file manager at*',
   },
   {
     name: 'ask for an undo without a note of what may be back then',
@@ -361,6 +362,7 @@ export const cycleMutations: readonly Mutation[] = [
     find: 'await finishUnderWay(workspace, applying, () => capabilitiesOf(options))',
     replace: 'undefined as Awaited<ReturnType<typeof finishUnderWay>>',
     tests: ['test/cycle/under-way.test.ts'],
+    match: 'while the file manager does not say*',
   },
   {
     name: 'record an altered file that undo brought back like any other',

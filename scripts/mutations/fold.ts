@@ -98,6 +98,7 @@ export const foldMutations: readonly Mutation[] = [
     find: 'if (found && found.newest < begin) return;',
     replace: '',
     tests: ['test/cost/listing.test.ts'],
+    match: 'a listing in the second*',
   },
   {
     name: 'reconcile: look at the end of the log only for what is dated far ahead',
@@ -105,6 +106,7 @@ export const foldMutations: readonly Mutation[] = [
     find: 'return isFar ?',
     replace: 'return isFar && false ?',
     tests: ['test/cost/listing.test.ts'],
+    match: 'what a clock dated*',
   },
   {
     name: 'reconcile: leave it to arrival what comes after an event from the future',
@@ -306,6 +308,7 @@ export const foldMutations: readonly Mutation[] = [
     find: '(await direct.all<T>(sql, parameters))[0]',
     replace: 'using(sql, (statement) => statement.get<T>(checked(parameters)))',
     tests: databaseTests,
+    match: 'a read leaves*',
   },
   {
     name: 'let a statement wait for its turn when nothing is before it',

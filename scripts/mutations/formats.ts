@@ -166,6 +166,7 @@ export const formatMutations: readonly Mutation[] = [
     find: "minioNames: typeof names = [[/^ObjectRemoved:DeleteMarkerCreated$/, 'delete', 'asked']]",
     replace: 'minioNames: typeof names = []',
     tests: askTests,
+    match: 'without a bucket*',
   },
   {
     name: 'leave what a delete marker hides where it is',
@@ -173,6 +174,7 @@ export const formatMutations: readonly Mutation[] = [
     find: "fact.certainty === 'asked' ? 'reject' : 'event'",
     replace: "'reject'",
     tests: askTests,
+    match: 'without a bucket*',
   },
   {
     name: "take an object's changes of metadata for one",
@@ -180,6 +182,7 @@ export const formatMutations: readonly Mutation[] = [
     find: '`@${time}`',
     replace: "''",
     tests: askTests,
+    match: 'each change of metadata*',
   },
   {
     name: "take the permissions that a folder's marker keeps for the folder's",
@@ -236,6 +239,7 @@ export const formatMutations: readonly Mutation[] = [
     find: '[...folder].length',
     replace: 'folder.length',
     tests: ['test/projections/in-order.test.ts'],
+    match: 'events in order fold*',
     env: { SEED: '1' },
   },
   {

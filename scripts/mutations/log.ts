@@ -26,6 +26,7 @@ export const logMutations: readonly Mutation[] = [
     find: "SELECT RAISE(ABORT, 'the event log is append-only: an event is never changed')",
     replace: 'SELECT 1',
     tests: logTests,
+    match: 'rows are never*',
   },
   {
     name: 'checksums that do not build on each other',
@@ -72,6 +73,7 @@ export const logMutations: readonly Mutation[] = [
     find: 'await insistReplaceable(projections);',
     replace: '',
     tests: ['test/commands/replay-in-place.test.ts'],
+    match: 'a replay replaces*',
   },
   {
     name: 'end with success once nobody reads the output',
@@ -127,6 +129,7 @@ export const logMutations: readonly Mutation[] = [
     find: 'if (places.log === places.projections) {',
     replace: 'if (false) {',
     tests: ['test/commands/replay-in-place.test.ts'],
+    match: 'no command takes*',
   },
   {
     name: 'lock the data folder, and leave the log to others',
@@ -189,6 +192,7 @@ export const logMutations: readonly Mutation[] = [
     find: 'for (let at = length; at < end; at++) if',
     replace: 'for (let at = 0; at < length; at++) if',
     tests: ['test/storage/insertion.test.ts'],
+    match: 'any text and any number*',
   },
   {
     name: 'take escaped text for what it stands for',
@@ -266,5 +270,6 @@ export const logMutations: readonly Mutation[] = [
     find: '    await inHand;\n',
     replace: '',
     tests: ['test/commands/daemon-ends.test.ts'],
+    match: 'a daemon whose source fails*',
   },
 ];

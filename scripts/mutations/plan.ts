@@ -201,6 +201,7 @@ export const planMutations: readonly Mutation[] = [
     find: 'if (side.previous === records.view) {',
     replace: 'if (side.previous === undefined) {',
     tests: ['test/diff/diff.test.ts'],
+    match: 'what differs everywhere*',
   },
   {
     name: 'halve a field of a packed record that holds more than digits',

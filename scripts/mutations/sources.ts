@@ -221,6 +221,7 @@ export const sourceMutations: readonly Mutation[] = [
     find: 'if (rest.ContentRange?.startsWith(`bytes ${offset}-`)) return body;',
     replace: 'if (body) return body;',
     tests: downloadTests,
+    match: 'a bucket that answers a range*',
   },
   {
     name: 'hand out bytes that were not verified',

@@ -76,6 +76,7 @@ export const viewMutations: readonly Mutation[] = [
     find: 'complete = false;',
     replace: '',
     tests: ['test/projections/in-order.test.ts'],
+    match: 'events in order fold*',
   },
   {
     name: 'forget what a moved folder takes the place of',
