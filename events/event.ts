@@ -89,6 +89,9 @@ export type OutcomeEvent = Confirmation | Observation;
 export const isConfirmation = ({ id }: OutcomeEvent): boolean =>
   id.startsWith('outcome:') && !id.startsWith('outcome:undo:');
 
+/** Whether an id is such as outcomes have: no producer may use it, since the outcome would then pass for a duplicate. */
+export const isOutcomeId = (id: string): boolean => /^(?:outcome:|(?:unknown|found|not-back):\d+:)/.test(id);
+
 export type LogEvent = BucketEvent | OutcomeEvent;
 
 /** An event with its place in the log. Offsets are 1, 2, 3, … without a hole. */

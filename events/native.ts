@@ -1,4 +1,4 @@
-import { type BucketEvent, type BucketEventType, isFolder } from './event.ts';
+import { type BucketEvent, type BucketEventType, isFolder, isOutcomeId } from './event.ts';
 import { Invalid, readEtag, readSize, readText, readTime, rejecting, required, shown } from './fields.ts';
 import { pathOfKey, pathOfObject } from './keys.ts';
 import { field, isObject } from './limits.ts';
@@ -75,6 +75,12 @@ const readScope = (object: unknown): 'marker' | undefined => {
   return scope;
 };
 
+const readId = (object: unknown): string => {
+  const id = required(readText(object, 'id', { lengthMax: 1_024 }), 'id');
+  if (isOutcomeId(id)) throw new Invalid(`id: ${shown(id)} is one of the service's own: give the event another`);
+  return id;
+};
+
 /** Whether an object is meant as a native event. */
 export const looksNative = (value: unknown): boolean =>
   isObject(value) && Object.hasOwn(value, 'type') && (Object.hasOwn(value, 'path') || Object.hasOwn(value, 'id'));
@@ -109,7 +115,7 @@ const decodeObject = (object: unknown): Decoded => {
   };
   if (type === 'create' && from !== undefined) read(() => insistOnContent(from, given.size));
   const scope = read(() => readScope(object));
-  const id = read(() => required(readText(object, 'id', { lengthMax: 1_024 }), 'id'));
+  const id = read(() => readId(object));
   const time = read(() => required(readTime(object, 'time'), 'time'));
   if (type === undefined || from === undefined || id === undefined || time === undefined || problems.length > 0)
     throw new Invalid(problems.join('; '));

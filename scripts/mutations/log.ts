@@ -210,6 +210,14 @@ export const logMutations: readonly Mutation[] = [
     match: 'an id is known*',
   },
   {
+    name: "take an outcome for a duplicate of a producer's event",
+    file: 'src/log/log.ts',
+    find: "if (event.type === 'outcome' || row.type === 'outcome') return event.type === row.type;",
+    replace: "if (event.type === 'outcome') return true;",
+    tests: logTests,
+    match: 'an outcome is no duplicate*',
+  },
+  {
     name: 'take another reading of a sequencer for another fact',
     file: 'src/log/log.ts',
     find: ", eventColumns.indexOf('version')];",

@@ -52,8 +52,8 @@ const mayDiffer = ({ source }: LogEvent): readonly number[] =>
 
 /** Whether two payloads of one id say the same. Outcomes differ in time when an operation was repeated after a crash. */
 const samePayload = (event: LogEvent, row: EventRow): boolean => {
-  if (event.type === 'outcome' || wasAsked(event.source) || wasAsked(row.source))
-    return event.type === row.type || row.type !== 'outcome';
+  if (event.type === 'outcome' || row.type === 'outcome') return event.type === row.type;
+  if (wasAsked(event.source) || wasAsked(row.source)) return true;
   const ours = cellsOf(row.offset, event);
   const free = mayDiffer(event);
   return cellsOfRow(row).every((cell, index) => cell === ours[index] || free.includes(index));

@@ -67,6 +67,8 @@ test('a native event is decoded, its time shifted to UTC, and written again as i
 for (const [title, change, message] of [
   ['a type that is none', { type: 'creat' }, /type: expected one of .* found "creat" \(did you mean create\?\)/],
   ['a missing id', { id: undefined }, /id is missing/],
+  ['the id of an outcome', { id: 'outcome:0123' }, /id: "outcome:0123" is one of the service's own: give .* another/],
+  ['the id of an observation', { id: 'not-back:12:a' }, /id: "not-back:12:a" is one of the service's own/],
   ['a time that is none', { time: 'yesterday' }, /time: expected an RFC 3339 time .* found "yesterday"/],
   ['a day that does not exist', { time: '2026-02-30T00:00:00Z' }, /time: expected/],
   [

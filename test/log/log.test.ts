@@ -160,6 +160,17 @@ test('an outcome that is repeated after a crash counts once, although its time d
   await log.close();
 });
 
+test('an outcome is no duplicate of an event of a bucket that has its id, nor the other way round', async (t) => {
+  const log = await openLog(join(await freshFolder(), 'events.db'));
+  const facts = { type: 'outcome', time: '2026-01-01T00:00:00Z', source: 'file-manager', operation: 'save' } as const;
+  const outcome = (id: `outcome:${string}`): OutcomeEvent => ({ ...facts, id, path: id, fileId: 1, fileOffset: 1 });
+  const asked = (id: string): BucketEvent => event(id, { source: 's3+head' });
+  await log.append([asked('outcome:1'), outcome('outcome:2')]);
+  const { duplicates, conflicts } = await log.append([outcome('outcome:1'), asked('outcome:2')]);
+  t.deepEqual([duplicates, conflicts.map(({ id }) => id)], [0, ['outcome:1', 'outcome:2']]);
+  await log.close();
+});
+
 test('the same poison is counted, not stored again, and a full quarantine refuses', async (t) => {
   const log = await openLog(join(await freshFolder(), 'events.db'), { entriesMax: 2, bytesMax: 1_000 });
   t.is((await log.append([], [poison('x'), poison('x'), poison('y')])).quarantined, 2);
