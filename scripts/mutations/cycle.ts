@@ -78,6 +78,22 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'a log that is a backup*',
   },
   {
+    name: 'list past permissions that changed alone',
+    file: 'src/scan/rewritten.ts',
+    find: 'if (said !== undefined) permissions.set(path, said);',
+    replace: 'void said;',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'permissions that changed alone*',
+  },
+  {
+    name: 'ask about objects that are as their last event left them',
+    file: 'src/scan/rewritten.ts',
+    find: '> secondOf(time);',
+    replace: '>= secondOf(time);',
+    tests: ['test/scan/scan.test.ts'],
+    match: 'permissions that changed alone*',
+  },
+  {
     name: 'take a listing of one prefix for one of the whole bucket',
     file: 'src/scan/scan.ts',
     find: 'if (!dryRun) await remember(log.database, { unlisted: false });\n  }',

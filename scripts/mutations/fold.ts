@@ -119,7 +119,7 @@ export const foldMutations: readonly Mutation[] = [
   {
     name: 'reconcile: count what has no effect',
     file: 'src/scan/scan.ts',
-    find: 'if (lackOf(after.get(path), object)) overtake(lack);',
+    find: 'if (lackOf(after.get(path), object, asked.get(path))) overtake(lack);',
     replace: 'if (after.size < 0) overtake(lack);',
     tests: placesTests,
     match: 'an event that comes while*',

@@ -16,6 +16,7 @@ import { createNamesakes } from './namesakes.ts';
 import { createPassing } from './passing.ts';
 import { pathsByKey } from './paths-by-key.ts';
 import { createPlaces, type Places } from './places.ts';
+import { permissionsOfRewritten } from './rewritten.ts';
 
 export type ScanOptions = {
   readonly workspace: Workspace;
@@ -50,7 +51,7 @@ export type ScanResult = {
   readonly complete: boolean;
 };
 
-type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag'>;
+type Row = Pick<FileRow, 'path' | 'key' | 'size' | 'etag' | 'permissions'>;
 type Lacking = { readonly path: string; readonly key: string };
 
 const headConcurrency = 16;
@@ -138,8 +139,11 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const names = [...found.keys()];
     await database.run('INSERT OR IGNORE INTO listed SELECT value FROM json_each(?)', [JSON.stringify(names)]);
     const rows = await rowsAt(names);
+    const known = new Map([...found].filter(([path, object]) => !lackOf(rows.get(path), object)));
+    const mayDiffer = options.metadata || options.acl ? known : new Map<string, ListedObject>();
+    const asked = await permissionsOfRewritten(database, mayDiffer, readablePermissionsOf);
     const wanted = [...found].flatMap(([path, object]) => {
-      const lack = lackOf(rows.get(path), object);
+      const lack = lackOf(rows.get(path), object, asked.get(path));
       return lack === undefined ? [] : [{ path, object, lack }];
     });
     for (const { lack } of wanted) counts[lack] += 1;
@@ -149,7 +153,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const timeAt = await placed(paths, () => page.observedAt);
     const events = await lastValueFrom(
       from(wanted).pipe(
-        mergeMap(({ path, object }) => createOf(path, object, timeAt(path)), headConcurrency),
+        mergeMap(({ path, object }) => createOf(path, object, timeAt(path), asked.get(path)), headConcurrency),
         toArray(),
       ),
     );
@@ -157,12 +161,12 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     failpoint('scan.page.appended');
     await projector.catchUp();
     const after = await rowsAt(paths);
-    for (const { path, object, lack } of wanted) if (lackOf(after.get(path), object)) overtake(lack);
+    for (const { path, object, lack } of wanted) if (lackOf(after.get(path), object, asked.get(path))) overtake(lack);
   }
 
   async function rowsAt(paths: readonly string[]): Promise<ReadonlyMap<string, Row>> {
     const rows = await database.all<Row>(
-      'SELECT path, key, size, etag FROM file WHERE path IN (SELECT value FROM json_each(?))',
+      'SELECT path, key, size, etag, permissions FROM file WHERE path IN (SELECT value FROM json_each(?))',
       [JSON.stringify(paths)],
     );
     return new Map(rows.map((row) => [row.path, row]));
@@ -182,8 +186,8 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     };
   }
 
-  async function createOf(path: string, object: ListedObject, time: string): Promise<BucketEvent> {
-    const permissions = path.endsWith('/') ? undefined : await readablePermissionsOf(object);
+  async function createOf(path: string, object: ListedObject, time: string, asked?: string): Promise<BucketEvent> {
+    const permissions = path.endsWith('/') ? undefined : (asked ?? (await readablePermissionsOf(object)));
     return {
       id: `scan:${scanId}:found:${object.key}`,
       type: 'create',
@@ -271,14 +275,14 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 };
 
-/** What the file table lacks of an object; undefined where its row says all that the listing does. */
-const lackOf = (row: Row | undefined, object: ListedObject): 'missing' | 'stale' | undefined => {
+/** What the file table lacks of an object; undefined where its row says all that the listing does, and the permissions asked for. */
+const lackOf = (row: Row | undefined, object: ListedObject, asked?: string): 'missing' | 'stale' | undefined => {
   if (!row) return 'missing';
   const { path, key, size, etag } = row;
   // A folder marker's row may come from an event without a size.
   if (path.endsWith('/') && size === null) return undefined;
   const isKnown = (key ?? path) === object.key && size === object.size && (etag === null || etag === object.etag);
-  return isKnown ? undefined : 'stale';
+  return isKnown && (asked === undefined || asked === row.permissions) ? undefined : 'stale';
 };
 
 const poisonOf = (object: ListedObject, reason: string): Poison => ({

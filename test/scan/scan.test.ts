@@ -1,4 +1,7 @@
 import { createHash } from 'node:crypto';
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout } from 'node:timers/promises';
 import test from 'ava';
 import type { BucketEvent } from '../../events/event.ts';
 import type { Bucket } from '../../src/bucket/bucket.ts';
@@ -223,5 +226,31 @@ test('a file that comes to a place which the listing has passed is not gone', as
   const native = { type: 'create', source: 'native', size: 1, etag: md5('a') } as const;
   await log.append([{ ...native, id: 'again', path: 'a', time: '2030-01-01T00:00:20Z' }]);
   t.deepEqual(await paths(), ['a', 'b', 'z']);
+  await world.close();
+});
+
+test('permissions that changed alone, and that no event told of, are found by a listing, with one question', async (t) => {
+  const world = await createWorld();
+  const put = (mode: string): Promise<void> =>
+    world.writer.put('a', Buffer.from('content'), { metadata: { mode: String(Number.parseInt(`100${mode}`, 8)) } });
+  let asked = 0;
+  const bucket: Bucket = { ...world.bucket, head: (...of) => ((asked += 1), world.bucket.head(...of)) };
+  const listed = async (): Promise<ScanResult & { asked: number }> => {
+    asked = 0;
+    const result = await scanBucket({ workspace: world.workspace(), bucket, metadata: true });
+    return { ...result, asked };
+  };
+  await put('644');
+  t.like(await listed(), { missing: 1, asked: 1 });
+  await world.cycle();
+  t.like(await listed(), { stale: 0, asked: 0 }, 'what was seen as it is now is not asked about');
+  // The times of answers have whole seconds.
+  await setTimeout(1_100);
+  await put('600');
+  t.like(await listed(), { stale: 1, overtaken: 0, asked: 1 });
+  t.like(await listed(), { stale: 0, asked: 0 });
+  t.deepEqual((await world.cycle()).report.operations, { update_permissions: 1 });
+  const { mode } = await stat(join(world.folder, 'files', 'a'));
+  t.is(mode & 0o777, 0o600);
   await world.close();
 });
