@@ -1,6 +1,7 @@
 import type { Mutation } from './list.ts';
 
 const askTests = ['test/intake/ask.test.ts'];
+const besideTests = ['test/intake/beside.test.ts'];
 const renamedTests = ['test/intake/renamed.test.ts'];
 const unansweredTests = ['test/intake/unanswered.test.ts'];
 const pairedTests = ['test/cycle/paired.test.ts'];
@@ -160,6 +161,38 @@ export const intakeMutations: readonly Mutation[] = [
     replace: 'if (!renamed.both) return;',
     tests: unansweredTests,
     match: 'a folder that holds more*',
+  },
+  {
+    name: 'record beside a rename without its order token',
+    file: 'src/intake/beside.ts',
+    find: '...(version !== undefined && { version }),',
+    replace: '...(version === undefined && { version }),',
+    tests: besideTests,
+    match: 'what is recorded beside a rename has its order token*',
+  },
+  {
+    name: 'give what is recorded beside a rename the id of its path',
+    file: 'src/intake/beside.ts',
+    find: 'id: `${id}+now:${path}`',
+    replace: 'id: id && path',
+    tests: besideTests,
+    match: 'what is recorded beside a rename comes behind it*',
+  },
+  {
+    name: 'take all beneath a marker for gone with it',
+    file: 'src/intake/beside.ts',
+    find: `...(isFolder(path) && { scope: 'marker' as const }),`,
+    replace: '',
+    tests: besideTests,
+    match: 'a marker that did not arrive*',
+  },
+  {
+    name: 'record as gone what the bucket said, and not that it was asked',
+    file: 'src/intake/beside.ts',
+    find: 'source: `${renamed.event.source}+head`',
+    replace: 'source: renamed.event.source',
+    tests: besideTests,
+    match: 'a marker that did not arrive*',
   },
   {
     name: 'take for gone what may not be read',

@@ -31,7 +31,7 @@ const goneOf = (renamed: Renamed, path: string): BucketEvent => ({
   ...besideOf(renamed, path),
   type: 'delete',
   ...(isFolder(path) && { scope: 'marker' as const }),
-  source: `${renamed.event.source.replace(/\+head$/, '')}+head`,
+  source: `${renamed.event.source}+head`,
 });
 
 const isSame = (known: KnownFile | undefined, { size, etag }: Partial<ListedObject>): boolean =>
