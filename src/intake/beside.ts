@@ -3,7 +3,7 @@ import type { Bucket, ListedObject } from '../bucket/bucket.ts';
 import { RetryableError } from '../errors.ts';
 import { type Asked, answer, standing } from './ask.ts';
 import { isOfParts, type KnownFile, knownFiles, type Views } from './known-files.ts';
-import type { Renamed } from './renamed.ts';
+import type { NextTouch, Renamed } from './renamed.ts';
 
 /** What is recorded beside the renames and moves of a batch, each event with the place of its rename. */
 export type Beside = {
@@ -40,11 +40,13 @@ const isSame = (known: KnownFile | undefined, { size, etag }: Partial<ListedObje
 /**
  * Asks what stands now where files were renamed or moved to, and where from if that is in doubt too. What differs from what
  * the rename carries is recorded as creates and deletes, in the order of the rename, so that newer events come after them.
- * The answers are of now: of several events of the batch that touch a path only the last (`isLast`) can be put right by them.
+ * The answers are of now: of several events of the batch that touch a path only the last can be put right by them. Of a file
+ * that is written next it is recorded that it was there, and what it held does not matter: so it keeps the permissions that
+ * it gets before that.
  */
 export const askBeside = async (
   renames: readonly Renamed[],
-  isLast: (path: string, at: number) => boolean,
+  nextTouch: NextTouch,
   views: Views,
   bucket: Bucket,
   options: { readonly acl: boolean; readonly signal?: AbortSignal },
@@ -67,6 +69,12 @@ export const askBeside = async (
     const at = events.push(event) - 1;
     asked.push({ question: 'head', key, event, at });
     return at;
+  };
+  const isLast = (path: string, at: number): boolean => nextTouch(path, at) === undefined;
+  /** Of a file of which nothing is known, and that is written next. */
+  const recordWritten = (renamed: Renamed, path: string): void => {
+    if (nextTouch(path, renamed.at)?.type === 'create')
+      records.push({ at: renamed.at, event: besideOf(renamed, path) });
   };
   const askListed = (renamed: Renamed, object: ListedObject): void => {
     listed.set(ask(renamed, object.key), object);
@@ -103,6 +111,7 @@ export const askBeside = async (
       // In parts and carried over already: a copy, as far as anybody can tell without reading it.
       const isCopy = !renamed.both && source?.saved === true && isOfParts(source.etag) && source.size === object.size;
       if (!isCopy && !isSame(source, object) && isLast(target, renamed.at)) askListed(renamed, object);
+      if (!source) recordWritten(renamed, target);
     }
     // Of a listing that was cut off nobody can tell what did not arrive.
     if (!renamed.both || tooLarge > tooLargeBefore) return;
@@ -125,11 +134,13 @@ export const askBeside = async (
       }
       // The other folders of the batch would wait in vain, each as long as this one.
       if (away) unanswered.push({ renamed, error: away });
-    } else
+    } else {
+      if (renamed.unknown) recordWritten(renamed, to);
       files.set(renamed, {
         ...(isLast(to, renamed.at) && { to: ask(renamed, to, key) }),
         ...(renamed.both && { path: ask(renamed, path) }),
       });
+    }
   }
   const silent = await answer(events, asked, bucket, { acl: options.acl, ...within });
   for (const { asked: question, error } of silent) {

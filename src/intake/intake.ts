@@ -9,7 +9,7 @@ import type { Delivery } from '../sources/source.ts';
 import { type Asked, answer } from './ask.ts';
 import { askBeside } from './beside.ts';
 import type { Views } from './known-files.ts';
-import { findRenamed, lastTouches, type Renamed } from './renamed.ts';
+import { findRenamed, nextTouches, type Renamed } from './renamed.ts';
 import { askUnstated, type PermissionSources } from './unstated.ts';
 
 /** What became of the messages of one batch. */
@@ -153,7 +153,7 @@ const askRenamed = async (
     return waiting;
   }
   if (open.length === 0) return waiting;
-  const { records, unanswered, tooLarge } = await askBeside(open, lastTouches(events), views, bucket, {
+  const { records, unanswered, tooLarge } = await askBeside(open, nextTouches(events), views, bucket, {
     acl: permissions?.acl ?? false,
     ...(signal && { signal }),
   });
@@ -215,19 +215,17 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
   const poison = options.retried
     ? []
     : [...rejected].map(([delivery, reasons]) => poisonOf(delivery, joinedReasons(reasons)));
-  const stated: BucketEvent[] = [];
+  const besideOf = Map.groupBy(beside, ({ at }) => at);
+  const stated = events.filter((event) => event !== undefined);
   const carrierOf = new Map<LogEvent, Delivery>();
+  // What is recorded beside an event comes right behind it, also where their times are those of the events after it.
   events.forEach((event, at) => {
     if (!event) return;
-    stated.push(event);
-    carrierOf.set(event, carriers[at] as Delivery);
+    for (const one of [event, ...(besideOf.get(at) ?? []).map((recorded) => recorded.event)])
+      carrierOf.set(one, carriers[at] as Delivery);
   });
-  const recorded = beside.filter(({ at }) => events[at] !== undefined);
-  for (const { at, event } of recorded) carrierOf.set(event, carriers[at] as Delivery);
-  const result = await options.log.append(
-    [...stated, ...recorded.map(({ event }) => event)],
-    poison,
-    (event, reason) => (options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason)),
+  const result = await options.log.append([...carrierOf.keys()], poison, (event, reason) =>
+    options.retried ? undefined : poisonOf(carrierOf.get(event) as Delivery, reason),
   );
   options.onAppended?.(result.events);
   const refused = new Set(result.refused.flatMap((entry) => origin.get(entry) ?? []));

@@ -106,26 +106,31 @@ const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, newest: L
 /** What stands where a rename of an unknown file leads: only the bucket knows. */
 const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, fresh: false, asked: true };
 
+/** The event of the batch that touches a path next, by the events' own order, after the one at that place. */
+export type NextTouch = (path: string, at: number) => BucketEvent | undefined;
+
 /**
- * Tells whether no event of the batch that comes later, by the events' own order, touches the path. A folder that later comes
- * to a folder around it does not count: what that brings comes after what is recorded, and all else stays as it is.
+ * A folder that later comes to a folder around the path does not count: what that brings comes after what is recorded, and
+ * all else stays as it is.
  */
-export const lastTouches = (events: readonly (BucketEvent | undefined)[]): ((path: string, at: number) => boolean) => {
+export const nextTouches = (events: readonly (BucketEvent | undefined)[]): NextTouch => {
   const placed = events.map((event, offset) => event && { ...event, offset });
-  const last = new Map<string, Recorded<BucketEvent>>();
+  const touching = new Map<string, Recorded<BucketEvent>[]>();
   const trees: Recorded<BucketEvent>[] = [];
   for (const event of placed) {
     if (!event || event.type === 'change_permission') continue;
     if (isTreeEvent(event)) trees.push(event);
     for (const path of event.to === undefined ? [event.path] : [event.path, event.to]) {
-      const known = last.get(path);
-      if (!known || compareEvents(known, event) < 0) last.set(path, event);
+      const others = touching.get(path);
+      if (others) others.push(event);
+      else touching.set(path, [event]);
     }
   }
   return (path, at) => {
     const event = placed[at] as Recorded<BucketEvent>;
-    const isLater = (other: Recorded<BucketEvent> | undefined): boolean =>
-      other !== undefined && compareEvents(other, event) > 0;
-    return !isLater(last.get(path)) && !trees.some((tree) => path.startsWith(tree.path) && isLater(tree));
+    const around = trees.filter((tree) => path.startsWith(tree.path));
+    return [...(touching.get(path) ?? []), ...around]
+      .filter((other) => compareEvents(other, event) > 0)
+      .sort(compareEvents)[0];
   };
 };

@@ -46,7 +46,8 @@ const started = async (t: ExecutionContext) => {
     await takeIn(deliveries, { log, sourceName: 'test', bucket: bucket as Bucket, views });
     await projector.catchUp();
   };
-  const rows = (): Promise<unknown[]> => projector.database.all('SELECT path, etag FROM file ORDER BY path');
+  const rows = (columns = 'path, etag'): Promise<unknown[]> =>
+    projector.database.all(`SELECT ${columns} FROM file ORDER BY path`);
   return { log, hold, take, rows };
 };
 
@@ -90,4 +91,47 @@ test('a marker that did not arrive with its folder is recorded as gone, and what
     ],
     'the log says that the bucket was asked',
   );
+});
+
+test('a file that nobody told of keeps the permissions that it gets before it is written again', async (t) => {
+  const { hold, take, rows } = await started(t);
+  for (const path of ['b', 'to/x', 'to/y']) hold(path, 'second');
+  await take(
+    { id: 'r', type: 'rename', path: 'never-seen', to: 'b' },
+    { id: 'm', type: 'move', path: 'never-seen/', to: 'to/' },
+    ...['b', 'to/x', 'gone'].flatMap((path) => [
+      { id: `p ${path}`, type: 'change_permission', path, permissions: '0600' },
+      { id: `c ${path}`, type: 'create', path, size: 6, etag: 'second' },
+    ]),
+  );
+  t.deepEqual(await rows('path, etag, permissions'), [
+    { path: 'b', etag: 'second', permissions: '0600' },
+    { path: 'gone', etag: 'second', permissions: null },
+    { path: 'to/x', etag: 'second', permissions: '0600' },
+    { path: 'to/y', etag: 'second', permissions: null },
+  ]);
+});
+
+test('a file that nobody told of, and that is written again, is still carried on by a rename that comes late', async (t) => {
+  const { hold, take, rows } = await started(t);
+  hold('b', 'second');
+  hold('c', 'first');
+  await take(
+    { id: 'r', type: 'rename', version: 1, path: 'never-seen', to: 'b' },
+    { id: 'c', type: 'create', version: 3, path: 'b', size: 6, etag: 'second' },
+  );
+  await take({ id: 's', type: 'rename', version: 2, path: 'b', to: 'c', size: 5, etag: 'first' });
+  t.deepEqual(await rows(), [
+    { path: 'b', etag: 'second' },
+    { path: 'c', etag: 'first' },
+  ]);
+});
+
+test('a file that nobody told of, and that is gone by now, is recorded nowhere on its way', async (t) => {
+  const { take, rows } = await started(t);
+  await take(
+    { id: 'r', type: 'rename', version: 1, path: 'never-seen', to: 'b' },
+    { id: 's', type: 'rename', version: 2, path: 'b', to: 'c' },
+  );
+  t.deepEqual(await rows(), []);
 });
