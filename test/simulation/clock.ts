@@ -39,7 +39,8 @@ export const createVirtualClock = (random: () => number, draw: () => number): Vi
   };
   const pump = (): void => {
     if (stopped) return;
-    quiet = calls === seen && !isOutside() ? quiet + 1 : 0;
+    const outside = isOutside();
+    quiet = calls === seen && !outside ? quiet + 1 : 0;
     seen = calls;
     if (quiet >= quietPasses) {
       quiet = 0;
@@ -47,7 +48,7 @@ export const createVirtualClock = (random: () => number, draw: () => number): Vi
       else if (timers.length > 0) wakeTimer();
     }
     running = timers.length + turns.length > 0;
-    if (running) setImmediate(pump);
+    if (running) (outside ? setTimeout : setImmediate)(pump);
   };
   const start = (): void => {
     if (!running) setImmediate(pump);
