@@ -10,6 +10,7 @@ import { demoKeys, type Running, startEmbedded, startPubSubEmulator } from '../d
 import { changeTheBucket } from '../demo/story.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { startFileManager } from '../file-manager/server.ts';
+import { harmlessLine } from '../harmless.ts';
 import { createLogger } from '../logger.ts';
 import { columns } from '../text.ts';
 import type { Context } from './context.ts';
@@ -70,7 +71,8 @@ const startBroker = async (embedded: Running, pubsub: boolean): Promise<Broker> 
 const prove = async (context: Context, title: string): Promise<void> => {
   const lines: string[] = [];
   const counts = await verifySides(context, true, (line) => {
-    if (line) lines.push(`     ${line.sign} ${line.path}${line.detail ? `  ${line.detail}` : ''}`);
+    if (line)
+      lines.push(`     ${line.sign} ${harmlessLine(line.path)}${line.detail ? `  ${harmlessLine(line.detail)}` : ''}`);
   });
   context.print(
     `\n${title}\n${lines.join('\n')}\n     ${counts.same} files equal, byte by byte, in bucket and file manager\n`,
@@ -138,7 +140,9 @@ export const runDemo = async (
     const second = await incrementalSync(context, workspace, {});
     print(indented(summaryOf(second.report, storyColumns)));
     for (const { operation } of second.plan.steps)
-      print(`     -> ${operation.kind} ${operation.path}${operation.to ? ` -> ${operation.to}` : ''}\n`);
+      print(
+        `     -> ${harmlessLine(`${operation.kind} ${operation.path}${operation.to ? ` -> ${operation.to}` : ''}`)}\n`,
+      );
     const idle = await incrementalSync(context, workspace, { drain: false });
     if (idle.plan.steps.length > 0) throw new FatalError('a second cycle with no new events found something to do');
     print('\n  6. A further cycle found nothing to do and asked nothing of the file manager\n');

@@ -2,6 +2,7 @@ import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { exitCode, FatalError, messageOf } from '../errors.ts';
+import { harmless, harmlessLine } from '../harmless.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
@@ -12,6 +13,12 @@ import { isEqual, verifySides } from './verify.ts';
 type Check = { readonly name: string; readonly ok: boolean; readonly detail: string; readonly duration_ms: number };
 
 const connectMs = 10_000;
+
+/** A check for a person. What its detail goes on with is no line that could pass for another check. */
+const textOf = ({ name, ok, detail }: Check): string => {
+  const label = `${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(20)} `;
+  return `${label}${harmless(detail).replaceAll('\n', `\n${' '.repeat(label.length)}`)}\n`;
+};
 
 /** End-to-end self test against what is configured. Every check runs; the exit code says whether all of them held. */
 export const runSelfTest = async (context: Context, flags: { json?: boolean }): Promise<number> => {
@@ -26,9 +33,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
     );
     const result = { name, ok, detail, duration_ms: Date.now() - started };
     checks.push(result);
-    context.print(
-      flags.json ? `${JSON.stringify(result)}\n` : `${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(20)} ${detail}\n`,
-    );
+    context.print(flags.json ? `${JSON.stringify(result)}\n` : textOf(result));
   };
 
   await check('bucket', async () => {
@@ -92,7 +97,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
     const counts = await verifySides(context, false, (line) => {
       if (!line || (line.sign === '=' && line.projection === '=') || differing.length >= 5) return;
       const sign = line.sign === '=' ? line.projection : line.sign;
-      differing.push(`${sign} ${line.path}${line.detail ? ` (${line.detail})` : ''}`);
+      differing.push(harmlessLine(`${sign} ${line.path}${line.detail ? ` (${line.detail})` : ''}`));
     });
     if (!isEqual(counts)) throw new FatalError(`the sides differ: ${differing.join(', ')}`);
     return `${counts.same} files equal on all three sides`;

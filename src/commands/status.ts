@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { exitCode } from '../errors.ts';
-import { harmless } from '../harmless.ts';
+import { harmlessLine } from '../harmless.ts';
 import { furthestTime } from '../intake/ahead.ts';
 import { readStatus, type Status } from '../status/status.ts';
 import { beside, counted, listed } from '../text.ts';
@@ -18,7 +18,7 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
           `Unreadable   ${counted(unreadable.objects, 'object')}, next try ${next.next_at}:`,
           beside(
             '             ',
-            `${JSON.stringify(next.path)} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`,
+            harmlessLine(`${next.path} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`),
           ),
         ]
       : []),
@@ -27,7 +27,7 @@ const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status):
           `Superseded   ${counted(superseded.objects, 'object is', 'objects are')} not in the bucket as the newest event says;`,
           beside(
             '             ',
-            `next try ${late.next_at}: ${JSON.stringify(late.path)} (${counted(late.tries, 'try', 'tries')})`,
+            `next try ${late.next_at}: ${harmlessLine(late.path)} (${counted(late.tries, 'try', 'tries')})`,
           ),
         ]
       : []),
@@ -66,7 +66,9 @@ const damagedLines = ({ reports_damaged: reports, plans_damaged: plans }: Status
   [
     ...reports.map((damaged) => ({ ...damaged, advice: lostReport })),
     ...plans.map((damaged) => ({ ...damaged, advice: lostPlan })),
-  ].map(({ path, problem, advice }) => beside('Damaged      ', `${harmless(path)}: ${harmless(problem)}. ${advice}`));
+  ].map(({ path, problem, advice }) =>
+    beside('Damaged      ', `${harmlessLine(path)}: ${harmlessLine(problem)}. ${advice}`),
+  );
 
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;
@@ -88,7 +90,10 @@ export const statusText = (status: Status): string => {
     ),
     ...(other
       ? [
-          beside('             ', `ANOTHER ADDRESS than ${harmless(other.before)}, where that was confirmed: if it is`),
+          beside(
+            '             ',
+            `ANOTHER ADDRESS than ${harmlessLine(other.before)}, where that was confirmed: if it is`,
+          ),
           "             another file manager, run 's3-sync reconcile --file-manager'",
         ]
       : []),
@@ -99,7 +104,7 @@ export const statusText = (status: Status): string => {
           `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${counted(status.errors.last_cycle, 'error')}`,
         )
       : 'Last cycle   none yet',
-    ...(cycle?.status === 'failed' ? [beside('             ', harmless(cycle.stopped ?? ''))] : []),
+    ...(cycle?.status === 'failed' ? [beside('             ', harmlessLine(cycle.stopped ?? ''))] : []),
     ...damagedLines(status),
     ...unreadableLines(status),
     beside(
@@ -110,7 +115,7 @@ export const statusText = (status: Status): string => {
     ...unclaimedLines(status),
   ];
   for (const { id, reasons } of gate.held_plans)
-    lines.push(beside('Gate         ', `HOLDS plan ${id}: ${reasons.join('; ')}`));
+    lines.push(beside('Gate         ', `HOLDS plan ${id}: ${harmlessLine(reasons.join('; '))}`));
   if (gate.held_plans.length === 0) lines.push('Gate         open');
   return `${lines.join('\n')}\n`;
 };

@@ -1,3 +1,4 @@
+import { harmlessLine } from '../harmless.ts';
 import type { Report } from '../report/report.ts';
 import { beside, columns, counted, listed } from '../text.ts';
 
@@ -39,9 +40,9 @@ export const summaryOf = (report: Report, width = columns): string => {
   }
   const { done: _, ...others } = report.states;
   if (Object.values(others).some((count) => count)) lines.push(told('not done', listed(others, 'nothing')));
-  if (report.stopped) lines.push(told('stopped', report.stopped));
+  if (report.stopped) lines.push(told('stopped', harmlessLine(report.stopped)));
   for (const { path, kind, reason } of report.failures.slice(0, 5))
-    lines.push(`  ! ${kind} ${JSON.stringify(path)}: ${reason}`);
-  for (const { reason } of report.unplaceable.slice(0, 5)) lines.push(`  ! ${reason}`);
+    lines.push(`  ! ${harmlessLine(`${kind} ${path}: ${reason}`)}`);
+  for (const { reason } of report.unplaceable.slice(0, 5)) lines.push(`  ! ${harmlessLine(reason)}`);
   return `${lines.join('\n')}\n`;
 };

@@ -7,6 +7,7 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
+import { harmlessLine } from '../harmless.ts';
 import { type Deletion, notBack, readUndo, undoOutcome } from '../plan/undo.ts';
 import { type Context, fileManagerOf } from './context.ts';
 
@@ -177,11 +178,10 @@ const textOf = (
   const { plan, restored, skipped, not_in_trash: lost } = result;
   const lines = [`${restored.length} files that plan ${plan} deleted are back in the file manager`];
   if (before > 0) lines.push(`${before} came back by an earlier undo of this plan already`);
-  lines.push(...restored.slice(0, shown).map((path) => `  + ${JSON.stringify(path)}`));
+  lines.push(...restored.slice(0, shown).map((path) => `  + ${harmlessLine(path)}`));
   if (restored.length > shown) lines.push(`  … and ${restored.length - shown} more`);
-  for (const { path, reason } of skipped.slice(0, shown))
-    lines.push(`  ! ${JSON.stringify(path)}: ${JSON.stringify(reason)}`);
-  for (const path of lost.slice(0, shown)) lines.push(`  ! ${JSON.stringify(path)}: it is not in the trash any more`);
+  for (const { path, reason } of skipped.slice(0, shown)) lines.push(`  ! ${harmlessLine(`${path}: ${reason}`)}`);
+  for (const path of lost.slice(0, shown)) lines.push(`  ! ${harmlessLine(path)}: it is not in the trash any more`);
   if (restored.length > 0)
     lines.push(
       'The bucket still lacks them. The next cycles leave them where they are and show the deletes as a plan of their own,',

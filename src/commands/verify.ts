@@ -1,5 +1,5 @@
 import { exitCode, FatalError } from '../errors.ts';
-import { harmless } from '../harmless.ts';
+import { harmlessLine } from '../harmless.ts';
 import { openProjections } from '../status/projections.ts';
 import { verify } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
@@ -47,9 +47,6 @@ export const verifySides = async (
   return counts;
 };
 
-/** Paths and details come from both sides: none of them forges a line of the check file. */
-const oneLine = (text: string): string => harmless(text).replaceAll('\n', '\\u{a}');
-
 export const isEqual = (counts: VerifyCounts): boolean =>
   counts.missing + counts.extra + counts.different + counts.unreadable + counts.projection === 0;
 
@@ -60,7 +57,7 @@ export const runVerify = async (context: Context, flags: { checksum?: boolean; j
     context.print(
       flags.json
         ? `${JSON.stringify(line)}\n`
-        : `${line.sign} ${oneLine(line.path)}${line.detail ? `\t${oneLine(line.detail)}` : ''}\n`,
+        : `${line.sign} ${harmlessLine(line.path)}${line.detail ? `\t${harmlessLine(line.detail)}` : ''}\n`,
     );
   });
   context.logger.info(counts, isEqual(counts) ? 'bucket, projection and file manager are equal' : 'the sides differ');

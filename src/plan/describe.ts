@@ -1,20 +1,16 @@
 import type { OperationKind } from '../../events/event.ts';
+import { harmlessLine } from '../harmless.ts';
 import { counted, columns as width, wrapped } from '../text.ts';
 import type { Plan, Step } from './operation.ts';
 
 const indent = '      ';
 
-/** A path on one line, control characters made visible, its end kept: the name tells more than the folders. */
+/** A path on one line, its end kept: the name tells more than the folders. */
 const shown = (path: string, most: number): string => {
-  const text = JSON.stringify(path).slice(1, -1);
+  const text = harmlessLine(path);
   const letters = [...text];
   return letters.length > most ? `…${letters.slice(1 - most).join('')}` : text;
 };
-
-/** What JSON leaves as it is and a terminal acts on: C1 controls, and marks that turn the direction of writing. */
-const acting = /[\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g;
-
-const harmless = (line: string): string => line.replace(acting, '\ufffd');
 
 const kinds: readonly (readonly [OperationKind, string, string])[] = [
   ['save', 'save', 'saves'],
@@ -50,7 +46,7 @@ const stepLines = ({ operation, after, why }: Step, index: number): string[] => 
         ? [`${head}${from} -> ${to}`]
         : [head + from, `${' '.repeat(head.length)}-> ${to}`];
   const waits = after.slice(0, 5).join(', ') + (after.length > 5 ? ', …' : '');
-  return [...place, ...wrapped(`${why}${waits === '' ? '' : ` (after ${waits})`}`, indent, indent)];
+  return [...place, ...wrapped(`${harmlessLine(why)}${waits === '' ? '' : ` (after ${waits})`}`, indent, indent)];
 };
 
 /**
@@ -73,13 +69,13 @@ export const describePlan = (
     return 'Nothing to do: nothing differs from what the file manager has confirmed.\n';
   const lines = [`Plan ${plan.id}: ${counted(steps.length, 'operation')}`];
   if (steps.length > 0) lines.push(...wrapped(`${countsOf(steps)}${bytesOf(steps)}`, '  ', '  '));
-  for (const reason of held) lines.push(...wrapped(reason, '  HELD: ', '        '));
+  for (const reason of held) lines.push(...wrapped(harmlessLine(reason), '  HELD: ', '        '));
   lines.push(...steps.slice(0, most).flatMap(stepLines));
   if (steps.length > most) lines.push(`${indent}… and ${steps.length - most} more`);
   for (const { path, reason } of unplaceable.slice(0, most))
-    lines.push(`   !  ${shown(path, width - indent.length)}`, ...wrapped(reason, indent, indent));
+    lines.push(`   !  ${shown(path, width - indent.length)}`, ...wrapped(harmlessLine(reason), indent, indent));
   if (unplaceable.length > most) lines.push(`${indent}… and ${unplaceable.length - most} more that cannot be placed`);
   if (waiting > 0) lines.push(...wrapped(`${wait}: 's3-sync status' names the next`, '  ', '  '));
   if (held.length > 0) lines.push('', `To carry it out all the same: s3-sync apply ${plan.id}`);
-  return `${lines.map(harmless).join('\n')}\n`;
+  return `${lines.join('\n')}\n`;
 };

@@ -166,7 +166,7 @@ withWorld(
     const env = environmentOf(world);
     const first = await runCli(['undo', plan], env);
     t.is(first.code, 1);
-    t.regex(first.stdout, /2 files.*! "a": .*exists by now/s);
+    t.regex(first.stdout, /2 files.*! a: .*exists by now/s);
     t.is(
       await (await world.client.read('a')).toArray().then((chunks) => Buffer.concat(chunks).toString()),
       'another content',
