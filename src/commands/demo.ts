@@ -13,6 +13,7 @@ import { startFileManager } from '../file-manager/server.ts';
 import { harmlessLine } from '../harmless.ts';
 import { createLogger } from '../logger.ts';
 import { columns } from '../text.ts';
+import { signOf } from '../verify/verify.ts';
 import type { Context } from './context.ts';
 import { runPublish } from './publish.ts';
 import { summaryOf } from './summary.ts';
@@ -72,7 +73,9 @@ const prove = async (context: Context, title: string): Promise<void> => {
   const lines: string[] = [];
   const counts = await verifySides(context, true, (line) => {
     if (line)
-      lines.push(`     ${line.sign} ${harmlessLine(line.path)}${line.detail ? `  ${harmlessLine(line.detail)}` : ''}`);
+      lines.push(
+        `     ${signOf(line)} ${harmlessLine(line.path)}${line.detail ? `  ${harmlessLine(line.detail)}` : ''}`,
+      );
   });
   context.print(
     `\n${title}\n${lines.join('\n')}\n     ${counts.same} files equal, byte by byte, in bucket and file manager\n`,

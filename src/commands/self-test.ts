@@ -5,6 +5,7 @@ import { exitCode, FatalError, messageOf } from '../errors.ts';
 import { harmless, harmlessLine } from '../harmless.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
+import { signOf } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openSource, sourceNameOf } from './sources.ts';
 import { exitCodeOf, incrementalSync } from './sync.ts';
@@ -95,9 +96,8 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
   await check('final state', async () => {
     const differing: string[] = [];
     const counts = await verifySides(context, false, (line) => {
-      if (!line || (line.sign === '=' && line.projection === '=') || differing.length >= 5) return;
-      const sign = line.sign === '=' ? line.projection : line.sign;
-      differing.push(harmlessLine(`${sign} ${line.path}${line.detail ? ` (${line.detail})` : ''}`));
+      if (!line || signOf(line) === '=' || differing.length >= 5) return;
+      differing.push(harmlessLine(`${signOf(line)} ${line.path}${line.detail ? ` (${line.detail})` : ''}`));
     });
     if (!isEqual(counts)) throw new FatalError(`the sides differ: ${differing.join(', ')}`);
     return `${counts.same} files equal on all three sides`;

@@ -1,7 +1,7 @@
 import { exitCode, FatalError } from '../errors.ts';
 import { harmlessLine } from '../harmless.ts';
 import { openProjections } from '../status/projections.ts';
-import { verify } from '../verify/verify.ts';
+import { signOf, verify } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openExistingLog } from './replay.ts';
 
@@ -34,11 +34,11 @@ export const verifySides = async (
     })) {
       each(line);
       if (line.projection !== '=') counts.projection += 1;
-      if (line.sign === '=') counts.same += 1;
+      if (signOf(line) === '=') counts.same += 1;
       else if (line.sign === '-') counts.missing += 1;
       else if (line.sign === '+') counts.extra += 1;
       else if (line.sign === '*') counts.different += 1;
-      else counts.unreadable += 1;
+      else if (line.sign === '!') counts.unreadable += 1;
     }
   } finally {
     bucket.close();
@@ -57,7 +57,7 @@ export const runVerify = async (context: Context, flags: { checksum?: boolean; j
     context.print(
       flags.json
         ? `${JSON.stringify(line)}\n`
-        : `${line.sign} ${harmlessLine(line.path)}${line.detail ? `\t${harmlessLine(line.detail)}` : ''}\n`,
+        : `${signOf(line)} ${harmlessLine(line.path)}${line.detail ? `\t${harmlessLine(line.detail)}` : ''}\n`,
     );
   });
   context.logger.info(counts, isEqual(counts) ? 'bucket, projection and file manager are equal' : 'the sides differ');

@@ -19,6 +19,9 @@ export type Verified = {
   readonly detail: string;
 };
 
+/** One sign of all three sides: where the file manager is as the bucket, that of the projection. */
+export const signOf = ({ sign, projection }: Verified): Sign => (sign === '=' ? projection : sign);
+
 /**
  * Compares bucket, projection and file manager, path by path, in constant memory: first the keys that no path can stand
  * for, then every path in byte order. `checksum` reads the bytes of every file on both sides; without it only those of

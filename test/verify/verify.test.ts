@@ -1,5 +1,6 @@
 import test from 'ava';
-import { createWorld } from '../support/world.ts';
+import { runCli } from '../support/cli.ts';
+import { createWorld, environmentOf } from '../support/world.ts';
 
 test('names in any script are compared, whatever the order in which the server lists them', async (t) => {
   t.timeout(60_000);
@@ -75,4 +76,27 @@ test('of what the bucket lacks it is told who has it', async (t) => {
   } finally {
     await world.close();
   }
+});
+
+test('nothing is called the same that the projection says otherwise', async (t) => {
+  t.timeout(60_000);
+  const world = await createWorld();
+  t.teardown(world.close);
+  for (const name of ['same', 'untold', 'changed']) await world.put(name, 'x');
+  await world.cycle();
+  await world.append({ type: 'create', path: 'expected', size: 1 });
+  await world.append({ type: 'create', path: 'changed', size: 2 });
+  await world.append({ type: 'delete', path: 'untold' });
+  await world.workspace().projector.catchUp();
+  await world.release();
+  const { code, stdout, stderr } = await runCli(['verify'], { ...environmentOf(world), LOG_LEVEL: 'info' });
+  t.is(code, 1);
+  t.deepEqual(stdout.split('\n'), [
+    '* changed\tthe projection has another content',
+    '+ expected\tonly the projection has it',
+    '= same',
+    '- untold\tthe projection lacks it',
+    '',
+  ]);
+  t.like(JSON.parse(stderr), { same: 1, missing: 0, extra: 0, different: 0, unreadable: 0, projection: 3 });
 });
