@@ -1,6 +1,6 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { realpath } from 'node:fs/promises';
 import fastify, { type FastifyInstance, type FastifyReply } from 'fastify';
+import { bearerOf, sameSecret } from '../bearer.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { BackupStorage } from './backup.ts';
@@ -164,14 +164,10 @@ const sendProblem = (reply: FastifyReply, problem: Problem): FastifyReply =>
     .type('application/problem+json')
     .send(problemBody(problem));
 
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-/** Compares digests in constant time, so neither the length nor the content of the token can be measured. */
 const requireToken = (app: FastifyInstance, token: string): void => {
-  const expected = digest(`Bearer ${token}`);
   app.addHook('onRequest', async (request) => {
     if (request.url === '/health') return;
-    if (timingSafeEqual(digest(request.headers.authorization ?? ''), expected)) return;
+    if (sameSecret(bearerOf(request.headers), token)) return;
     throw new Problem('unauthorized', 'send "Authorization: Bearer <token>" with the token of this file manager', {
       'www-authenticate': 'Bearer',
     });

@@ -1,18 +1,7 @@
-import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingHttpHeaders } from 'node:http';
 import { field, isObject, limits, parseJson, textField } from '../../events/limits.ts';
 import { pubsubMessage } from '../../events/lines.ts';
 import type { Message } from '../../events/message.ts';
-
-const digest = (text: string): Buffer => createHash('sha256').update(text).digest();
-
-/** The bearer token of a request; empty when there is none. */
-export const bearerOf = (headers: IncomingHttpHeaders): string =>
-  /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1] ?? '';
-
-/** Compares in constant time, whatever the lengths. */
-export const sameSecret = (given: string, expected: string): boolean =>
-  timingSafeEqual(digest(given), digest(expected));
 
 /** A CloudEvents attribute as a header carries it: characters beyond ASCII are percent-encoded (HTTP binding, 3.1.3.2). */
 const attributeText = (header: string): string => {

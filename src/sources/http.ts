@@ -1,9 +1,10 @@
 import fastify, { type FastifyReply, type FastifyRequest } from 'fastify';
 import type { Message } from '../../events/message.ts';
+import { bearerOf, sameSecret } from '../bearer.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { createAdmission, type Room } from './admission.ts';
-import { bearerOf, pushedMessage, sameSecret, webhookMessage } from './http-messages.ts';
+import { pushedMessage, webhookMessage } from './http-messages.ts';
 import { createInbox } from './inbox.ts';
 import { createPushVerifier, type PushOptions } from './push-token.ts';
 import type { Delivery, Source } from './source.ts';

@@ -102,6 +102,15 @@ test('without the token every endpoint but /health answers 401, and the client s
       path === '/health' ? 'application/json' : 'application/problem+json',
     );
   }
+  for (const [authorization, status] of [
+    ['bearer right', 200],
+    ['BEARER  right', 200],
+    ['Bearer Right', 401],
+    ['Basic right', 401],
+    ['right', 401],
+    ['', 401],
+  ] as const)
+    t.is((await fetch(`${server.url}/files`, { headers: { authorization } })).status, status, authorization);
   const wrong = createFileManagerClient({ baseUrl: server.url, token: 'canary-secret' });
   const error = await t.throwsAsync(wrong.describe(), { instanceOf: StopError, message: /FILE_MANAGER_TOKEN/ });
   t.false(error?.message.includes('canary-secret'));
