@@ -63,11 +63,11 @@ export const runIngest = async (
       );
     if (consumed.waiting > 0)
       throw new FatalError(
-        `${consumed.waiting} messages of ${file} were not taken in: ${consumed.waitingFor}; ingest it again when the bucket can be asked, what is in the log already has no second effect`,
+        `${counted(consumed.waiting, `message of ${file} was`, `messages of ${file} were`)} not taken in: ${consumed.waitingFor}; ingest it again when the bucket can be asked, what is in the log already has no second effect`,
       );
     if (consumed.refused === 0) return exitCode.done;
     throw new FatalError(
-      `quarantine is full: ${consumed.refused} messages of ${file} are not understood and were not kept; see 's3-sync quarantine list', retry or drop some, then ingest the file again (what is in the log already has no second effect)`,
+      `quarantine is full: ${counted(consumed.refused, `message of ${file} is not understood and was`, `messages of ${file} are not understood and were`)} not kept; see 's3-sync quarantine list', retry or drop some, then ingest the file again (what is in the log already has no second effect)`,
     );
   } finally {
     bucket?.close();

@@ -8,6 +8,7 @@ import type { Readable } from '../config/config.ts';
 import { ConfigError, exitCode, FatalError, messageOf } from '../errors.ts';
 import { readLines } from '../sources/lines.ts';
 import { insistReachable } from '../sources/reachable.ts';
+import { counted } from '../text.ts';
 import type { Context } from './context.ts';
 import { inputOf } from './ingest.ts';
 import { pubSubAccess, sqsAccess } from './sources.ts';
@@ -143,11 +144,11 @@ export const runPublish = (context: Context, file: string, flags: { ordered?: bo
           throw new FatalError(`${file} was changed while it was read, ${batch.mistake}; ${published} were published`);
         if (context.signal.aborted)
           throw new FatalError(
-            `stopped: ${published} events were published, and publishing all of them again is harmless`,
+            `stopped: ${counted(published, 'event was', 'events were')} published, and publishing all of them again is harmless`,
           );
         await publisher.publish(batch).catch((error: unknown) => {
           const lines = `lines ${batch[0]?.line} to ${batch.at(-1)?.line}`;
-          const text = `${file}, ${lines}: ${messageOf(error)}; the ${published} events before them were published, and publishing all of it again is harmless`;
+          const text = `${file}, ${lines}: ${messageOf(error)}; the ${counted(published, 'event before them was', 'events before them were')} published, and publishing all of it again is harmless`;
           throw new (error instanceof ConfigError ? ConfigError : FatalError)(text, { cause: error });
         });
         published += batch.length;
@@ -155,6 +156,6 @@ export const runPublish = (context: Context, file: string, flags: { ordered?: bo
     } finally {
       await publisher.close();
     }
-    context.print(`${published} events published\n`);
+    context.print(`${counted(published, 'event')} published\n`);
     return exitCode.done;
   });

@@ -18,6 +18,7 @@ import {
 } from '../log/quarantine.ts';
 import { isCutOff } from '../sources/file.ts';
 import type { Queries } from '../storage/database.ts';
+import { counted } from '../text.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
 import { insistOnLog, openExistingLog } from './replay.ts';
 
@@ -92,7 +93,7 @@ export const runQuarantineShow = async (context: Context, id: string, flags: { j
     if (flags.json) context.print(`${harmlessJson({ ...entry, body: undefined, ...text })}\n`);
     else {
       context.print(
-        `id        ${entry.id}\nsource    ${harmlessLine(`${entry.source} ${entry.delivery_id}`)}\nreceived  ${entry.received_at}, ${entry.times} times, last ${entry.last_received_at}\n${entry.format === null ? '' : `format    ${entry.format}\n`}reason    ${harmlessLine(entry.reason)}\nattributes ${harmlessLine(entry.attributes)}\n\n${isText ? harmless(entry.body.toString('utf8')) : `not UTF-8, in base64:\n${text.body_base64}`}\n`,
+        `id        ${entry.id}\nsource    ${harmlessLine(`${entry.source} ${entry.delivery_id}`)}\nreceived  ${entry.received_at}, ${counted(entry.times, 'time')}, last ${entry.last_received_at}\n${entry.format === null ? '' : `format    ${entry.format}\n`}reason    ${harmlessLine(entry.reason)}\nattributes ${harmlessLine(entry.attributes)}\n\n${isText ? harmless(entry.body.toString('utf8')) : `not UTF-8, in base64:\n${text.body_base64}`}\n`,
       );
     }
     return exitCode.done;
@@ -165,7 +166,9 @@ export const runQuarantineRetry = async (context: Context, ids: readonly string[
       let away: string | undefined;
       for (const id of messages) {
         if (context.signal.aborted)
-          throw new FatalError(`stopped: ${understood} messages are understood now, run it again for the others`);
+          throw new FatalError(
+            `stopped: ${counted(understood, 'message is', 'messages are')} understood now, run it again for the others`,
+          );
         const intake = await takeAgain(context, workspace, bucket, await readQuarantined(log.database, id));
         // One bad record of several keeps the whole message: its good ones are in the log, and were duplicates.
         if (intake.waitingFor !== undefined) away = intake.waitingFor;
@@ -190,5 +193,5 @@ export const runQuarantineDrop = async (context: Context, ids: readonly string[]
   onMessages(context, ids, flags, async ({ log }, messages) => {
     await dropQuarantined(log.database, messages);
     const dropped = messages.length;
-    context.print(flags.json ? `${JSON.stringify({ dropped })}\n` : `${dropped} messages dropped\n`);
+    context.print(flags.json ? `${JSON.stringify({ dropped })}\n` : `${counted(dropped, 'message')} dropped\n`);
   });

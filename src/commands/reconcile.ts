@@ -3,6 +3,7 @@ import { remember } from '../cycle/memory.ts';
 import { exitCode } from '../errors.ts';
 import type { ScanResult } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
+import { counted } from '../text.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { listBucket } from './listing.ts';
 import { createProgress } from './progress.ts';
@@ -21,7 +22,7 @@ export const runReconcile = async (
     context.print(
       flags.json
         ? `${JSON.stringify(result)}\n`
-        : `${result.listed} objects listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${result.unrepresentable} keys cannot be paths${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
+        : `${counted(result.listed, 'object')} listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${counted(result.unrepresentable, 'key cannot be a path', 'keys cannot be paths')}${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
     );
     return result.complete ? exitCode.done : exitCode.failed;
   } finally {
@@ -31,10 +32,14 @@ export const runReconcile = async (
 };
 
 const overtakenText = ({ overtaken }: ScanResult): string =>
-  overtaken > 0 ? `; ${overtaken} more have no effect: events that came meanwhile say otherwise, run it again` : '';
+  overtaken > 0
+    ? `; ${counted(overtaken, 'more has', 'more have')} no effect: events that came meanwhile say otherwise, run it again`
+    : '';
 
 const unlistedText = ({ unlisted }: ScanResult): string =>
-  unlisted > 0 ? `; the listing lacks ${unlisted} more, which are there when they are asked for` : '';
+  unlisted > 0
+    ? `; the listing lacks ${counted(unlisted, 'more, which is there when it is asked for', 'more, which are there when they are asked for')}`
+    : '';
 
 const unreadText = ({ unread }: ScanResult): string =>
   unread > 0 ? `; the permissions of ${unread} may not be read: check what the access key may do` : '';
@@ -72,7 +77,7 @@ const textOf = (result: FileManagerScanResult, dryRun: boolean): string => {
   const { missing, unknown, different, under_way, unread } = result;
   const verb = dryRun ? 'would be appended' : 'appended';
   const lines = [
-    `${result.compared} paths compared; ${verb}: ${missing} missing in the file manager, ${unknown} only there, ${different} different`,
+    `${counted(result.compared, 'path')} compared; ${verb}: ${missing} missing in the file manager, ${unknown} only there, ${different} different`,
     ...(under_way > 0
       ? [`${under_way} left to the operation that is under way there: run a cycle, then this again`]
       : []),

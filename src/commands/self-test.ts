@@ -5,6 +5,7 @@ import { exitCode, FatalError, messageOf } from '../errors.ts';
 import { harmless, harmlessLine } from '../harmless.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
+import { counted } from '../text.ts';
 import { signOf } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openSource, sourceNameOf } from './sources.ts';
@@ -76,7 +77,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
         throw new FatalError(
           result.report.failures[0]?.reason ?? result.report.stopped ?? 'not everything was carried over',
         );
-      return `${result.report.status}, ${result.plan.steps.length} operations`;
+      return `${result.report.status}, ${counted(result.plan.steps.length, 'operation')}`;
     });
     await check('CSV export', async () => {
       const folder = await mkdtemp(join(tmpdir(), 's3-sync-test-'));
@@ -85,7 +86,7 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
         const { rows } = await workspace.projector.database.reading((queries) =>
           exportSnapshot(queries, exportPlaces(path), { table: 'file', offset: workspace.projector.meta().checkpoint }),
         );
-        return `${rows} rows, ${(await stat(path)).size} bytes`;
+        return `${counted(rows, 'row')}, ${counted((await stat(path)).size, 'byte')}`;
       } finally {
         await rm(folder, { recursive: true, force: true });
       }
@@ -100,12 +101,13 @@ export const runSelfTest = async (context: Context, flags: { json?: boolean }): 
       differing.push(harmlessLine(`${signOf(line)} ${line.path}${line.detail ? ` (${line.detail})` : ''}`));
     });
     if (!isEqual(counts)) throw new FatalError(`the sides differ: ${differing.join(', ')}`);
-    return `${counts.same} files equal on all three sides`;
+    return `${counted(counts.same, 'file')} equal on all three sides`;
   });
   await check('status', async () => {
     const status = await readStatus(context.config);
-    if (status.projections.lag_events > 0) throw new FatalError(`${status.projections.lag_events} events behind`);
-    return `${status.records.files} files, ${status.log.quarantine} in quarantine`;
+    if (status.projections.lag_events > 0)
+      throw new FatalError(`${counted(status.projections.lag_events, 'event')} behind`);
+    return `${counted(status.records.files, 'file')}, ${status.log.quarantine} in quarantine`;
   });
   const failed = checks.filter(({ ok }) => !ok).length;
   if (!flags.json) context.print(`${checks.length - failed} of ${checks.length} checks hold\n`);

@@ -53,7 +53,7 @@ const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): st
     : [
         beside(
           'Unclaimed    ',
-          `${reports} reports for endpoints that are not configured; set their addresses again, or delete ${folders.join(', ')}`,
+          `${counted(reports, 'report')} for endpoints that are not configured; set their addresses again, or delete ${folders.join(', ')}`,
         ),
       ];
 

@@ -5,6 +5,7 @@ import { notingFailure } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
+import { counted } from '../text.ts';
 import { consumeInto } from './consuming.ts';
 import { bucketOf, type Context, cycleOptions } from './context.ts';
 import { listBucket } from './listing.ts';
@@ -43,7 +44,7 @@ export const initialSync = async (
       context.print(
         flags.json
           ? `${JSON.stringify(scanned)}\n`
-          : `${scanned.listed} objects listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone; ${scanned.unrepresentable} keys cannot be paths\n`,
+          : `${counted(scanned.listed, 'object')} listed: ${scanned.missing} to add, ${scanned.stale} to renew, ${scanned.gone} gone; ${counted(scanned.unrepresentable, 'key cannot be a path', 'keys cannot be paths')}\n`,
       );
       return { complete: scanned.complete };
     }

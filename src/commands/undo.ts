@@ -9,6 +9,7 @@ import { failpoint } from '../failpoint.ts';
 import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
 import { harmlessLine } from '../harmless.ts';
 import { type Deletion, notBack, readUndo, undoOutcome } from '../plan/undo.ts';
+import { counted } from '../text.ts';
 import { type Context, fileManagerOf } from './context.ts';
 
 /** A file manager takes that many keys in one request. */
@@ -176,7 +177,9 @@ const textOf = (
   before: number,
 ): string => {
   const { plan, restored, skipped, not_in_trash: lost } = result;
-  const lines = [`${restored.length} files that plan ${plan} deleted are back in the file manager`];
+  const lines = [
+    `${counted(restored.length, `file that plan ${plan} deleted is`, `files that plan ${plan} deleted are`)} back in the file manager`,
+  ];
   if (before > 0) lines.push(`${before} came back by an earlier undo of this plan already`);
   lines.push(...restored.slice(0, shown).map((path) => `  + ${harmlessLine(path)}`));
   if (restored.length > shown) lines.push(`  … and ${restored.length - shown} more`);

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { SendMessageBatchCommand, type SendMessageBatchRequestEntry } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
 import { RetryableError } from '../errors.ts';
+import { counted } from '../text.ts';
 import { connectSqs, isFifo, type SqsConnection, sendAll } from './sqs-client.ts';
 
 export type SqsPublisher = {
@@ -53,7 +54,7 @@ export const createSqsPublisher = (options: SqsConnection): SqsPublisher => {
       );
       if (lost.length === 0) return;
       throw new RetryableError(
-        `${lost.length} messages were not sent to ${options.queueUrl}, the first because of ${lost[0]?.reason}`,
+        `${counted(lost.length, 'message was', 'messages were')} not sent to ${options.queueUrl}, the first because of ${lost[0]?.reason}`,
       );
     },
     async close() {

@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import type { Message } from '../../events/message.ts';
 import { ConfigError, messageOf, RetryableError } from '../errors.ts';
+import { counted } from '../text.ts';
 import { backoffMs, pause } from './backoff.ts';
 import { createInbox } from './inbox.ts';
 import { createReach, type ReachOptions } from './reach.ts';
@@ -198,7 +199,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
       );
       if (lost.length === 0) return;
       throw new RetryableError(
-        `${lost.length} messages were not deleted from ${QueueUrl}, the first because of ${lost[0]?.reason}`,
+        `${counted(lost.length, 'message was', 'messages were')} not deleted from ${QueueUrl}, the first because of ${lost[0]?.reason}`,
       );
     },
     /** In a FIFO queue the later messages of the same groups go back too, else they would overtake. */

@@ -135,7 +135,7 @@ test('lines that are not understood go to quarantine, and fail nothing else', as
     (await runCli(['quarantine', 'retry', '--all'], environment)).stdout,
     /0 of 3 messages are understood now, 3 stay/,
   );
-  t.regex((await runCli(['quarantine', 'drop', '1'], environment)).stdout, /1 messages dropped/);
+  t.regex((await runCli(['quarantine', 'drop', '1'], environment)).stdout, /1 message dropped/);
 });
 
 test('a file where a folder must be, and no folder where one must be, are said in a sentence', async (t) => {

@@ -66,6 +66,6 @@ test('a dry run of the first listing counts the keys that cannot be paths', asyn
   for (const key of ['a', 'b//c']) await world.writer.put(key, Buffer.from('abc'));
   const { code, stdout, stderr } = await runCli(['initial-sync', '--dry-run'], environment);
   t.is(code, 0, stderr);
-  t.is(stdout, '2 objects listed: 1 to add, 0 to renew, 0 gone; 1 keys cannot be paths\n');
+  t.is(stdout, '2 objects listed: 1 to add, 0 to renew, 0 gone; 1 key cannot be a path\n');
   await world.close();
 });

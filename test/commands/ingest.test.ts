@@ -82,7 +82,7 @@ test('while the bucket is away an ingest takes in what does not need it, and say
   const { code, stdout, stderr } = await runCli(['ingest', '-'], environment, lines);
   t.is(code, 1);
   t.regex(stdout, /2 messages: 1 new event,/);
-  t.regex(stderr, /1 messages of - were not taken in: .*bucket cannot be reached.*ingest it again/);
+  t.regex(stderr, /1 message of - was not taken in: .*bucket cannot be reached.*ingest it again/);
 });
 
 test('events that are dated in the future are told of when they come, and in the status', async (t) => {

@@ -72,7 +72,7 @@ serverTest('fauxqs', 'events go to the broker that is read from, where two are c
   const pubsub = { PUBSUB_EMULATOR_HOST: '127.0.0.1:1', PUBSUB_PROJECT: 'p', PUBSUB_TOPIC: 't' };
   const environment = { ...environmentOf(server, queueUrl), ...pubsub };
   const { stdout, stderr } = await runCli(['publish', '-'], { ...environment, SOURCE: 'sqs' }, line(1));
-  t.is(stdout, '1 events published\n', stderr);
+  t.is(stdout, '1 event published\n', stderr);
   t.deepEqual(await drained(server, queueUrl), [line(1)]);
   for (const SOURCE of ['pubsub', 'http'])
     t.regex((await runCli(['publish', '-'], { ...environment, SOURCE }, line(2))).stderr, /PUBSUB_EMULATOR_HOST/);

@@ -90,7 +90,7 @@ test('a message with one bad record stays whole until all of it is understood', 
   t.like(JSON.parse(await run(['ingest', '--json'], body)), { duplicates: 2, quarantined: 1, appended: 0 });
   t.like(await entries(), [{ id: 1, times: 2 }]);
   t.regex(await run(['ingest'], body), /^1 message: 0 new events, 2 duplicates, 0 ignored, 1 message in quarantine$/m);
-  t.is(await run(['quarantine', 'drop', '1']), '1 messages dropped\n');
+  t.is(await run(['quarantine', 'drop', '1']), '1 message dropped\n');
   t.is(await run(['quarantine', 'list']), 'Quarantine is empty\n');
 });
 
@@ -144,7 +144,7 @@ test('an id that is named twice is one message, and an unknown one leaves all as
   await t.throwsAsync(run(['quarantine', 'retry', '1', '999']), { message: /no quarantined message 999/ });
   t.like(await entries(), { length: 3 });
   t.is(await run(['quarantine', 'retry', '1', '1', '2']), '2 of 2 messages are understood now, 0 stay\n');
-  t.is(await run(['quarantine', 'drop', '3', '3']), '1 messages dropped\n');
+  t.is(await run(['quarantine', 'drop', '3', '3']), '1 message dropped\n');
   t.deepEqual(await entries(), []);
 });
 

@@ -60,7 +60,7 @@ test('status tells what waits for an endpoint apart from what waits for one that
     'a shell without the settings of the daemon',
   );
   const removed = await status({ MOCK_API_URL: 'http://127.0.0.1:2' });
-  t.regex(removed, /^Reports {6}0 waiting to be delivered\nUnclaimed {4}1 reports /m);
+  t.regex(removed, /^Reports {6}0 waiting to be delivered\nUnclaimed {4}1 report /m);
   t.true(removed.includes(join(world.config.paths.data, 'outbox', '')), removed);
 });
 

@@ -348,7 +348,7 @@ serverTest(
       const begun = performance.now();
       await t.throwsAsync(source.ack(first), {
         instanceOf: RetryableError,
-        message: /^1 messages were not deleted .* because of SQS did not answer in time$/,
+        message: /^1 message was not deleted .* because of SQS did not answer in time$/,
       });
       await source.nack(second);
       t.true(performance.now() - begun < 5_000);
