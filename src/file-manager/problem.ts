@@ -25,6 +25,7 @@ const problemKinds = {
   unauthorized: { status: 401, title: 'The bearer token is missing or wrong' },
   'outside-root': { status: 403, title: 'The path leads through a symbolic link' },
   'not-found': { status: 404, title: 'There is nothing at the path' },
+  'method-not-allowed': { status: 405, title: 'The endpoint does not take this method' },
   stalled: { status: 408, title: 'The request did not arrive in time' },
   conflict: { status: 409, title: 'The path is taken by something of another kind' },
   'length-required': { status: 411, title: 'The length of the content is not declared' },
@@ -64,6 +65,8 @@ export const asProblem = (error: unknown): Problem => {
     case 'EACCES':
     case 'EPERM':
       return new Problem('internal', 'the file manager may not write there: check the owner of its root folder');
+    case 'FST_ERR_CTP_INVALID_MEDIA_TYPE':
+      return new Problem('bad-request', 'send the body as JSON, with "Content-Type: application/json"');
     case 'FST_ERR_CTP_BODY_TOO_LARGE':
       return new Problem('too-large', 'the body is larger than this endpoint takes');
     case 'ECONNRESET':

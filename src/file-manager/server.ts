@@ -133,6 +133,7 @@ const createApp = (
     },
     clientErrorHandler: answerNoRequest,
   });
+  app.removeContentTypeParser('text/plain');
   const endpoints: string[] = [];
   app.addHook('onRoute', (route) => {
     endpoints.push(...[route.method].flat().map((method) => `${method} ${route.url}`));
@@ -146,7 +147,13 @@ const createApp = (
     if (problem.status >= 500) log.error({ error: messageOf(error), url: request.url }, 'request failed');
     return sendProblem(reply, problem);
   });
-  app.setNotFoundHandler(() => {
+  app.setNotFoundHandler(({ method, url }) => {
+    const [path = ''] = url.split('?');
+    const allowed = endpoints.filter((each) => each.endsWith(` ${path}`)).map((each) => each.split(' ')[0]);
+    if (allowed.length > 0)
+      throw new Problem('method-not-allowed', `${path} takes ${allowed.join(' and ')}, not ${method}`, {
+        allow: allowed.join(', '),
+      });
     throw new Problem('not-found', 'there is no such endpoint: openapi.yaml lists them');
   });
   const queue = createKeyedQueue();

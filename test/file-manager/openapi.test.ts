@@ -18,6 +18,26 @@ test('the server has exactly the endpoints that openapi.yaml describes', async (
   t.deepEqual([...server.endpoints].sort(), described.sort());
 });
 
+test('a request that no endpoint takes is told what to send instead', async (t) => {
+  const { server } = await started(t);
+  const answer = async (method: string, path: string, type?: string) => {
+    const request = { method, ...(type !== undefined && { headers: { 'content-type': type }, body: '{}' }) };
+    const response = await fetch(`${server.url}${path}`, request);
+    const { detail } = (await response.json()) as { detail: string };
+    return { status: response.status, allow: response.headers.get('allow'), detail };
+  };
+  for (const type of ['application/x-www-form-urlencoded', 'application/octet-stream', 'text/plain'])
+    t.like(
+      await answer('POST', '/delete', type),
+      { status: 400, detail: 'send the body as JSON, with "Content-Type: application/json"' },
+      type,
+    );
+  t.like(await answer('GET', '/delete?path=a'), { status: 405, allow: 'POST', detail: '/delete takes POST, not GET' });
+  t.like(await answer('DELETE', '/report'), { status: 405, allow: 'POST' });
+  t.like(await answer('DELETE', '/events'), { status: 405, allow: 'POST, GET' });
+  t.like(await answer('GET', '/nothing'), { status: 404, allow: null });
+});
+
 test('every reference within openapi.yaml leads somewhere', (t) => {
   const references = JSON.stringify(document).match(/"#\/[^"]+"/g) ?? [];
   t.true(references.length > 20);
