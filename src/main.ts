@@ -58,13 +58,13 @@ const configure = ({ entry, flags }: Given) => {
   const ignored = file.ignored ?? [];
   const given = {
     ...settingsOf(entry, flags),
-    ...(typeof flags.dataDir === 'string' && { DATA_DIR: flags.dataDir }),
-    ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: flags.logLevel }),
+    ...(typeof flags.dataDir === 'string' && { DATA_DIR: { flag: '--data-dir', value: flags.dataDir } }),
+    ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: { flag: '--log-level', value: flags.logLevel } }),
   };
   const config = loadConfig(process.env, given, {
     needsOf: (settings) => entry.needs && { purpose: `'s3-sync ${nameOf(entry)}'`, ...entry.needs(settings, flags) },
     notes: [
-      file.names ? `settings were read from ${file.path}` : `no settings were read: there is no ${file.path}`,
+      file.names ? `settings were read from ${file.path}` : `no file of settings was read: there is no ${file.path}`,
       ...unknown.map(({ name, meant }) => `${name} is no setting${meant ? `: did you mean ${meant}?` : ''}`),
       ...ignored.map(({ line, name }) => `line ${line} of .env sets nothing: write ${name ?? 'NAME'}=value`),
     ],

@@ -1,4 +1,4 @@
-import { type CommandEntry, type Flags } from './commands/catalogue.ts';
+import { type CommandEntry, type Flags, typed } from './commands/catalogue.ts';
 import { ConfigError } from './errors.ts';
 
 /** What the command line says: a command, its arguments, and its flags as commander names them. */
@@ -43,9 +43,7 @@ export const readWords = (given: readonly string[], catalogue: readonly CommandE
 export const insistOnValues = (flags: Flags): void => {
   for (const [name, value] of Object.entries(flags))
     if (typeof value === 'string' && value.trim() === '')
-      throw new ConfigError(
-        `--${name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}: expected a value, found an empty one; leave the flag out for its default`,
-      );
+      throw new ConfigError(`${typed(name)}: expected a value, found an empty one; leave the flag out for its default`);
 };
 
 /** Whether an entry has that many arguments. */

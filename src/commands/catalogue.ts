@@ -1,3 +1,4 @@
+import type { FlagSettings, FlagValue } from '../config/config.ts';
 import type { SettingName } from '../config/settings.ts';
 import { ConfigError } from '../errors.ts';
 import type { Context } from './context.ts';
@@ -38,12 +39,15 @@ export type CommandEntry = {
 /** The words that call an entry. */
 export const nameOf = ({ group, name }: CommandEntry): string => (group ? `${group} ${name}` : name);
 
+/** A flag as it is typed. */
+export const typed = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+
 /** The settings that these flags of the entry stand for. */
-export const settingsOf = (entry: CommandEntry, flags: Flags): Partial<Record<SettingName, string>> => {
-  const given: Partial<Record<SettingName, string>> = {};
+export const settingsOf = (entry: CommandEntry, flags: Flags): FlagSettings => {
+  const given: Partial<Record<SettingName, FlagValue>> = {};
   for (const [flag, setting] of Object.entries(entry.settings ?? {})) {
     const value = flags[flag];
-    if (typeof value === 'string') given[setting] = value;
+    if (typeof value === 'string') given[setting] = { flag: typed(flag), value };
   }
   return given;
 };

@@ -13,12 +13,17 @@ export type Config = {
   flag(name: SettingName): boolean;
   urls(name: SettingName): readonly string[];
   /** The same configuration with further flags over it. */
-  with(flags: Partial<Record<SettingName, string>>): Config;
+  with(flags: FlagSettings): Config;
   /** Throws one ConfigError that names everything missing at once. */
   require(names: readonly SettingName[], purpose: string): void;
   /** Files of this run, absolute. */
   readonly paths: { readonly data: string; readonly log: string; readonly projections: string };
 };
+
+/** What a flag says of the setting that it stands for; `flag` is as it is typed. */
+export type FlagValue = { readonly flag: string; readonly value: string };
+
+export type FlagSettings = Readonly<Partial<Record<SettingName, FlagValue>>>;
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -46,14 +51,15 @@ type Loading = {
 /** Reads and checks the configuration. Throws one ConfigError with every mistake, and with all that is missing, a line each. */
 export const loadConfig = (
   environment: Environment,
-  flags: Partial<Record<SettingName, string>> = {},
+  flags: FlagSettings = {},
   { needsOf, notes = [] }: Loading = {},
 ): Config => {
   const values = new Map<string, string>();
   const problems: string[] = [];
   for (const setting of settings as readonly Setting[]) {
-    const value = (flags[setting.env as SettingName] ?? environment[setting.env] ?? '').trim();
-    const problem = value === '' ? undefined : problemOf(setting, value);
+    const given = flags[setting.env as SettingName];
+    const value = (given?.value ?? environment[setting.env] ?? '').trim();
+    const problem = value === '' ? undefined : problemOf(setting, value, given?.flag);
     if (problem) problems.push(problem);
     values.set(setting.env, value === '' ? setting.fallback : value);
   }
@@ -92,8 +98,7 @@ export const loadConfig = (
     text,
     optional,
     require,
-    with: (further: Partial<Record<SettingName, string>>) =>
-      loadConfig(environment, { ...flags, ...further }, { notes }),
+    with: (further: FlagSettings) => loadConfig(environment, { ...flags, ...further }, { notes }),
     number: (name: SettingName) => Number(text(name)),
     flag,
     urls: (name: SettingName) => (optional(name)?.split(',') ?? []).map((part) => part.trim()),

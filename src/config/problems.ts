@@ -39,14 +39,14 @@ const isHttpUrl = (value: string): boolean => URL.canParse(value) && /^https?:$/
 /** An address of IPv6 stands in brackets. */
 const isHostAndPort = (value: string): boolean => /^(\[[\da-f:.]+\]|[^\s/:@[\]]+):\d{1,5}$/i.test(value);
 
-/** What is wrong with a value that is not empty. */
-export const problemOf = (setting: Setting, value: string): string | undefined => {
+/** What is wrong with a value that is not empty; `name` is what it was given by. */
+export const problemOf = (setting: Setting, value: string, name: string = setting.env): string | undefined => {
   const addresses = setting.kind === 'url' || setting.kind === 'urls';
   // An address may hold a password, a token in its query, or, as that of a report does, one in its path.
   const mayHoldKeys = addresses || setting.kind === 'host';
   const isPrivate = setting.secret || setting.kind === 'urls' || (mayHoldKeys && /[@?]/.test(value));
   const shown = isPrivate ? '' : `, found ${JSON.stringify(value)}`;
-  const bad = (expected: string): string => `${setting.env}: expected ${expected}${shown}`;
+  const bad = (expected: string): string => `${name}: expected ${expected}${shown}`;
   if (setting.secret && !/^[\x21-\x7e]+$/.test(value)) return bad('printable ASCII characters without spaces');
   if (addresses && value.split(',').some(holdsPassword))
     return bad('an address without a user name or password: keys and tokens have settings of their own');

@@ -65,7 +65,7 @@ test('an emulator is named by host and port', (t) => {
 test('an interval that no timer can count is refused also as a flag', async (t) => {
   const { code, stderr } = await runCli(['daemon', '--interval', '2592000'], { DATA_DIR: await freshFolder() });
   t.is(code, 2, stderr);
-  t.regex(stderr, /SYNC_INTERVAL: expected .* at most 604800/);
+  t.regex(stderr, /--interval: expected .* at most 604800/);
 });
 
 test('half a key pair is no missing one: nobody signs with another identity unasked', async (t) => {
@@ -127,11 +127,16 @@ test('what is invalid, what is missing and what the source needs are named toget
     /^ {2}CUSTOMER_S3_BUCKET: name of the bucket$/m,
     /^ {2}FILE_MANAGER_API_URL: /m,
     /^ {2}and, unless the environment has .*: CUSTOMER_S3_ACCESS_KEY, CUSTOMER_S3_SECRET_KEY$/m,
-    /^no settings were read: there is no \/\.env$/m,
+    /^no file of settings was read: there is no \/\.env$/m,
   ])
     t.regex(stderr, named);
   const other = await runCli(['daemon', '--source', 'kafka'], { DATA_DIR: await freshFolder() });
-  t.regex(other.stderr, /^ {2}SOURCE: expected one of pubsub, sqs, http, found "kafka"$[^]*CUSTOMER_S3_BUCKET/m);
+  t.regex(other.stderr, /^ {2}--source: expected one of pubsub, sqs, http, found "kafka"$[^]*CUSTOMER_S3_BUCKET/m);
+  const level = await runCli(['status', '--log-level', 'loud'], {
+    DATA_DIR: await freshFolder(),
+    SYNC_CONCURRENCY: 'x',
+  });
+  t.regex(level.stderr, /^ {2}SYNC_CONCURRENCY: expected a whole number[^]*^ {2}--log-level: expected one of/m);
   const none = await runCli(['subscribe'], { DATA_DIR: await freshFolder(), SYNC_INTERVAL: 'soon' });
   t.is(none.code, 2);
   t.regex(none.stderr, /SYNC_INTERVAL: [^]*there is no source: set PUBSUB_SUBSCRIPTION, SQS_QUEUE_URL or HTTP_PORT/);
