@@ -50,6 +50,7 @@ export const problemOf = (setting: Setting, value: string, name: string = settin
   if (setting.secret && !/^[\x21-\x7e]+$/.test(value)) return bad('printable ASCII characters without spaces');
   if (addresses && value.split(',').some(holdsPassword))
     return bad('an address without a user name or password: keys and tokens have settings of their own');
+  if (setting.zero && /^0+$/.test(value)) return undefined;
   switch (setting.kind) {
     case 'url':
       return isHttpUrl(value) ? undefined : bad('an address such as http://127.0.0.1:9000');
@@ -70,7 +71,6 @@ export const problemOf = (setting: Setting, value: string, name: string = settin
     case 'port':
       return /^\d{1,5}$/.test(value) && Number(value) <= 65_535 ? undefined : bad('a port number');
     case 'seconds':
-      if (setting.zero && /^0+$/.test(value)) return undefined;
       return /^\d{1,9}(\.\d+)?$/.test(value) && isWithin(value, setting)
         ? undefined
         : bad(`a number of seconds ${boundsOf(setting)}`);

@@ -119,7 +119,8 @@ export const settings = [
     env: 'GATE_DELETE_MAX',
     kind: 'count',
     fallback: '1000',
-    meaning: 'a cycle that would delete more files than this is held',
+    zero: true,
+    meaning: 'a cycle that would delete more files than this is held; with 0 every one that deletes a file',
   },
   {
     env: 'GATE_DELETE_SHARE_MAX',

@@ -1,10 +1,12 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
+import { loadConfig } from '../../src/config/config.ts';
 import type { CycleResult } from '../../src/cycle/cycle.ts';
 import { FatalError, RetryableError } from '../../src/errors.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
 import { readPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
 import { createWorld, type World } from '../support/world.ts';
@@ -68,6 +70,16 @@ const heldUntilReleased = async (
   t.is((await world.cycle(options)).report.status, 'done');
   t.deepEqual((await readPlans(folder)).plans, []);
 };
+
+withWorld('a most of 0 deletes asks a person about each, and holds nothing else', async (t, world) => {
+  const options = {
+    gate: { ...gateLimits, deleteMax: loadConfig({ GATE_DELETE_MAX: '0' }).number('GATE_DELETE_MAX') },
+  };
+  await fill(world, 20);
+  t.is((await world.cycle(options)).report.status, 'done');
+  await remove(world, 'f0');
+  await heldUntilReleased(t, world, /would delete 1 file, more than 0 \(GATE_DELETE_MAX\)/, options);
+});
 
 withWorld('a cycle on another bucket than the file manager was filled from is held', async (t, world) => {
   await fill(world, 3);
