@@ -4,15 +4,26 @@ import { endOfFolder, type Store } from './store.ts';
 import { chmodTree, deleteTree, moveTree } from './tree.ts';
 import type { Totals, WorkingSet } from './working-set.ts';
 
+/** Paths at which nothing is any more, with the offset of the outcome that said so; undefined where something is again. */
+type Vacated = Map<string, number | undefined>;
+
 /**
  * The mirror: what the file manager has confirmed. Folded from outcomes alone, in log order, which is the order in which
  * the operations depended on each other.
  */
-const applyOutcome = (rows: WorkingSet, event: Recorded<OutcomeEvent>): void => {
+const applyOutcome = (rows: WorkingSet, vacated: Vacated, event: Recorded<OutcomeEvent>): void => {
   const before = rows.get(event.path);
+  const leave = (): void => {
+    rows.remove(event.path);
+    vacated.set(event.path, event.offset);
+  };
+  const take = (row: FileRow): void => {
+    rows.set(row);
+    vacated.set(row.path, undefined);
+  };
   switch (event.operation) {
     case 'save':
-      rows.set({
+      take({
         path: event.path,
         file_id: event.fileId,
         key: event.key ?? null,
@@ -29,13 +40,13 @@ const applyOutcome = (rows: WorkingSet, event: Recorded<OutcomeEvent>): void => 
       }
       break;
     case 'delete':
-      rows.remove(event.path);
+      leave();
       break;
     case 'rename':
     case 'move':
       if (before && event.to !== undefined) {
-        rows.remove(event.path);
-        rows.set({ ...before, ...renamed(event, event.to) });
+        leave();
+        take({ ...before, ...renamed(event, event.to) });
       }
       break;
   }
@@ -53,37 +64,34 @@ const isTreeOutcome = (event: OutcomeEvent): boolean =>
   isFolder(event.path) && event.operation !== 'save' && event.scope !== 'marker';
 
 const applyTreeOutcome = async (store: Store, event: Recorded<OutcomeEvent>): Promise<Totals> => {
-  if (event.operation === 'delete') {
-    await store.run('INSERT OR REPLACE INTO vacated SELECT path, ? FROM mirror WHERE path >= ? AND path < ?', [
-      event.offset,
-      event.path,
-      endOfFolder(event.path),
-    ]);
-    return deleteTree(store, 'mirror', event.path);
-  }
-  if (event.operation === 'update_permissions') {
-    if (event.permissions !== undefined)
-      await chmodTree(store, 'mirror', event.path, event.permissions, event.fileOffset);
+  const { operation, path, to = path, permissions, offset, fileOffset } = event;
+  if (operation === 'update_permissions') {
+    if (permissions !== undefined) await chmodTree(store, 'mirror', path, permissions, fileOffset);
     return { files: 0, bytes: 0 };
   }
-  return moveTree(store, 'mirror', event.path, event.to ?? event.path, event.fileOffset);
+  await store.run('INSERT OR REPLACE INTO vacated SELECT path, ? FROM mirror WHERE path >= ? AND path < ?', [
+    offset,
+    path,
+    endOfFolder(path),
+  ]);
+  if (operation === 'delete') return deleteTree(store, 'mirror', path);
+  const totals = await moveTree(store, 'mirror', path, to, fileOffset);
+  await store.run('DELETE FROM vacated WHERE path >= ? AND path < ? AND path IN (SELECT path FROM mirror)', [
+    to,
+    endOfFolder(to),
+  ]);
+  return totals;
 };
 
-/** Notes which paths were deleted and not saved again since. */
-const noteVacated = async (store: Store, events: readonly Recorded<OutcomeEvent>[]): Promise<void> => {
-  const last = new Map<string, number | undefined>();
-  for (const event of events) {
-    if (event.operation === 'delete') last.set(event.path, event.offset);
-    else if (event.operation === 'save') last.set(event.path, undefined);
+const noteVacated = async (store: Store, vacated: Vacated): Promise<void> => {
+  const left = [...vacated].filter(([, offset]) => offset !== undefined);
+  const taken = [...vacated].filter(([, offset]) => offset === undefined).map(([path]) => path);
+  if (taken.length > 0) {
+    await store.run('DELETE FROM vacated WHERE path IN (SELECT value FROM json_each(?))', [JSON.stringify(taken)]);
   }
-  const deleted = [...last].filter(([, offset]) => offset !== undefined);
-  const saved = [...last].filter(([, offset]) => offset === undefined).map(([path]) => path);
-  if (saved.length > 0) {
-    await store.run('DELETE FROM vacated WHERE path IN (SELECT value FROM json_each(?))', [JSON.stringify(saved)]);
-  }
-  if (deleted.length > 0) {
+  if (left.length > 0) {
     await store.run('INSERT OR REPLACE INTO vacated SELECT value->>0, value->>1 FROM json_each(?)', [
-      JSON.stringify(deleted),
+      JSON.stringify(left),
     ]);
   }
 };
@@ -104,10 +112,11 @@ export const foldOutcomes = async (
     while (end < events.length && !isTreeOutcome(events[end] as OutcomeEvent)) end++;
     const run = events.slice(start, end);
     await rows.load(run.flatMap((event) => (event.to === undefined ? [event.path] : [event.path, event.to])));
-    for (const event of run) applyOutcome(rows, event);
+    const vacated: Vacated = new Map();
+    for (const event of run) applyOutcome(rows, vacated, event);
     const tree = events[end];
     if (tree || rows.isFull()) add(await rows.flush());
-    await noteVacated(store, run);
+    await noteVacated(store, vacated);
     if (tree) add(await applyTreeOutcome(store, tree));
     start = end + 1;
   }

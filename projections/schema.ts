@@ -2,7 +2,7 @@
  * The views' tables. Everything here can be thrown away and is rebuilt by replay, so there are no migrations: another
  * `projectionsVersion` means a rebuild. Raise it whenever a table or a fold changes its meaning.
  */
-export const projectionsVersion = 6;
+export const projectionsVersion = 7;
 
 const fileColumns = `
   path TEXT NOT NULL PRIMARY KEY,
@@ -16,8 +16,9 @@ const fileColumns = `
 
 /**
  * - `file`, `mirror`: clustered by path in byte order (BINARY collation), which is the snapshot's order.
- * - `vacated`: where the file manager deleted a file, and the offset of the outcome that said so. What is saved there next
- *   is another transition than the first save was, even when the file's own row never changed.
+ * - `vacated`: the paths that a delete, rename or move left empty in the file manager, with the offset of the outcome that
+ *   said so. What is saved there next is another transition than the first save was, even when the file's own row never
+ *   changed.
  * - `dirty`: exactly the paths on which file and mirror differ; a cycle reads nothing else.
  * - `history`, `newest`: which events touched a path, and the newest of them by order. Filled from the first event that
  *   arrives late on (see lineage.ts); a log that is in order never pays for them. They are the tombstones: a deleted

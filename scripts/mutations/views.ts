@@ -1,5 +1,7 @@
 import type { Mutation } from './list.ts';
 
+const mirrorTests = ['test/projections/mirror.test.ts'];
+
 /** Breaks of the ordinary folds, of what is read and written for them, and of the export. */
 export const viewMutations: readonly Mutation[] = [
   {
@@ -46,6 +48,27 @@ export const viewMutations: readonly Mutation[] = [
     find: "id.startsWith('outcome:') && !id.startsWith('outcome:undo:')",
     replace: 'id.length > 0',
     tests: ['test/cycle/operations-counted.test.ts'],
+  },
+  {
+    name: 'forget that a rename left its place',
+    file: 'projections/mirror.ts',
+    find: 'leave();\n        take(',
+    replace: 'rows.remove(event.path);\n        take(',
+    tests: mirrorTests,
+  },
+  {
+    name: 'forget the places that a whole folder left when it moved',
+    file: 'projections/mirror.ts',
+    find: "await store.run('INSERT OR REPLACE INTO vacated SELECT path,",
+    replace: "if (operation === 'delete') await store.run('INSERT OR REPLACE INTO vacated SELECT path,",
+    tests: mirrorTests,
+  },
+  {
+    name: 'take the places for empty that a whole folder moved to',
+    file: 'projections/mirror.ts',
+    find: "await store.run('DELETE FROM vacated WHERE path >=",
+    replace: "if (offset < 0) await store.run('DELETE FROM vacated WHERE path >=",
+    tests: mirrorTests,
   },
   {
     name: 'paths in agreement stay dirty',

@@ -36,12 +36,10 @@ const apply = (world: World, plan: Plan, random: () => number, failureShare: num
     if (world.confirmed.has(operation.op_id)) throw new Error(`the id of ${JSON.stringify(operation)} came before`);
     world.confirmed.add(operation.op_id);
     world.head += 1;
-    for (const path of world.mirror.keys()) {
-      const gone = path === operation.path || (operation.recursive && path.startsWith(operation.path));
-      if (operation.kind === 'delete' && gone) world.vacated.set(path, world.head);
-    }
-    if (operation.kind === 'save') world.vacated.delete(operation.path);
-    world.mirror = foldOutcome(world.mirror, operation, result);
+    const before = world.mirror;
+    world.mirror = foldOutcome(before, operation, result);
+    for (const path of before.keys()) if (!world.mirror.has(path)) world.vacated.set(path, world.head);
+    for (const path of world.mirror.keys()) world.vacated.delete(path);
   }
 };
 
