@@ -55,8 +55,8 @@ const applyOutcome = (rows: WorkingSet, vacated: Vacated, event: Recorded<Outcom
 const renamed = (event: Recorded<OutcomeEvent>, to: string): Partial<FileRow> & { path: string } => ({
   path: to,
   file_id: event.fileId,
+  key: event.key ?? null,
   offset: event.fileOffset,
-  ...(event.key !== undefined && { key: event.key }),
 });
 
 /** A folder operation holds for all beneath, except that `save` makes the folder itself. */

@@ -50,6 +50,14 @@ export const planMutations: readonly Mutation[] = [
     match: 'permissions of a folder that moves*',
   },
   {
+    name: 'take a file along with its folder that gets another key',
+    file: 'src/plan/trees.ts',
+    find: 'have.key === want.key',
+    replace: 'have.path !== want.path',
+    tests: ['test/scan/scan-file-manager.test.ts'],
+    match: 'the keys of files*',
+  },
+  {
     name: 'overlook an unchanged file that has the name of a new folder',
     file: 'src/diff/beside.ts',
     find: 'if (shared > 0 && shared < length &&',

@@ -71,6 +71,13 @@ export const viewMutations: readonly Mutation[] = [
     tests: mirrorTests,
   },
   {
+    name: 'keep the key that a file had before its rename',
+    file: 'projections/mirror.ts',
+    find: 'key: event.key ?? null,\n  offset',
+    replace: '...(event.key !== undefined && { key: event.key }),\n  offset',
+    tests: mirrorTests,
+  },
+  {
     name: 'paths in agreement stay dirty',
     file: 'projections/dirty.ts',
     find: 'OR (f.permissions IS NOT NULL AND',

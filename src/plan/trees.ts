@@ -84,8 +84,9 @@ const destinations = (moved: readonly Moved[]): Map<string, { to: string; member
  * Folders that move or vanish as a whole, the outermost ones. `changes` are in path order.
  *
  * A folder moves as a whole when nothing stays behind in it and nothing stays where it goes: what goes elsewhere leaves
- * first, what is new beneath its new name comes after. A folder is deleted as a whole when the bucket wants nothing
- * beneath it: what moves out leaves first.
+ * first, what is new beneath its new name comes after. A file that gets another key is moved by itself, since the outcome
+ * of a whole folder says no keys. A folder is deleted as a whole when the bucket wants nothing beneath it: what moves out
+ * leaves first.
  */
 export const treesOf = (changes: readonly Change[], lives: Lives, filesUnder: FilesUnder): Trees => {
   const { leaving, wanted } = beneathOf(changes, lives);
@@ -97,7 +98,7 @@ export const treesOf = (changes: readonly Change[], lives: Lives, filesUnder: Fi
   /** Places of whole folders, and every folder that one of them brings along: another whole folder cannot go there. */
   const places = new Set<string>();
   const filled = new Set<string>();
-  const best = destinations(lives.moved);
+  const best = destinations(lives.moved.filter(({ have, want }) => have.key === want.key));
   for (const folder of [...best.keys()].sort(outermostFirst)) {
     const { to, members } = best.get(folder) as { to: string; members: Moved[] };
     if (members.length < 2 && members[0]?.have.path !== folder) continue;

@@ -69,7 +69,8 @@ export const drawTable = (
     if (ids.has(id)) continue;
     ids.add(id);
     const etag = path.endsWith('/') ? null : pick([`e${id}`, `e${id}`, `e${id}`, 'f', 'g', null]);
-    rows.push(row(path, id, etag, offset + id, pick(['0644', '0644', '0600', null])));
+    const drawn = row(path, id, etag, offset + id, pick(['0644', '0644', '0600', null]));
+    rows.push({ ...drawn, key: drawn.offset % 5 === 0 ? `key-${id}` : null });
   }
   return rows;
 };

@@ -10,11 +10,11 @@ import { seedOf } from '../support/seed.ts';
 import { viewsOf } from '../support/views.ts';
 
 type Draft = Pick<OutcomeEvent, 'operation' | 'path'> &
-  Partial<Pick<OutcomeEvent, 'to' | 'key' | 'permissions' | 'scope'>>;
+  Partial<Pick<OutcomeEvent, 'to' | 'permissions' | 'scope'>> & { readonly key?: string | undefined };
 
 const file = fc.constantFrom('a', 'b', 'd/x', 'd/📁y', 'd/e/x', 'd0', 'f/x', 'f/e/x');
 const folder = fc.constantFrom('d/', 'd/e/', 'f/', 'f/e/');
-const key = fc.constantFrom('key-1', 'key-2');
+const key = fc.constantFrom(undefined, 'key-1');
 const fileMove = fc.constantFrom('rename' as const, 'move' as const);
 
 /** What a file manager may confirm, whether or not the mirror knows of anything there. */
@@ -44,7 +44,7 @@ const draft: fc.Arbitrary<Draft> = fc.oneof(
 );
 
 const outcomesOf = (drafts: readonly Draft[]): OutcomeEvent[] =>
-  drafts.map((fields, at) => ({
+  drafts.map(({ key, ...fields }, at) => ({
     id: `outcome:${at}`,
     type: 'outcome',
     time: '2026-01-01T00:00:00.000Z',
@@ -52,6 +52,7 @@ const outcomesOf = (drafts: readonly Draft[]): OutcomeEvent[] =>
     fileId: at + 1_000,
     fileOffset: at + 2_000,
     ...(fields.operation === 'save' && { size: at, etag: `e${at}` }),
+    ...(key !== undefined && { key }),
     ...fields,
   }));
 

@@ -253,3 +253,39 @@ withWorld('the command says what it found, and what is to be done', async (t, wo
   const wrong = await runCli(['reconcile', '--checksum'], environment);
   t.is(wrong.code, 2);
 });
+
+withWorld('the key of a file is read that it has after a rename', async (t, world) => {
+  await world.writer.put('stored-under', Buffer.from('the content'));
+  const { etag } = (await world.bucket.head('stored-under')) ?? { etag: '' };
+  await world.append({ type: 'create', path: 'p', key: 'stored-under', size: 11, etag });
+  await world.cycle();
+  await world.writer.put('q', Buffer.from('the content'));
+  await world.writer.delete('stored-under');
+  await world.append({ type: 'rename', path: 'p', to: 'q', key: 'q' });
+  t.deepEqual((await world.cycle()).report.operations, { rename: 1 });
+  t.deepEqual(await scan(world, { checksum: true }), {});
+});
+
+withWorld('the keys of files are read that they have after their whole folder moved', async (t, world) => {
+  // Where each object lies while its file is beneath `d/`, and afterwards, beneath `e/`.
+  const places = [
+    { name: 'comes', before: 'stored/comes', after: 'e/comes' },
+    { name: 'follows', before: 'd/follows', after: 'e/follows' },
+    { name: 'goes', before: 'd/goes', after: 'stored/goes' },
+    { name: 'stays', before: 'stored/stays', after: 'stored/stays' },
+  ];
+  for (const { name, before: key } of places) await world.put(`d/${name}`, `content of ${name}`, { key });
+  for (const { name, before } of places) {
+    if (before !== `d/${name}`) await world.writer.copy(`d/${name}`, before);
+    if (before !== `d/${name}`) await world.writer.delete(`d/${name}`);
+  }
+  await world.cycle();
+  for (const { name, before, after: key } of places) {
+    if (before !== key) await world.writer.copy(before, key);
+    if (before !== key) await world.writer.delete(before);
+    await world.append({ type: 'move', path: `d/${name}`, to: `e/${name}`, key });
+  }
+  t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await scan(world, { checksum: true }), {});
+  t.is((await world.cycle()).report.status, 'idle');
+});
