@@ -1,6 +1,7 @@
 import type { Mutation } from './list.ts';
 
 const planTests = ['test/plan/plan.test.ts'];
+const givesWayTests = ['test/cycle/gives-way.test.ts'];
 
 /** Breaks of the way from two snapshots to the steps of a plan. */
 export const planMutations: readonly Mutation[] = [
@@ -48,6 +49,38 @@ export const planMutations: readonly Mutation[] = [
     replace: '[...lives.kept]',
     tests: planTests,
     match: 'permissions of a folder that moves*',
+  },
+  {
+    name: 'a rename brings back an offset that was at its place before',
+    file: 'src/plan/drafts.ts',
+    find: 'offset: Math.max(want.offset, vacatedAt)',
+    replace: 'offset: want.offset',
+    tests: ['test/plan/recovery.test.ts'],
+    match: 'files that give way*',
+  },
+  {
+    name: 'a whole folder brings back an offset that was at its place before',
+    file: 'src/plan/drafts.ts',
+    find: 'offset: largest(arrived)',
+    replace: 'offset: largest(members.map(({ want }) => want))',
+    tests: givesWayTests,
+    match: 'a whole folder goes*',
+  },
+  {
+    name: 'content that is put right brings back an offset that was there before',
+    file: 'src/plan/drafts.ts',
+    find: 'over?.offset ?? vacatedAt)',
+    replace: 'over ? 0 : vacatedAt)',
+    tests: givesWayTests,
+    match: 'a file that was put right*',
+  },
+  {
+    name: 'permissions that are put right bring back an offset that was there before',
+    file: 'src/plan/drafts.ts',
+    find: 'Math.max(want.offset, have.offset)',
+    replace: 'want.offset',
+    tests: givesWayTests,
+    match: 'a file that was put right*',
   },
   {
     name: 'take a file along with its folder that gets another key',

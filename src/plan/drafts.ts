@@ -22,14 +22,21 @@ export type Draft = {
 const kindOfMove = (from: string, to: string): 'rename' | 'move' =>
   parentOf(from) === parentOf(to) ? 'rename' : 'move';
 
-/** The row as it stands after only its path has changed. */
-const movedRow = (have: FileRow, want: FileRow): FileRow => ({
+/**
+ * The row as it stands after only its path has changed, to one that was left at `vacatedAt`. The offsets that rows have at
+ * one path never go back, so that no state comes twice: a file that gives way and comes back unchanged, twice, is deleted
+ * twice, and each is another transition.
+ */
+const movedRow = ({ have, want }: Moved, vacatedAt: number): FileRow => ({
   ...have,
   path: want.path,
   file_id: want.file_id,
   key: want.key,
-  offset: want.offset,
+  offset: Math.max(want.offset, vacatedAt),
 });
+
+/** The row once `mover` has brought it to its path. */
+const broughtBy = (mover: Draft, life: Moved): FileRow => movedRow(life, (mover.result as FileRow).offset);
 
 const whyDeleted = ({ path }: FileRow, inTheWay: string | undefined): string => {
   if (inTheWay !== undefined) return `it gives way: ${inTheWay}`;
@@ -46,11 +53,7 @@ export const deleteDraft = (have: FileRow, inTheWay?: string): Draft => ({
   claim: { vacates: have.path },
 });
 
-/**
- * `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. The mirror's row then takes
- * that offset where it is the later one: a file that gives way and comes back unchanged, twice, is deleted twice, and each
- * is another transition.
- */
+/** `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. */
 export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number, follows?: Draft): Draft => ({
   operation: {
     kind: 'save',
@@ -65,14 +68,14 @@ export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number
   result: {
     ...want,
     permissions: want.permissions ?? over?.permissions ?? null,
-    offset: Math.max(want.offset, vacatedAt),
+    offset: Math.max(want.offset, over?.offset ?? vacatedAt),
   },
   why: over ? 'the bucket holds other content under this path' : 'the bucket holds it, the file manager does not',
   claim: over ? {} : { takes: want.path },
   follows,
 });
 
-export const moveDraft = ({ have, want }: Moved): Draft => ({
+export const moveDraft = ({ have, want }: Moved, vacatedAt: number): Draft => ({
   operation: {
     kind: kindOfMove(have.path, want.path),
     path: have.path,
@@ -81,7 +84,7 @@ export const moveDraft = ({ have, want }: Moved): Draft => ({
     from_offset: have.offset,
     to_offset: want.offset,
   },
-  result: movedRow(have, want),
+  result: movedRow({ have, want }, vacatedAt),
   why:
     have.file_id === want.file_id
       ? 'the same file has another path in the bucket'
@@ -98,7 +101,7 @@ export const permissionsDraft = (have: FileRow, want: FileRow, follows?: Draft):
     from_offset: have.offset,
     to_offset: want.offset,
   },
-  result: { ...have, permissions: want.permissions, offset: want.offset },
+  result: { ...have, permissions: want.permissions, offset: Math.max(want.offset, have.offset) },
   why: `the bucket says ${want.permissions}, the file manager has ${have.permissions ?? 'nothing'}`,
   claim: {},
   follows,
@@ -108,8 +111,8 @@ export const permissionsDraft = (have: FileRow, want: FileRow, follows?: Draft):
  * Permissions of a folder that stays, or that `mover` brings to its place first: with those of all beneath, or (`alone`) for
  * itself, while what is beneath keeps its own.
  */
-export const folderPermissionsDraft = ({ have, want }: Moved, alone: boolean, mover?: Draft): Draft => {
-  const draft = permissionsDraft(mover ? movedRow(have, want) : have, want, mover);
+export const folderPermissionsDraft = (life: Moved, alone: boolean, mover?: Draft): Draft => {
+  const draft = permissionsDraft(mover ? broughtBy(mover, life) : life.have, life.want, mover);
   return alone ? { ...draft, operation: { ...draft.operation, recursive: false } } : draft;
 };
 
@@ -121,8 +124,8 @@ export const settleDrafts = (have: FileRow, want: FileRow): Draft[] => {
 };
 
 /** What is left to do once `mover` has brought the file to its path. */
-export const followUps = ({ have, want }: Moved, mover: Draft): Draft[] =>
-  settleDrafts(movedRow(have, want), want).map((draft) => ({ ...draft, follows: mover }));
+export const followUps = (life: Moved, mover: Draft): Draft[] =>
+  settleDrafts(broughtBy(mover, life), life.want).map((draft) => ({ ...draft, follows: mover }));
 
 const largest = (rows: readonly FileRow[]): number => rows.reduce((most, { offset }) => Math.max(most, offset), 0);
 
@@ -145,12 +148,12 @@ export const goneTreeDraft = ({ folder, members }: GoneTree): Draft => ({
   files: members.length,
 });
 
-export const movedTreeDraft = ({ folder, to, members }: MovedTree): Draft => {
+export const movedTreeDraft = ({ folder, to, members }: MovedTree, vacatedAt: (path: string) => number): Draft => {
   const first = nameOf(
     folder,
     members.map(({ have }) => have),
   );
-  const to_offset = largest(members.map(({ want }) => want));
+  const arrived = members.map((life) => movedRow(life, vacatedAt(life.want.path)));
   return {
     operation: {
       kind: kindOfMove(folder, to),
@@ -158,9 +161,9 @@ export const movedTreeDraft = ({ folder, to, members }: MovedTree): Draft => {
       to,
       file_id: first.file_id,
       from_offset: largest(members.map(({ have }) => have)),
-      to_offset,
+      to_offset: largest(members.map(({ want }) => want)),
     },
-    result: { ...first, path: to + first.path.slice(folder.length), offset: to_offset },
+    result: { ...first, path: to + first.path.slice(folder.length), offset: largest(arrived) },
     why: `everything in this folder has the same new folder in the bucket: all ${members.length} go along`,
     claim: { vacates: folder, takes: to, whole: true },
     files: members.length,

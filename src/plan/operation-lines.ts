@@ -78,7 +78,7 @@ export const createOperationLines = (printer?: Printer): OperationLines => {
     },
     move: (have, want) => {
       if (!have.plain || !want.plain)
-        return add(withId(moveDraft({ have: rowOfEntry(have), want: rowOfEntry(want) }).operation));
+        return add(withId(moveDraft({ have: rowOfEntry(have), want: rowOfEntry(want) }, 0).operation));
       const kind = kindOfMove(have, want);
       write({ kind, path: have, to: want, row: want, from: offsetOf(have), until: offsetOf(want) });
     },

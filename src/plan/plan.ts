@@ -55,16 +55,16 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const unplaceable = [...(options.blocked ?? []), ...unfitting];
   const inTheWay = new Map(unplaceable.map(({ path, reason }) => [path, reason]));
   const lives = livesOf(fitting);
-  const { filesUnder } = options;
+  const { filesUnder, vacatedAt = () => 0 } = options;
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
   const trees = wholeFolders ? treesOf(fitting, lives, filesUnder) : { moved: [], gone: [] };
   const canAlone = options.capabilities?.includes('folder-permissions') === true;
   const folders = folderPermissionsOf(lives, trees, filesUnder, canAlone);
   const drafts = [
     ...trees.gone.map(goneTreeDraft),
-    ...movedDrafts(trees, folders),
+    ...movedDrafts(trees, folders, vacatedAt),
     ...lives.kept.flatMap(({ have, want }) => (folders.covered.has(have) ? [] : settleDrafts(have, want))),
-    ...singleDrafts(lives, trees, inTheWay, options.vacatedAt ?? (() => 0)),
+    ...singleDrafts(lives, trees, inTheWay, vacatedAt),
   ];
   const steps = arranged(drafts);
   return {
@@ -96,8 +96,12 @@ const inPathOrder = (changes: readonly Change[]): readonly Change[] => {
 };
 
 /** Whole folders that move, what is left to do for what they take along, and the permissions of folders. */
-const movedDrafts = (trees: Trees, { whole, alone, covered }: FolderPermissions): Draft[] => {
-  const movers = new Map(trees.moved.map((tree) => [tree, movedTreeDraft(tree)]));
+const movedDrafts = (
+  trees: Trees,
+  { whole, alone, covered }: FolderPermissions,
+  vacatedAt: (path: string) => number,
+): Draft[] => {
+  const movers = new Map(trees.moved.map((tree) => [tree, movedTreeDraft(tree, vacatedAt)]));
   const moverOf = (tree: MovedTree | undefined): Draft | undefined => tree && movers.get(tree);
   return [
     ...[...movers].flatMap(([{ members }, mover]) => [
@@ -133,7 +137,7 @@ const singleDrafts = (
     ...[...remade, ...rewritten].map(({ want }) => saveDraft(want, null, vacatedAt(want.path))),
     ...lives.created.map(({ want, over }) => saveDraft(want, over, vacatedAt(want.path))),
     ...moving.flatMap((life) => {
-      const mover = moveDraft(life);
+      const mover = moveDraft(life, vacatedAt(life.want.path));
       return [mover, ...followUps(life, mover)];
     }),
   ];

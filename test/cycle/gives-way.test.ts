@@ -1,4 +1,7 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import { scanFileManager } from '../../src/scan/scan-file-manager.ts';
 import { createWorld, type World } from '../support/world.ts';
 
 const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
@@ -12,6 +15,12 @@ const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Pr
     }
   });
 };
+
+/** Which of two places is taken, and which is free. */
+const sides = [
+  ['d/', 'e/'],
+  ['e/', 'd/'],
+] as const;
 
 const remove = async (world: World, path: string): Promise<void> => {
   await world.writer.delete(path);
@@ -53,5 +62,66 @@ withWorld('files that gave way with their whole folder come back', async (t, wor
   await carriesOut(t, world, ['rename d/ to e/', 'save d/x/beneath', 'save d/y/beneath']);
   for (const name of ['x', 'y']) await remove(world, `d/${name}/beneath`);
   await carriesOut(t, world, ['delete d/x/beneath', 'save d/x', 'delete d/y/beneath', 'save d/y']);
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld('a file that comes back by a rename gives way again', async (t, world) => {
+  for (const path of ['a', 'c']) await world.put(path, 'the same');
+  await world.cycle();
+  await world.put('a/b', 'in the way');
+  await carriesOut(t, world, ['delete a', 'save a/b']);
+  for (const path of ['a/b', 'c']) await remove(world, path);
+  await carriesOut(t, world, ['delete a/b', 'rename c to a']);
+  await world.put('a/b', 'in the way again');
+  await carriesOut(t, world, ['delete a', 'save a/b']);
+  await remove(world, 'a/b');
+  await carriesOut(t, world, ['delete a/b', 'save a']);
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld('a whole folder goes to and fro between two places that are taken by turns', async (t, world) => {
+  const names = ['x', 'y'];
+  const takePlaces = async (folder: string): Promise<void> => {
+    for (const name of names) await world.put(`${folder}${name}/beneath`, `in the way of ${folder}${name}`);
+  };
+  for (const name of names) for (const folder of ['d/', 'e/']) await world.put(folder + name, `content of ${name}`);
+  await takePlaces('e/');
+  await world.cycle();
+  for (const [taken, free] of [...sides, ...sides, ...sides]) {
+    await takePlaces(taken);
+    for (const name of names) await remove(world, `${free}${name}/beneath`);
+    await carriesOut(t, world, [
+      `delete ${free}x/beneath`,
+      `delete ${free}y/beneath`,
+      `rename ${taken} to ${free}`,
+      `save ${taken}x/beneath`,
+      `save ${taken}y/beneath`,
+    ]);
+    t.deepEqual(
+      await world.differences(),
+      names.map((name) => `-= ${taken}${name} `),
+    );
+  }
+});
+
+withWorld('a file that was put right in between gives way again', async (t, world) => {
+  const { bucket, client: fileManager } = world;
+  const givesWayAndComesBack = async (): Promise<void> => {
+    await world.put('a/b', 'in the way');
+    await carriesOut(t, world, ['delete a', 'save a/b']);
+    await remove(world, 'a/b');
+    await carriesOut(t, world, ['delete a/b', 'save a']);
+  };
+  await world.put('a', 'content', { permissions: '0644' });
+  await world.cycle();
+  await givesWayAndComesBack();
+  await fileManager.updatePermissions('a', '0600', { idempotencyKey: 'past-the-service' });
+  await scanFileManager({ workspace: world.workspace(), bucket, fileManager });
+  await carriesOut(t, world, ['update_permissions a']);
+  await givesWayAndComesBack();
+  await writeFile(join(world.folder, 'files/a'), 'other content, and longer');
+  await scanFileManager({ workspace: world.workspace(), bucket, fileManager });
+  await carriesOut(t, world, ['save a']);
+  await givesWayAndComesBack();
   t.deepEqual(await world.differences(), []);
 });
