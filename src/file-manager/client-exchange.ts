@@ -11,7 +11,7 @@ export type ExchangeLimits = {
   readonly responseTimeoutMs: number;
   /** Longest pause between two pieces, in either direction. */
   readonly stallTimeoutMs: number;
-  /** The whole exchange, the upload included. */
+  /** The whole exchange. An upload has none but that of its signal: its bytes take the time that they need. */
   readonly totalTimeoutMs: number;
   /** Largest answer that is read into memory. */
   readonly answerBytesMax: number;
@@ -29,6 +29,7 @@ export type Exchange = {
   readonly onChunk?: (chunk: Buffer) => void;
   /** Sees the headers of a success, once the answer is read. */
   readonly onSuccess?: ((headers: Headers) => void) | undefined;
+  readonly isUpload?: true;
   readonly signal?: AbortSignal | undefined;
 };
 
@@ -38,11 +39,12 @@ export type Opened = { readonly response: Response; readonly watch: Watch; reado
 type Watch = { readonly signal: AbortSignal; wait(ms: number, why: string): void };
 
 /** Aborts with a RetryableError that says what was waited for; `wait` starts the next phase. */
-const createWatch = (what: string, limits: ExchangeLimits, outer: AbortSignal | undefined): Watch & { end(): void } => {
+const createWatch = ({ what, isUpload, signal: outer }: Exchange, limits: ExchangeLimits): Watch & { end(): void } => {
   const controller = new AbortController();
   const fail = (why: string, ms: number) => (): void =>
     controller.abort(new RetryableError(`${what} timed out: ${why} within ${ms} ms`));
-  const total = setTimeout(fail('it was not finished', limits.totalTimeoutMs), limits.totalTimeoutMs);
+  const { totalTimeoutMs } = limits;
+  const total = isUpload ? undefined : setTimeout(fail('it was not finished', totalTimeoutMs), totalTimeoutMs);
   let phase: NodeJS.Timeout | undefined;
   let current = '';
   const onAbort = (): void => controller.abort(outer?.reason);
@@ -70,7 +72,7 @@ const createWatch = (what: string, limits: ExchangeLimits, outer: AbortSignal | 
 /** Sends a request and waits for the headers of its answer. Rejects with errors of `src/errors.ts` only. */
 export const openExchange = async (exchange: Exchange, limits: ExchangeLimits): Promise<Opened> => {
   const { what, body } = exchange;
-  const watch = createWatch(what, limits, exchange.signal);
+  const watch = createWatch(exchange, limits);
   const source: { failed?: { readonly error: unknown } } = {};
   watch.wait(body === undefined ? limits.responseTimeoutMs : limits.connectTimeoutMs, 'no connection or answer');
   try {

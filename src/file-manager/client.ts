@@ -88,6 +88,7 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
         body: { chunks: content.body, length: content.length },
         onChunk: (chunk) => md5.update(chunk),
         onSuccess: tellOf(onRemembered),
+        isUpload: true,
         signal,
       };
       const answer = await exchangeJson(exchange, limits);

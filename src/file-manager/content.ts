@@ -50,15 +50,27 @@ const digestIn = (headers: IncomingHttpHeaders, name: string, bytes: number): st
 const flushEvery = 67_108_864;
 
 /**
- * Streams a body into a new file and flushes it to the disk, or only reads it when `file` is undefined. Throws when the
- * length or a digest does not hold, or when no byte arrives for `stallMs`, however long the disk takes for what has
- * arrived; the caller removes the file.
+ * How long a body may arrive however slowly, and the bytes per second that it then needs to have come at. A sender that
+ * is never silent for long could otherwise hold its connection for ever; a large file is given all the time that it takes.
  */
-export const receive = async (
-  body: Readable,
-  declared: Declared,
-  options: { file: string | undefined; stallMs: number },
-): Promise<Received> => {
+const slowMsMax = 6 * 3_600_000;
+const bytesPerSecondMin = 100;
+
+export type Receiving = {
+  readonly file: string | undefined;
+  readonly stallMs: number;
+  /** A clock in milliseconds that is never set back. */
+  readonly now?: () => number;
+};
+
+/**
+ * Streams a body into a new file and flushes it to the disk, or only reads it when `file` is undefined. Throws when the
+ * length or a digest does not hold, when no byte arrives for `stallMs`, however long the disk takes for what has arrived,
+ * or when so few arrive that the sender only holds the connection; the caller removes the file.
+ */
+export const receive = async (body: Readable, declared: Declared, options: Receiving): Promise<Received> => {
+  const { now = () => performance.now() } = options;
+  const begun = now();
   const md5 = createHash('md5');
   const sha256 = declared.sha256 === undefined ? undefined : createHash('sha256');
   const target = options.file === undefined ? undefined : await open(options.file, 'wx', 0o600);
@@ -68,6 +80,7 @@ export const receive = async (
     for await (const chunk of arriving(body, options.stallMs)) {
       size += chunk.length;
       if (size > declared.length) throw lengthProblem(declared.length, `more than ${declared.length}`);
+      if (now() - begun > slowMsMax + (size / bytesPerSecondMin) * 1_000) throw slowProblem(size);
       md5.update(chunk);
       sha256?.update(chunk);
       await target?.writeFile(chunk);
@@ -105,6 +118,9 @@ async function* arriving(body: Readable, stallMs: number): AsyncGenerator<Buffer
     clearTimeout(timer);
   }
 }
+
+const slowProblem = (size: number): Problem =>
+  new Problem('stalled', `only ${size} bytes of the body arrived in more than six hours`);
 
 const lengthProblem = (declared: number, got: string): Problem =>
   new Problem('length-mismatch', `${declared} bytes were declared and ${got} arrived: nothing was stored`);

@@ -28,8 +28,6 @@ const defaults = {
   lingerMs: 30_000,
   /** A JSON body must have arrived by then. */
   jsonBodyTimeoutMs: 30_000,
-  /** A whole upload must have arrived by then. */
-  requestTimeoutMs: 6 * 3_600_000,
   connectionsMax: 512,
   sweepEveryMs: 600_000,
 } as const;
@@ -122,7 +120,8 @@ const createApp = (
   const app = fastify({
     logger: false,
     bodyLimit: defaults.jsonBytesMax,
-    requestTimeout: defaults.requestTimeoutMs,
+    // None for a whole request: each kind of body has its own limits.
+    requestTimeout: 0,
     forceCloseConnections: true,
     http: { maxHeaderSize: defaults.headerBytesMax, headersTimeout: defaults.headersTimeoutMs },
     routerOptions: { caseSensitive: true },

@@ -39,3 +39,28 @@ test('a disk that is slow is not taken for a sender that is silent, and never ha
   t.is((await stat(file)).size, length);
   t.is(flushes.count, 3, 'after 64 MiB, after 128 MiB and at the end');
 });
+
+/** A body whose pieces of so many bytes come 29 seconds apart for so many hours, and the clock that tells so. */
+const dripping = (bytes: number, hours: number) => {
+  const pieces = Math.ceil((hours * 3_600) / 29);
+  let at = 0;
+  const body = Readable.from(
+    (function* () {
+      for (let piece = 0; piece < pieces; piece += 1) {
+        at += 29_000;
+        yield Buffer.alloc(bytes);
+      }
+    })(),
+    { objectMode: false, highWaterMark: 1 },
+  );
+  return { body, length: bytes * pieces, now: () => at };
+};
+
+test('an upload may take days; a sender that only holds its connection is cut off after six hours', async (t) => {
+  const large = dripping(29 * 200, 48);
+  const { size } = await receive(large.body, large, { file: undefined, stallMs: 30_000, now: large.now });
+  t.is(size, large.length);
+  const drip = dripping(1, 7);
+  const received = receive(drip.body, drip, { file: undefined, stallMs: 30_000, now: drip.now });
+  await t.throwsAsync(received, { message: /^only 7\d\d bytes .* six hours$/ });
+});

@@ -3,6 +3,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
+import { setTimeout as pause } from 'node:timers/promises';
 import test, { type ExecutionContext } from 'ava';
 import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { type ClientOptions, createFileManagerClient, type FileManagerClient } from '../../src/file-manager/client.ts';
@@ -154,6 +155,19 @@ test('an answer that never comes, or never ends, is bounded in time', async (t) 
     instanceOf: RetryableError,
     message: /not finished within 100 ms/,
   });
+});
+
+test('an upload may take longer than any other exchange, as long as it goes on', async (t) => {
+  const client = await against(t, answering(200, { ok: true, path: 'a', size: 4 }), { totalTimeoutMs: 50 });
+  const body = Readable.from(
+    (async function* () {
+      for (let piece = 0; piece < 4; piece += 1) {
+        await pause(40);
+        yield Buffer.from('x');
+      }
+    })(),
+  );
+  await t.notThrowsAsync(client.saveToDisk('a', { body, length: 4 }, newKey()));
 });
 
 test('an upload that the other side does not take is bounded in time', async (t) => {

@@ -1,5 +1,7 @@
+import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdir, readFile, symlink, writeFile } from 'node:fs/promises';
-import { connect } from 'node:net';
+import type { Server } from 'node:http';
+import { type AddressInfo, connect } from 'node:net';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import test from 'ava';
@@ -152,4 +154,18 @@ test('oversized headers, oversized JSON and a body that trickles in are cut off'
   const put = `PUT /saveToDisk?path=a HTTP/1.1\r\n${head}connection: close\r\ncontent-length: 10\r\n\r\n12`;
   t.notRegex(await raw(server.url, put), /^HTTP\/1.1 200/);
   await t.throwsAsync(readFile(join(root, 'a')), { code: 'ENOENT' });
+});
+
+test('the server limits the time of headers, and of no request as a whole', async (t) => {
+  const { server, client } = await started(t);
+  const limits: unknown[] = [];
+  const note = (message: unknown): void => {
+    const told = (message as { readonly server: Server }).server;
+    if ((told.address() as AddressInfo).port === Number(new URL(server.url).port))
+      limits.push([told.headersTimeout, told.requestTimeout]);
+  };
+  subscribe('http.server.request.start', note);
+  await client.describe();
+  unsubscribe('http.server.request.start', note);
+  t.deepEqual(limits, [[20_000, 0]]);
 });
