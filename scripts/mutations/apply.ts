@@ -55,6 +55,22 @@ export const applyMutations: readonly Mutation[] = [
     match: 'permissions of a content*',
   },
   {
+    name: 'wait for the file manager to say what became of bytes that the bucket never gave',
+    file: 'src/apply/run-step.ts',
+    find: '  error instanceof UnservedError ||\n',
+    replace: '',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'an object that the bucket*',
+  },
+  {
+    name: 'take a download that broke off for a failure of the file manager',
+    file: 'src/apply/step.ts',
+    find: 'error === body.errored ? asUnserved(error) : error',
+    replace: 'error',
+    tests: ['test/cycle/under-way.test.ts'],
+    match: 'an object that the bucket*',
+  },
+  {
     name: 'a breaker that never opens',
     file: 'src/apply/breaker.ts',
     find: 'inARow >= limits.failuresMax',

@@ -1,5 +1,5 @@
 import type { OutcomeEvent } from '../../events/event.ts';
-import { UnreadableError } from '../bucket/errors.ts';
+import { UnreadableError, UnservedError } from '../bucket/errors.ts';
 import { isOfSettings, messageOf, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import {
@@ -106,7 +106,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
             stopping: stopping.signal,
             aborting,
             onRetry: (error) => {
-              uncertain = true;
+              if (!hadNoEffect(error)) uncertain = true;
               isRepeat = true;
               if (!isOver(error)) unanswered = true;
               tally.retried();
@@ -141,6 +141,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
 const hadNoEffect = (error: unknown): boolean =>
   error instanceof SupersededError ||
   error instanceof UnreadableError ||
+  error instanceof UnservedError ||
   error instanceof RefusedError ||
   error instanceof NotAttempted;
 

@@ -3,7 +3,8 @@ import { Readable } from 'node:stream';
 import { type Confirmation, isFolder } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Verification } from '../bucket/checksum.ts';
-import { FatalError, SupersededError } from '../errors.ts';
+import { UnservedError } from '../bucket/errors.ts';
+import { FatalError, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { RefusedError } from '../file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
@@ -36,9 +37,8 @@ const keyOf = ({ operation, key }: Step): string => key ?? operation.op_id;
 
 /**
  * Carries out one step, once. Repeating it is harmless: every key derives from the operation's id, or from the key that was
- * noted for the step. Throws RetryableError,
- * SupersededError (the object has changed), UnreadableError, FatalError or ConfigError; `onPartial` tells where something was
- * touched nevertheless.
+ * noted for the step. Throws RetryableError (UnservedError where it was the bucket that failed), SupersededError (the object
+ * has changed), UnreadableError, FatalError or ConfigError; `onPartial` tells where something was touched nevertheless.
  */
 export const carryOutStep = async (step: Step, context: StepContext): Promise<StepResult> => {
   const { operation } = step;
@@ -153,7 +153,11 @@ const saveFile = async (
 ): Promise<StepResult> => {
   const { bucket, fileManager, signal } = context;
   const key = step.result?.key ?? path;
-  const { facts, body, verification } = await bucket.get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) });
+  const { facts, body, verification } = await bucket
+    .get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) })
+    .catch((error: unknown) => {
+      throw asUnserved(error);
+    });
   failpoint('step.opened');
   try {
     if (etag === undefined && size !== undefined && size !== facts.size)
@@ -162,10 +166,18 @@ const saveFile = async (
     failpoint('step.permitted');
     await fileManager.saveToDisk(path, { body, length: facts.size }, options);
     return { bytes: facts.size, verification, ...set };
+  } catch (error) {
+    throw error === body.errored ? asUnserved(error) : error;
   } finally {
     body.destroy();
   }
 };
+
+/** A failure of the bucket's, told apart from the file manager's. */
+const asUnserved = (error: unknown): unknown =>
+  error instanceof RetryableError
+    ? new UnservedError(error.message, { cause: error, retryAfterMs: error.retryAfterMs })
+    : error;
 
 /** Whether an operation, other than a save, on a folder leaves what is beneath as it is. */
 export const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): boolean =>

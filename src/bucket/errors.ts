@@ -4,6 +4,9 @@ import { retryAfterMs } from '../retry-after.ts';
 /** The object is there and cannot be read now: archived, denied, or encrypted with a key that we lack. It never blocks others. */
 export class UnreadableError extends FatalError {}
 
+/** The bucket failed to give an object's bytes: nothing that holds them was sent to its end, so nobody stores them. */
+export class UnservedError extends RetryableError {}
+
 type SdkError = Error & {
   readonly $metadata?: { readonly httpStatusCode?: number };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };

@@ -317,3 +317,38 @@ test('a full disk of the file manager keeps no delete of the same cycle waiting,
   t.deepEqual(await world.differences(), []);
   await world.close();
 });
+
+test('an object that the bucket always fails to give never keeps others waiting, nor fills the log', async (t) => {
+  const world = await createWorld();
+  const broken = (): Readable =>
+    Readable.from(
+      (async function* () {
+        yield Buffer.from('x');
+        throw new RetryableError('the bytes that came do not have the MD5 that the bucket states');
+      })(),
+      { objectMode: false },
+    );
+  const bucket: Bucket = {
+    ...world.bucket,
+    get: async (key, options) => {
+      if (key === 'bad/unopened') throw new RetryableError('answered 500');
+      const object = await world.bucket.get(key, options);
+      if (key !== 'bad/broken') return object;
+      object.body.destroy();
+      return { ...object, body: broken() };
+    },
+  };
+  await world.put('bad/unopened', 'unopened');
+  await world.put('bad/broken', 'broken');
+  const logged: number[] = [];
+  for (let at = 0; at < 4; at++) {
+    await world.put(`good${at}`, 'content');
+    const { report } = await world.cycle({ bucket, retry: { attemptsMax: 2, baseMs: 0 } });
+    t.deepEqual([report.status, report.states.failed, report.states.done], ['partial', 2, 1]);
+    logged.push(await world.workspace().log.last());
+  }
+  t.deepEqual(logged, [4, 6, 8, 10], 'each cycle logs the event and the outcome of the good one');
+  t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
