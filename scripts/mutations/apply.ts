@@ -71,6 +71,22 @@ export const applyMutations: readonly Mutation[] = [
     match: 'an object that the bucket*',
   },
   {
+    name: 'begin each cycle with what ended the last one',
+    file: 'src/apply/schedule.ts',
+    find: 'for (const index of free) if (timesFailed(index) === 0) fresh.add(index);',
+    replace: 'for (const index of free) fresh.add(index);',
+    tests: ['test/cycle/limits.test.ts'],
+    match: 'paths that always fail in the bucket*',
+  },
+  {
+    name: 'try again only the first of those that failed',
+    file: 'src/apply/schedule.ts',
+    find: 'failed.sort((a, b) => timesFailed(a) - timesFailed(b))',
+    replace: 'failed',
+    tests: ['test/cycle/limits.test.ts'],
+    match: 'paths that always fail in the bucket*',
+  },
+  {
     name: 'a breaker that never opens',
     file: 'src/apply/breaker.ts',
     find: 'inARow >= limits.failuresMax',

@@ -60,6 +60,10 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'onPartial' | 'onRemembe
   readonly onUnreadable?: (step: Step, reason: string) => void;
   /** Called for each object that has changed or is gone. */
   readonly onSuperseded?: (step: Step, reason: string) => void;
+  /** Called for each other step that failed. */
+  readonly onFailed?: (step: Step, reason: string) => void;
+  /** In how many cycles before a step has failed: those that failed least go first, as far as dependencies allow. */
+  readonly timesFailed?: (step: Step) => number;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
   readonly pace?: PaceLimits | undefined;
@@ -96,13 +100,15 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   const concurrency = createConcurrency(options.concurrency);
   const outcomes = createOutcomeBuffer(options.onOutcomes);
   let ended = 0;
-  const schedule = createSchedule(plan.steps, (index, state) => {
+  const settled = (index: number, state: StepState): void => {
     tally.settled(operationAt(plan, index), state);
     // What was never tried is no progress.
     if (state === 'skipped' || state === 'not attempted') return;
     ended += 1;
     onProgress?.(ended, tally.bytes);
-  });
+  };
+  const timesFailed = (index: number): number => options.timesFailed?.(plan.steps[index] as Step) ?? 0;
+  const schedule = createSchedule(plan.steps, settled, timesFailed);
   const order = createSpaceOrder(plan.steps, schedule, options.noSpaceMax ?? defaults.noSpaceMax);
   const sending = createSending(clock);
   let commitFailed: { readonly error: unknown } | undefined;

@@ -69,7 +69,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
     }
     const state = error instanceof UnreadableError ? 'unreadable' : 'failed';
     tally.problem(step.operation, state, messageOf(error));
-    if (state === 'unreadable') options.onUnreadable?.(step, messageOf(error));
+    (state === 'unreadable' ? options.onUnreadable : options.onFailed)?.(step, messageOf(error));
     if (breaker.gaveUp) stop(`the file manager or the bucket failed again and again, last: ${messageOf(error)}`);
     if (isOfSettings(error)) stop(messageOf(error), true);
     if (state === 'failed') failed += 1;

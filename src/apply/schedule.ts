@@ -8,7 +8,10 @@ export type StepState = 'done' | 'superseded' | 'unreadable' | 'failed' | 'skipp
  * settled with it, as `skipped` or, where the cycle ended, as `not attempted`.
  */
 export type Schedule = {
-  /** The next step that is ready, each once, in the order of the plan as far as dependencies allow. */
+  /**
+   * The next step that is ready, each once, in the order of the plan as far as dependencies allow. Those that failed before
+   * come after all others that are ready, the ones that failed least first.
+   */
   next(): number | undefined;
   settle(index: number, state: StepState): void;
   /** Steps that have no state yet. */
@@ -18,6 +21,7 @@ export type Schedule = {
 export const createSchedule = (
   steps: readonly Pick<Step, 'after'>[],
   onSettled: (index: number, state: StepState) => void,
+  timesFailed: (index: number) => number,
 ): Schedule => {
   const waitsFor = steps.map(({ after }) => after.length);
   const dependents: number[][] = steps.map(() => []);
@@ -25,15 +29,19 @@ export const createSchedule = (
     for (const earlier of after) dependents[earlier]?.push(index);
   });
   const settled = new Set<number>();
-  const ready = waitsFor.flatMap((count, index) => (count === 0 ? [index] : []));
-  let taken = 0;
+  const fresh = queueOf();
+  const failedBefore = queueOf();
+  const add = (index: number): void => (timesFailed(index) === 0 ? fresh : failedBefore).add(index);
+  const free = waitsFor.flatMap((count, index) => (count === 0 ? [index] : []));
+  const failed = free.filter((index) => timesFailed(index) > 0);
+  for (const index of free) if (timesFailed(index) === 0) fresh.add(index);
+  for (const index of failed.sort((a, b) => timesFailed(a) - timesFailed(b))) failedBefore.add(index);
+  const next = (): number | undefined => fresh.take() ?? failedBefore.take();
   return {
     next: () => {
-      while (taken < ready.length) {
-        const index = ready[taken++] as number;
-        if (!settled.has(index)) return index;
-      }
-      return undefined;
+      let index = next();
+      while (index !== undefined && settled.has(index)) index = next();
+      return index;
     },
     settle: (index, state) => {
       // A stack and no recursion: a chain may be as long as the plan.
@@ -45,12 +53,22 @@ export const createSchedule = (
         onSettled(at, its);
         for (const later of dependents[at] ?? []) {
           if (its !== 'done') pending.push([later, its === 'not attempted' ? its : 'skipped']);
-          else if (--(waitsFor[later] as number) === 0) ready.push(later);
+          else if (--(waitsFor[later] as number) === 0) add(later);
         }
       }
     },
     get unsettled() {
       return steps.length - settled.size;
     },
+  };
+};
+
+/** First in, first out. */
+const queueOf = (): { add(index: number): void; take(): number | undefined } => {
+  const waiting: number[] = [];
+  let taken = 0;
+  return {
+    add: (index) => void waiting.push(index),
+    take: () => (waiting[taken] === undefined ? undefined : waiting[taken++]),
   };
 };

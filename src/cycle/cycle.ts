@@ -28,9 +28,11 @@ import { capabilitiesOf, type Planned, planCycle } from './planning.ts';
 import { isWhole, publishReport, reportOf } from './reporting.ts';
 import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
 import {
+  failedSchedule,
   noteWaiting,
   prepareWaiting,
   supersededSchedule,
+  timesFailedOf,
   type UnreadableSchedule,
   unreadableSchedule,
 } from './unreadable.ts';
@@ -144,7 +146,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const isMeant = !isBlocked && !held && !dryRun && plan.steps.length > 0;
   const carried = isMeant
     ? await carryOut(plans, planned, applying, options)
-    : { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [] };
+    : { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [], failed: [] };
   const { applied } = carried;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
   const isNews = held || dryRun || (await noteCarried(plan, carried, options));
@@ -225,6 +227,7 @@ type Carried = {
   readonly applied: ApplyResult;
   readonly unreadable: readonly Waiting[];
   readonly superseded: readonly Waiting[];
+  readonly failed: readonly Waiting[];
 };
 type Waiting = { readonly step: Step; readonly reason: string };
 
@@ -238,6 +241,7 @@ const carryOut = async (
   const { log, projector } = options.workspace;
   const unreadable: Waiting[] = [];
   const superseded: Waiting[] = [];
+  const failed: Waiting[] = [];
   const ended: string[] = [];
   await keepUndo(plans, plan, changes);
   const applied = await applyPlan(plan, {
@@ -247,6 +251,8 @@ const carryOut = async (
     onEnded: ({ operation }) => ended.push(operation.op_id),
     onUnreadable: (step, reason) => unreadable.push({ step, reason }),
     onSuperseded: (step, reason) => superseded.push({ step, reason }),
+    onFailed: (step, reason) => failed.push({ step, reason }),
+    timesFailed: await timesFailedOf(projector.database),
     onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
   });
   failpoint('cycle.applied');
@@ -254,17 +260,18 @@ const carryOut = async (
   failpoint('cycle.forgotten');
   await projector.catchUp();
   failpoint('cycle.folded');
-  return { applied, unreadable, superseded };
+  return { applied, unreadable, superseded, failed };
 };
 
 /** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
 const noteCarried = async (
   plan: Plan,
-  { applied, unreadable, superseded }: Carried,
+  { applied, unreadable, superseded, failed }: Carried,
   options: CycleOptions,
 ): Promise<boolean> => {
   const now = options.now?.() ?? Date.now();
   const { database } = options.workspace.projector;
+  await noteWaiting(database, 'failed', failed, now, failedSchedule);
   await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
   const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
   // An object whose event is late is told of once, however often it is tried.

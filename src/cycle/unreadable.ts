@@ -2,13 +2,14 @@ import type { Change, Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
 /**
- * Objects that could not be carried over, for a reason that only time or an event ends: when each was tried, and when it
- * comes up again. Tables beside the projections, and no fold: a rebuild forgets them, which costs one more try of each.
- * Another event about the object makes it another row of the file table, and it is tried at once.
+ * What could not be carried over, how often it was tried, and when it comes up again. Tables beside the projections, and no
+ * fold: a rebuild forgets them, which costs one more try of each. Another event about the object makes it another row of
+ * the file table, and it is tried at once.
  * - `unreadable`: it is there and cannot be read (archived, denied, encrypted with a key that we lack).
  * - `superseded`: it has changed or is gone. The event that says so may be late; later the bucket is asked (ask-again.ts).
+ * - `failed`: its operation failed. It is tried in the next cycle, after what failed less often.
  */
-export type WaitingTable = 'unreadable' | 'superseded';
+export type WaitingTable = 'unreadable' | 'superseded' | 'failed';
 
 export type Unreadable = {
   readonly path: string;
@@ -30,12 +31,15 @@ export const unreadableSchedule: UnreadableSchedule = { firstMs: 15 * 60_000, mo
 /** A store that shows an object later than it tells of it is asked again soon; an event that is late may be very late. */
 export const supersededSchedule: UnreadableSchedule = { firstMs: 60_000, mostMs: 3_600_000 };
 
+/** What failed waits for no time. */
+export const failedSchedule: UnreadableSchedule = { firstMs: 0, mostMs: 0 };
+
 const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${name} (
   path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   since TEXT NOT NULL, next_at TEXT NOT NULL) WITHOUT ROWID;`;
 
 export const prepareWaiting = (database: Database): Promise<void> =>
-  database.exec(tableOf('unreadable') + tableOf('superseded'));
+  database.exec(tableOf('unreadable') + tableOf('superseded') + tableOf('failed'));
 
 /** The changes without the objects whose time has not come yet. What they would replace stays meanwhile. */
 export const withoutWaiting = async (
@@ -102,6 +106,18 @@ export const noteWaiting = async (
     [JSON.stringify(rows)],
   );
   return fresh;
+};
+
+/** Tells of a step in how many cycles it has failed so far. */
+export const timesFailedOf = async (queries: Pick<Queries, 'all'>): Promise<(step: Step) => number> => {
+  const rows = await queries.all<{ path: string; offset: number; tries: number }>(
+    'SELECT path, "offset", tries FROM failed',
+  );
+  const known = new Map(rows.map((row) => [row.path, row]));
+  return (step) => {
+    const row = known.get(placeOf(step));
+    return row?.offset === step.operation.to_offset ? row.tries : 0;
+  };
 };
 
 export type UnreadableSummary = { readonly objects: number; readonly first: readonly Unreadable[] };

@@ -1,5 +1,7 @@
 import test from 'ava';
+import type { Bucket } from '../../src/bucket/bucket.ts';
 import { ConfigError, RetryableError } from '../../src/errors.ts';
+import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { createWorld } from '../support/world.ts';
 
@@ -31,3 +33,52 @@ test("a cycle's limits on speed, attempts and failures reach the executor", asyn
   t.deepEqual(await world.differences(), []);
   await world.close();
 });
+
+/** Two failures in a row open the breaker, and its first probe ends the cycle: after three paths. */
+const impatient = {
+  concurrency: 1,
+  retry: { attemptsMax: 1 },
+  breaker: { failuresMax: 2, openMs: 1, openMsMax: 1, probesMax: 1 },
+};
+
+for (const side of ['bucket', 'file manager'])
+  test(`paths that always fail in the ${side}, more than the breaker bears, keep nothing waiting for good`, async (t) => {
+    const world = await createWorld();
+    const bad = new Set(Array.from({ length: 7 }, (_, at) => `a/${at}`));
+    let failures = 0;
+    const failing = (path: string, at: string): boolean => {
+      if (side !== at || !bad.has(path)) return false;
+      failures += 1;
+      return true;
+    };
+    const bucket: Bucket = {
+      ...world.bucket,
+      get: async (key, options) => {
+        if (failing(key, 'bucket')) throw new RetryableError('answered 500');
+        return world.bucket.get(key, options);
+      },
+    };
+    const fileManager: FileManager = {
+      ...world.client,
+      saveToDisk: async (path, content, options) => {
+        if (failing(path, 'file manager')) throw new FailedAnswerError('answered 500');
+        return world.client.saveToDisk(path, content, options);
+      },
+    };
+    for (const path of [...bad, 'z']) await world.put(path, `content of ${path}`);
+    /** In how many cycles `path` is carried over. */
+    const cyclesUntil = async (path: string): Promise<number> => {
+      for (let cycles = 1; cycles < 20; cycles += 1) {
+        failures = 0;
+        const { report } = await world.cycle({ bucket, fileManager, ...impatient });
+        t.true(failures <= 7, `${failures} failures: what was under way and then the plan still end soon`);
+        t.is(report.status, 'partial');
+        if (!(await world.differences()).some((line) => line.includes(` ${path} `))) return cycles;
+      }
+      return Number.POSITIVE_INFINITY;
+    };
+    t.is(await cyclesUntil('z'), 3, 'what has not failed yet goes first');
+    bad.delete('a/6');
+    t.true((await cyclesUntil('a/6')) <= 3, 'and then what has failed least');
+    await world.close();
+  });
