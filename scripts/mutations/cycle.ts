@@ -96,7 +96,7 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'take a listing of one prefix for one of the whole bucket',
     file: 'src/scan/scan.ts',
-    find: 'if (!dryRun) await remember(log.database, { unlisted: false });\n  }',
+    find: 'if (!dryRun && leftOut.size === 0) await remember(log.database, { unlisted: false });\n  }',
     replace: '}\n  if (!dryRun) await remember(log.database, { unlisted: false });',
     tests: ['test/commands/first-listing.test.ts'],
     match: 'after a listing of one prefix*',

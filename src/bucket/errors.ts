@@ -7,6 +7,9 @@ export class UnreadableError extends FatalError {}
 /** The bucket failed to give an object's bytes: nothing that holds them was sent to its end, so nobody stores them. */
 export class UnservedError extends RetryableError {}
 
+/** The bucket answers, and not about this object: a part of its store is lost, or away. Whether it is there is not known. */
+export class FailingObjectError extends UnreadableError {}
+
 type SdkError = Error & {
   readonly $metadata?: { readonly httpStatusCode?: number };
   readonly $response?: { readonly headers?: Readonly<Record<string, string>> };

@@ -38,11 +38,13 @@ const overtakenText = ({ overtaken }: ScanResult): string =>
 
 const unlistedText = ({ unlisted }: ScanResult): string =>
   unlisted > 0
-    ? `; the listing lacks ${counted(unlisted, 'more, which is there when it is asked for', 'more, which are there when they are asked for')}`
+    ? `; the listing lacks ${counted(unlisted, 'more, which is there when it is asked for, or may be', 'more, which are there when they are asked for, or may be')}`
     : '';
 
 const unreadText = ({ unread }: ScanResult): string =>
-  unread > 0 ? `; the permissions of ${unread} may not be read: check what the access key may do` : '';
+  unread > 0
+    ? `; the permissions of ${unread} cannot be read: check what the access key may do, and the bucket's own storage`
+    : '';
 
 /** Compares the file manager's listing with the mirror, and appends what was found there as outcomes. */
 export const runReconcileFileManager = async (

@@ -1,5 +1,6 @@
 import { from, lastValueFrom, mergeMap } from 'rxjs';
-import { UnreadableError } from '../bucket/errors.ts';
+import type { Bucket } from '../bucket/bucket.ts';
+import { FailingObjectError, UnreadableError } from '../bucket/errors.ts';
 import { RetryableError } from '../errors.ts';
 
 /** A question that got no answer: now (RetryableError), or as long as the bucket keeps that object to itself. */
@@ -9,6 +10,29 @@ export type Unanswered<Question> = { readonly asked: Question; readonly error: R
 export const insistNotAway = (unanswered: readonly Unanswered<unknown>[]): void => {
   const away = unanswered.find(({ error }) => error instanceof RetryableError);
   if (away) throw away.error;
+};
+
+/**
+ * Asks the bucket about one object. Throws FailingObjectError where the bucket answers, and about this object fails again; and
+ * while the bucket is away, whatever it says of itself.
+ */
+export const askOne = async <Answer>(
+  ask: () => Promise<Answer>,
+  bucket: Pick<Bucket, 'check'>,
+  signal?: AbortSignal,
+): Promise<Answer> => {
+  try {
+    return await ask();
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof RetryableError)) throw error;
+  }
+  await bucket.check(signal ? { signal } : {});
+  try {
+    return await ask();
+  } catch (error) {
+    if (signal?.aborted || !(error instanceof RetryableError)) throw error;
+    throw new FailingObjectError(error.message, { cause: error });
+  }
 };
 
 /** Requests to the bucket under way at once; after as many that failed for now, the other questions are not asked. */

@@ -5,13 +5,14 @@ import { pathOfObject } from '../../events/keys.ts';
 import { timeKey } from '../../events/order.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Bucket, ListedObject, ListingPage } from '../bucket/bucket.ts';
-import { UnreadableError } from '../bucket/errors.ts';
+import { FailingObjectError } from '../bucket/errors.ts';
 import { type CycleMemory, type Listed, remember, rememberListing } from '../cycle/memory.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { askEach, insistNotAway } from '../intake/ask-each.ts';
+import { askEach, askOne, insistNotAway } from '../intake/ask-each.ts';
 import type { Poison } from '../log/quarantine.ts';
+import { createAskPermissions } from './ask-permissions.ts';
 import { createNamesakes } from './namesakes.ts';
 import { createPassing } from './passing.ts';
 import { pathsByKey } from './paths-by-key.ts';
@@ -39,13 +40,13 @@ export type ScanResult = {
   readonly stale: number;
   /** Files of the projection that the bucket does not hold any more. */
   readonly gone: number;
-  /** Files that the listing lacks, and whose object is there when it is asked for. */
+  /** Files that the listing lacks, and whose object is there when it is asked for, or may be: the bucket has no answer. */
   readonly unlisted: number;
   /** Keys that no path can stand for; they are in quarantine. */
   readonly unrepresentable: number;
   /** What was appended and has no effect: of these paths an event that came meanwhile says otherwise. */
   readonly overtaken: number;
-  /** Objects whose permissions may not be read; they are recorded without. */
+  /** Objects whose permissions cannot be read; they are recorded without, or left to another listing. */
   readonly unread: number;
   /** False when a signal ended the listing early: nothing was taken for gone. */
   readonly complete: boolean;
@@ -79,6 +80,8 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     'CREATE TEMP TABLE IF NOT EXISTS listed (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM listed;',
   );
   const pathsOfKeys = await pathsByKey(database);
+  const askPermissions = createAskPermissions(options, () => void (counts.unread += 1));
+  const { leftOut } = askPermissions;
   const namesakes = createNamesakes(pathsOfKeys, prefix);
   let observedAt = '';
   const passing = createPassing();
@@ -113,7 +116,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   if (complete) complete = await takeGone();
   if (complete && prefix === undefined) {
     await note({ objects: counts.listed, complete });
-    if (!dryRun) await remember(log.database, { unlisted: false });
+    if (!dryRun && leftOut.size === 0) await remember(log.database, { unlisted: false });
   }
   return { ...counts, complete };
 
@@ -141,7 +144,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const rows = await rowsAt(names);
     const known = new Map([...found].filter(([path, object]) => !lackOf(rows.get(path), object)));
     const mayDiffer = options.metadata || options.acl ? known : new Map<string, ListedObject>();
-    const asked = await permissionsOfRewritten(database, mayDiffer, readablePermissionsOf);
+    const asked = await permissionsOfRewritten(database, mayDiffer, askPermissions.of);
     const wanted = [...found].flatMap(([path, object]) => {
       const lack = lackOf(rows.get(path), object, asked.get(path));
       return lack === undefined ? [] : [{ path, object, lack }];
@@ -157,11 +160,16 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
         toArray(),
       ),
     );
-    await log.append(events, poison);
+    await log.append(
+      events.filter(({ path }) => !leftOut.has(path)),
+      poison,
+    );
     failpoint('scan.page.appended');
     await projector.catchUp();
     const after = await rowsAt(paths);
-    for (const { path, object, lack } of wanted) if (lackOf(after.get(path), object, asked.get(path))) overtake(lack);
+    for (const { path, object, lack } of wanted)
+      if (leftOut.has(path)) counts[lack] -= 1;
+      else if (lackOf(after.get(path), object, asked.get(path))) overtake(lack);
   }
 
   async function rowsAt(paths: readonly string[]): Promise<ReadonlyMap<string, Row>> {
@@ -187,7 +195,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   async function createOf(path: string, object: ListedObject, time: string, asked?: string): Promise<BucketEvent> {
-    const permissions = path.endsWith('/') ? undefined : (asked ?? (await readablePermissionsOf(object)));
+    const permissions = path.endsWith('/') ? undefined : (asked ?? (await askPermissions.of(object, path)));
     return {
       id: `scan:${scanId}:found:${object.key}`,
       type: 'create',
@@ -200,24 +208,6 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
       ...(permissions !== undefined && { permissions }),
       source: 'scan',
     };
-  }
-
-  /** One object that is kept from us keeps no other from being listed; whether its content can be read shows when it is saved. */
-  async function readablePermissionsOf(object: ListedObject): Promise<string | undefined> {
-    try {
-      return await permissionsOf(object);
-    } catch (error) {
-      if (!(error instanceof UnreadableError)) throw error;
-      counts.unread += 1;
-      return undefined;
-    }
-  }
-
-  async function permissionsOf({ key, etag }: ListedObject): Promise<string | undefined> {
-    const within = signal ? { signal } : {};
-    const facts = options.metadata ? await bucket.head(key, within) : undefined;
-    if (facts?.permissions !== undefined) return facts.etag === etag ? facts.permissions : undefined;
-    return options.acl ? bucket.aclPermissions(key, within) : undefined;
   }
 
   /** Resolves with whether all is done; a signal ends it early. */
@@ -250,13 +240,13 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
   }
 
   /**
-   * Of an object that may not be asked about, the listing tells; it has told of one that stands for another path. Undefined
-   * when a signal ended it early.
+   * Of an object that may not be asked about, the listing tells; it has told of one that stands for another path. One that
+   * the bucket has no answer about may stand. Undefined when a signal ended it early.
    */
   async function withoutStanding(lacking: readonly Lacking[]): Promise<readonly Lacking[] | undefined> {
     const standing = new Set<Lacking>();
     const ask = async (row: Lacking): Promise<void> => {
-      const facts = await bucket.head(row.key, signal ? { signal } : {});
+      const facts = await askOne(() => bucket.head(row.key, signal ? { signal } : {}), bucket, signal);
       if (facts && 'path' in pathOfObject(row.path, facts.size)) standing.add(row);
     };
     const open = lacking.filter(({ path, key }) => (pathsOfKeys.get(key) ?? key) === path);
@@ -266,6 +256,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     });
     if (!unanswered) return undefined;
     insistNotAway(unanswered);
+    for (const { asked, error } of unanswered) if (error instanceof FailingObjectError) standing.add(asked);
     return lacking.filter((row) => !standing.has(row));
   }
 

@@ -13,6 +13,23 @@ import { createWorld, type World } from '../support/world.ts';
 
 const md5 = (text: string): string => createHash('md5').update(text).digest('hex');
 
+/** The bucket is well, and has no answer about one of its objects: what that one was stored on is lost. */
+const failingFor = (bucket: Bucket, failing: string): Bucket => ({
+  ...bucket,
+  head: async (key, options) => {
+    if (key === failing) throw new RetryableError(`ask about "${key}": InternalError`);
+    return bucket.head(key, options);
+  },
+});
+
+const rowsOf = async (world: World): Promise<readonly object[]> => {
+  const { projector } = world.workspace();
+  await projector.catchUp();
+  return projector.database.all('SELECT path, size, permissions FROM file ORDER BY path');
+};
+
+const mode = (permissions: string) => ({ metadata: { mode: `0100${permissions.slice(1)}` } });
+
 const scan = async (world: World, prefix?: string): Promise<ScanResult> => {
   const { bucket } = world;
   const result = await scanBucket({
@@ -85,6 +102,88 @@ test('an object whose metadata or ACL may not be read keeps no listing from its 
   await world.close();
 });
 
+test('an object that the bucket has no answer about keeps no other from being listed', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  for (const key of ['a', 'b', 'c']) await world.writer.put(key, Buffer.from(key), mode('0600'));
+  const options = { workspace: world.workspace(), metadata: true };
+  const failing = failingFor(world.bucket, 'b');
+  t.like(await scanBucket({ ...options, bucket: failing }), { missing: 3, unread: 1, complete: true });
+  t.deepEqual(await rowsOf(world), [
+    { path: 'a', size: 1, permissions: '0600' },
+    { path: 'b', size: 1, permissions: null },
+    { path: 'c', size: 1, permissions: '0600' },
+  ]);
+  t.false((await recall(world.workspace().log.database)).unlisted);
+  t.is((await scanBucket({ ...options, bucket: failing })).unread, 0);
+  await world.cycle();
+  for await (const { path, permissions } of world.client.list()) t.is(permissions, '0600', `${path}: with its content`);
+});
+
+test('an object that the bucket has no answer about is not recorded where permissions of another one would stay', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  const options = { workspace: world.workspace(), metadata: true };
+  const failing = failingFor(world.bucket, 'b');
+  await world.writer.put('b', Buffer.from('b'), mode('0644'));
+  await scanBucket({ ...options, bucket: world.bucket });
+  await world.writer.put('b', Buffer.from('secret'), mode('0600'));
+  t.like(await scanBucket({ ...options, bucket: failing }), { stale: 0, overtaken: 0, unread: 1, complete: true });
+  t.deepEqual(await rowsOf(world), [{ path: 'b', size: 1, permissions: '0644' }]);
+  t.like(await scanBucket({ ...options, bucket: world.bucket }), { stale: 1, unread: 0 });
+  t.deepEqual(await rowsOf(world), [{ path: 'b', size: 6, permissions: '0600' }]);
+  await world.writer.put('c', Buffer.from('c'));
+  const forAcl = { ...options, bucket: failingFor(world.bucket, 'c'), acl: true };
+  t.like(await scanBucket(forAcl), { missing: 0, unread: 1 }, 'a save does not ask for it');
+});
+
+test('nor is it where the permissions are those that the file manager has', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  await world.writer.put('b', Buffer.from('b'), mode('0644'));
+  await world.append({ type: 'create', path: 'b', size: 1, etag: md5('b') });
+  await world.cycle();
+  const options = { workspace: world.workspace(), bucket: failingFor(world.bucket, 'b'), metadata: true };
+  t.deepEqual(await rowsOf(world), [{ path: 'b', size: 1, permissions: null }]);
+  await world.writer.put('b', Buffer.from('secret'), mode('0600'));
+  t.like(await scanBucket(options), { stale: 0, unread: 1 });
+  t.deepEqual(await rowsOf(world), [{ path: 'b', size: 1, permissions: null }]);
+});
+
+test('until the first listing leaves out no object, the bucket is not known to have been listed', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  await world.writer.put('b', Buffer.from('b'));
+  const options = { workspace: world.workspace(), metadata: true, acl: true };
+  const bucket: Bucket = { ...world.bucket, aclPermissions: async () => '0600' };
+  const isListed = async () => (await recall(world.workspace().log.database)).unlisted === false;
+  await scanBucket({ ...options, bucket: failingFor(bucket, 'b') });
+  t.false(await isListed());
+  await scanBucket({ ...options, bucket });
+  t.true(await isListed());
+});
+
+test('what stands behind a file that the bucket has no answer about is found gone', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  for (const path of ['a', 'b', 'c']) await world.append({ type: 'create', path, size: 1, etag: 'x' });
+  const bucket = failingFor(world.bucket, 'b');
+  const scanned = await scanBucket({ workspace: world.workspace(), bucket, metadata: false });
+  t.like(scanned, { gone: 2, unlisted: 1, complete: true });
+  t.deepEqual(await rowsOf(world), [{ path: 'b', size: 1, permissions: null }]);
+});
+
+test('a bucket that is away ends a listing when it is asked about an object', async (t) => {
+  const world = await createWorld();
+  t.teardown(world.close);
+  await world.writer.put('b', Buffer.from('b'));
+  const check = () => Promise.reject(new RetryableError('the bucket is away'));
+  const bucket: Bucket = { ...failingFor(world.bucket, 'b'), check };
+  const options = { workspace: world.workspace(), bucket, metadata: true };
+  await t.throwsAsync(scanBucket(options), { instanceOf: RetryableError, message: 'the bucket is away' });
+  t.deepEqual(await rowsOf(world), []);
+});
+
 test('what a listing lacks, and is there all the same, is not gone', async (t) => {
   const world = await createWorld();
   for (const path of ['a', 'b', 'c', 'd']) await world.put(path, path);
@@ -105,7 +204,8 @@ test('what a listing lacks, and is there all the same, is not gone', async (t) =
   t.like(scanned, { listed: 1, gone: 2, unlisted: 1 }, 'of what cannot be asked about the listing tells');
   await world.cycle();
   t.deepEqual(await world.differences(), ['-- d the projection lacks it']);
-  const away: Bucket = { ...lacking, head: () => Promise.reject(new RetryableError('the bucket is away')) };
+  const isAway = () => Promise.reject(new RetryableError('the bucket is away'));
+  const away: Bucket = { ...lacking, head: isAway, check: isAway };
   await t.throwsAsync(scanBucket({ workspace: world.workspace(), bucket: away, metadata: false }), {
     message: 'the bucket is away',
   });
