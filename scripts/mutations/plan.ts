@@ -109,7 +109,7 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'no rename without the file_id: always upload again',
     file: 'src/plan/lives.ts',
-    find: 'matchUnique(open, contentKey, pair);',
+    find: 'matchUnique(open, (row) => (unpaired.has(row.path) ? undefined : contentKey(row)), pair);',
     replace: '',
     tests: planTests,
   },

@@ -127,10 +127,10 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const finished = dryRun ? undefined : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
   await prepareWaiting(projector.database);
   if (!options.dryRun) await askSuperseded(options);
-  if (!options.dryRun && options.metadata) await askPaired(options);
+  const unpaired = !options.dryRun && options.metadata ? await askPaired(options) : new Set<string>();
   const offset = await projector.catchUp();
   const released = await releasedPlans(plans);
-  const planned = await planCycle(options, folder, released, offset);
+  const planned = await planCycle(options, folder, released, offset, unpaired);
   const { plan, changes, waiting, withheld } = planned;
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
     append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),

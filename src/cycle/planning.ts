@@ -9,6 +9,7 @@ import type { Kept, StoredPlan } from '../plan/store.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
+import { keepSources } from './keep-sources.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { withoutUndone } from './undone.ts';
 import { supersededSchedule, unreadableSchedule, withoutWaiting } from './unreadable.ts';
@@ -25,12 +26,13 @@ export type Planned = {
   readonly withheld?: Kept;
 };
 
-/** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. */
+/** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. `unpaired`: see ask-paired.ts. */
 export const planCycle = async (
   options: CycleOptions,
   folder: string,
   released: readonly StoredPlan[],
   offset: number,
+  unpaired: ReadonlySet<string>,
 ): Promise<Planned> => {
   const { database } = options.workspace.projector;
   const only = options.full ? {} : ({ only: 'dirty' } as const);
@@ -42,7 +44,7 @@ export const planCycle = async (
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
     const due = options.retryUnreadable ? all : await dueNow(queries, all, options);
-    const { changes: wanted, withheld } = await withoutUndone(queries, due, released);
+    const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(due, unpaired), released);
     const { changes, unplaceable } = await withoutBlocked(queries, wanted);
     const facts = await folderFacts(queries, changes);
     return {
@@ -54,7 +56,7 @@ export const planCycle = async (
   });
   // After the tables were read: while the file manager is waited for, nothing else has to wait for them.
   const capabilities = rest.changes.length === 0 ? [] : await capabilitiesOf(options);
-  return { ...rest, capabilities, plan: planChanges(rest.changes, { ...facts, capabilities }) };
+  return { ...rest, capabilities, plan: planChanges(rest.changes, { ...facts, capabilities, unpaired }) };
 };
 
 const dueNow = async (

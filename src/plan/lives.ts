@@ -22,9 +22,9 @@ export const sameBytes = (a: FileRow, b: FileRow): boolean => isFolder(a.path) |
 /**
  * Finds what was renamed: first by `file_id`; then, for producers that only know delete and create (S3), by etag and size,
  * where exactly one file that loses its place and exactly one that is missing match. Empty files match everything and so
- * nothing; ties are refused. A file never becomes a folder by a rename.
+ * nothing; ties are refused. A file never becomes a folder by a rename. At the paths `unpaired` content says nothing.
  */
-export const livesOf = (changes: readonly Change[]): Lives => {
+export const livesOf = (changes: readonly Change[], unpaired: ReadonlySet<string> = new Set()): Lives => {
   const wantOf = new Map<FileRow, FileRow>();
   const haveOf = new Map<FileRow, FileRow>();
   const pair = (have: FileRow, want: FileRow): void => {
@@ -40,7 +40,7 @@ export const livesOf = (changes: readonly Change[]): Lives => {
     // A file that gets other content in place keeps its place meanwhile: it is never taken away to serve as another.
     return { have: going && going.file_id === coming?.file_id ? null : going, want: coming };
   });
-  matchUnique(open, contentKey, pair);
+  matchUnique(open, (row) => (unpaired.has(row.path) ? undefined : contentKey(row)), pair);
 
   const moved: Moved[] = [];
   const kept: Moved[] = [];

@@ -37,6 +37,8 @@ export type PlanOptions = {
   readonly vacatedAt?: (path: string) => number;
   /** Files of the bucket that cannot be placed beside rows that did not change: among the changes they are wanted no more. */
   readonly blocked?: readonly Unplaceable[];
+  /** Paths of files that are not taken for renamed because of their content: a rename would not read their permissions. */
+  readonly unpaired?: ReadonlySet<string>;
   /** Rows that may be among those that did not change, for callers that have no `blocked`: some cannot be placed beside what changed. */
   readonly beside?: readonly FileRow[];
 };
@@ -54,7 +56,7 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const fitting = placed.filter(matters);
   const unplaceable = [...(options.blocked ?? []), ...unfitting];
   const inTheWay = new Map(unplaceable.map(({ path, reason }) => [path, reason]));
-  const lives = livesOf(fitting);
+  const lives = livesOf(fitting, options.unpaired);
   const { filesUnder, vacatedAt = () => 0 } = options;
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
   const trees = wholeFolders ? treesOf(fitting, lives, filesUnder) : { moved: [], gone: [] };

@@ -13,13 +13,25 @@ const started = async (t: ExecutionContext) => {
   const { log, projector } = world.workspace();
   const asked: string[] = [];
   let problem: Error | undefined;
+  let failing: string | undefined;
+  let checks = 0;
   let isAway = false;
   const bucket: typeof world.bucket = {
     ...world.bucket,
     head: async (key, options) => {
       asked.push(key);
-      if (problem) throw problem;
+      if (problem || key === failing) throw problem ?? new RetryableError(`ask about "${key}": InternalError`);
       return world.bucket.head(key, options);
+    },
+    get: async (key, options) => {
+      if (key === failing) throw new RetryableError(`read "${key}": InternalError`);
+      return world.bucket.get(key, options);
+    },
+    check: async (options) => {
+      checks += 1;
+      // It is back before the cycle asks once more.
+      if (problem instanceof RetryableError && checks === 1) throw problem;
+      return world.bucket.check(options);
     },
     identify: async (options) => {
       if (isAway) throw new RetryableError('the bucket is away');
@@ -66,7 +78,9 @@ const started = async (t: ExecutionContext) => {
   /** Runs a cycle; resolves with what it did. */
   const cycle = async (fileManager = world.client): Promise<object> => {
     asked.length = 0;
-    return (await world.cycle({ bucket, fileManager, metadata: true })).report.operations;
+    checks = 0;
+    const retry = { attemptsMax: 2, baseMs: 1 };
+    return (await world.cycle({ bucket, fileManager, metadata: true, retry })).report.operations;
   };
   const permissions = async (): Promise<Record<string, string | null>> => {
     const found: Record<string, string | null> = {};
@@ -81,6 +95,7 @@ const started = async (t: ExecutionContext) => {
     permissions,
     asked,
     failWith: (error?: Error) => void (problem = error),
+    failFor: (key?: string) => void (failing = key),
     setAway: (away: boolean) => void (isAway = away),
   };
 };
@@ -138,4 +153,49 @@ test('an object that states no permissions is asked about once, however long its
   t.deepEqual(asked, ['b']);
   t.deepEqual(await cycle(away), {});
   t.deepEqual(asked, []);
+});
+
+test('while the bucket has no answer about an object, only what that one may be renamed from waits for it', async (t) => {
+  const { put, remove, cycle, permissions, asked, failFor } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  await put('b', 'content', 0o600);
+  await put('elsewhere', 'other content', 0o644);
+  await remove('a');
+  failFor('b');
+  t.deepEqual(await cycle(), { save: 1 });
+  t.deepEqual(await permissions(), { a: '0644', elsewhere: '0644' }, 'the last copy of its content stays');
+  t.deepEqual(await cycle(), {});
+  t.deepEqual(asked, ['b', 'b'], 'twice: the bucket may have been away for a moment');
+  failFor();
+  const ended = await cycle();
+  await cycle();
+  t.deepEqual(await permissions(), { b: '0600', elsewhere: '0644' }, JSON.stringify(ended));
+});
+
+test('a file that gets other content is saved, though an object without an answer has its former one', async (t) => {
+  const { put, remove, cycle, permissions, failFor } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  await put('b', 'content', 0o600);
+  await remove('a');
+  await put('a', 'new content', 0o644);
+  failFor('b');
+  t.deepEqual(await cycle(), { save: 1 });
+  t.deepEqual(await permissions(), { a: '0644' });
+  failFor();
+  await cycle();
+  t.deepEqual(await permissions(), { a: '0644', b: '0600' });
+});
+
+test('a file that may have been renamed to an object without an answer gives way to the folder of its name', async (t) => {
+  const { put, remove, cycle, permissions, failFor } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  await put('b', 'content', 0o600);
+  await remove('a');
+  await put('a/c', 'other content', 0o644);
+  failFor('b');
+  t.deepEqual(await cycle(), { delete: 1, save: 1 });
+  t.deepEqual(await permissions(), { 'a/c': '0644' });
 });
