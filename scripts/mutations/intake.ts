@@ -125,8 +125,8 @@ export const intakeMutations: readonly Mutation[] = [
   {
     name: 'delete what an object without an answer may be a copy of',
     file: 'src/cycle/planning.ts',
-    find: 'keepSources(due, unpaired)',
-    replace: 'due',
+    find: 'keepSources(all, unpaired)',
+    replace: 'all',
     tests: pairedTests,
     match: 'while the bucket has no answer about an object*',
   },

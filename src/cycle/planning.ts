@@ -7,12 +7,11 @@ import type { Change, Plan } from '../plan/operation.ts';
 import { planChanges } from '../plan/plan.ts';
 import type { Kept, StoredPlan } from '../plan/store.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
-import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
+import { dueNow } from './due.ts';
 import { keepSources } from './keep-sources.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { withoutUndone } from './undone.ts';
-import { supersededSchedule, unreadableSchedule, withoutWaiting } from './unreadable.ts';
 
 export type Planned = {
   readonly plan: Plan;
@@ -43,29 +42,21 @@ export const planCycle = async (
     await exportSnapshot(queries, exportPlaces(newPath), { table: 'file', offset, ...only });
     const all: Change[] = [];
     diffSnapshots(oldPath, newPath, (change) => all.push(change));
-    const due = options.retryUnreadable ? all : await dueNow(queries, all, options);
-    const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(due, unpaired), released);
-    const { changes, unplaceable } = await withoutBlocked(queries, wanted);
+    // First, so that what stays is not taken for renamed.
+    const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(all, unpaired), released);
+    const due = options.retryUnreadable ? wanted : await dueNow(queries, wanted, unpaired, options);
+    const { changes, unplaceable } = await withoutBlocked(queries, due);
     const facts = await folderFacts(queries, changes);
     return {
       changes,
       facts: { ...facts, blocked: unplaceable },
-      waiting: all.length - due.length,
+      waiting: wanted.length - due.length,
       ...(withheld && { withheld }),
     };
   });
   // After the tables were read: while the file manager is waited for, nothing else has to wait for them.
   const capabilities = rest.changes.length === 0 ? [] : await capabilitiesOf(options);
   return { ...rest, capabilities, plan: planChanges(rest.changes, { ...facts, capabilities, unpaired }) };
-};
-
-const dueNow = async (
-  queries: Queries,
-  changes: readonly Change[],
-  { now = Date.now, unreadable = unreadableSchedule, superseded = supersededSchedule }: CycleOptions,
-): Promise<readonly Change[]> => {
-  const readable = await withoutWaiting(queries, 'unreadable', changes, now(), unreadable);
-  return withoutWaiting(queries, 'superseded', readable, now(), superseded);
 };
 
 /** Asks like every other request does: again, within the limits, when the file manager does not answer. */

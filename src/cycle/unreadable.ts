@@ -1,4 +1,4 @@
-import type { Change, Step } from '../plan/operation.ts';
+import type { Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
 /**
@@ -40,29 +40,6 @@ const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${na
 
 export const prepareWaiting = (database: Database): Promise<void> =>
   database.exec(tableOf('unreadable') + tableOf('superseded') + tableOf('failed'));
-
-/** The changes without the objects whose time has not come yet. What they would replace stays meanwhile. */
-export const withoutWaiting = async (
-  queries: Queries,
-  table: WaitingTable,
-  changes: readonly Change[],
-  nowMs: number,
-  { mostMs }: UnreadableSchedule,
-): Promise<readonly Change[]> => {
-  // A time further away than any wait was written before the clock was set back.
-  const range = [new Date(nowMs).toISOString(), new Date(nowMs + mostMs).toISOString()];
-  const rows = await queries.all<{ path: string; offset: number }>(
-    `SELECT path, "offset" FROM ${table} WHERE next_at > ? AND next_at <= ?`,
-    range,
-  );
-  if (rows.length === 0) return changes;
-  const waiting = new Map(rows.map(({ path, offset }) => [path, offset]));
-  return changes.filter(({ path, have, want }) => {
-    // Where it is not known what is there (0), only this object puts it right.
-    const inPlace = have === null || have.file_id === 0 || have.file_id === want?.file_id;
-    return !(want && inPlace && waiting.get(path) === want.offset);
-  });
-};
 
 /** Where the object is to be, also when a rename turned out to need its bytes. */
 const placeOf = ({ operation }: Step): string => operation.to ?? operation.path;

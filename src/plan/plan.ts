@@ -14,7 +14,7 @@ import {
   settleDrafts,
 } from './drafts.ts';
 import { type FolderPermissions, folderPermissionsOf } from './folder-permissions.ts';
-import { type Lives, livesOf, withoutNeedlessMoves } from './lives.ts';
+import { type Lives, livesOf, type Moved, withoutNeedlessMoves } from './lives.ts';
 import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { planId, withId } from './operation-id.ts';
 import { stepsAside, topological } from './order.ts';
@@ -74,6 +74,13 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
     steps,
     unplaceable: [...unplaceable, ...folders.unplaceable].sort((a, b) => comparePaths(a.path, b.path)),
   };
+};
+
+/** The files that a plan of these changes alone takes to another path. */
+export const renamesOf = (changes: readonly Change[], unpaired: ReadonlySet<string>): readonly Moved[] => {
+  // Of very many files that are wanted and nowhere, none needs to be looked at.
+  if (!changes.some(({ have, want }) => have && have.file_id !== want?.file_id)) return [];
+  return livesOf(placeable(inPathOrder(changes.filter(matters))).changes, unpaired).moved;
 };
 
 /**
