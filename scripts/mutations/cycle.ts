@@ -301,6 +301,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'what an object that may not be read would replace*',
   },
   {
+    name: 'try in every cycle to rename what is not there',
+    file: 'src/cycle/under-way.ts',
+    find: 'if (missing.length === 0) return;',
+    replace: 'if (missing.length >= 0) return;',
+    tests: ['test/cycle/unreadable-moved.test.ts'],
+    match: '*has lost the file*',
+  },
+  {
     name: 'take for renamed what a person has brought back',
     file: 'src/cycle/planning.ts',
     find: 'await dueNow(queries, wanted, unpaired, options)',

@@ -26,7 +26,7 @@ import { dropCutOff, keepNewest, makeCycleFolder } from './folders.ts';
 import { type CycleMemory, recall, remember } from './memory.ts';
 import { capabilitiesOf, type Planned, planCycle } from './planning.ts';
 import { isWhole, publishReport, reportOf } from './reporting.ts';
-import { createUnderWay, finishUnderWay, forgetUnderWay } from './under-way.ts';
+import { createUnderWay, finishUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
 import {
   failedSchedule,
   noteWaiting,
@@ -258,6 +258,7 @@ const carryOut = async (
   failpoint('cycle.applied');
   await forgetUnderWay(log.database, ended);
   failpoint('cycle.forgotten');
+  await noteMissing(options.workspace, unreadable);
   await projector.catchUp();
   failpoint('cycle.folded');
   return { applied, unreadable, superseded, failed };

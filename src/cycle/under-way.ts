@@ -131,6 +131,20 @@ export const finishUnderWay = async (
   return { left: left?.steps ?? 0, result };
 };
 
+/**
+ * Records of these steps, which need bytes that may not be read, that nothing is known of what they were to rename. A rename
+ * reads its object only where the file manager has no such file: it would be tried again in every cycle.
+ */
+export const noteMissing = async (
+  { log }: Workspace,
+  unreadable: readonly { readonly step: Step }[],
+): Promise<void> => {
+  const missing = unreadable.flatMap(({ step: { operation } }) => (operation.to === undefined ? [] : [operation.path]));
+  if (missing.length === 0) return;
+  const last = await log.last();
+  await log.append(missing.map((path) => unknownAt(path, last)));
+};
+
 /** A folder's outcome names its permissions: they are to be set by whoever can. */
 const setsFolderPermissions = ({ operation, result }: Step): boolean =>
   operation.kind === 'save' && isFolder(operation.path) && result?.permissions != null;

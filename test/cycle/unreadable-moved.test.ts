@@ -150,6 +150,22 @@ test('an object that may not be read waits where a rename is refused as a tie', 
   await world.close();
 });
 
+test('an object that may not be read waits where the file manager has lost the file that was renamed', async (t) => {
+  const world = await createWorld();
+  const cycleAt = deniedIn(world, new Set(['b', 'd']));
+  await world.put('a', 'content');
+  await world.put('c', 'other');
+  await cycleAt(0);
+  for (const path of ['a', 'c']) await world.client.delete(path, { idempotencyKey: path });
+  await world.append({ type: 'rename', path: 'a', to: 'b' });
+  await remove(world, 'c');
+  await world.put('d', 'other');
+  t.deepEqual((await cycleAt(1)).steps, ['rename a b', 'rename c d']);
+  t.deepEqual((await cycleAt(2)).steps, ['delete a', 'delete c']);
+  t.deepEqual(await cycleAt(3), { steps: [], asked: [], waiting: 2 });
+  await world.close();
+});
+
 test('an object that may not be read waits where the file of its content is one that a person has brought back', async (t) => {
   const world = await createWorld();
   const cycleAt = deniedIn(world, new Set(['b']));
