@@ -102,7 +102,7 @@ serverTest('fauxqs', 'a delete that fails to the last, or is our own fault, is t
     t.is(requests, 3, 'it was tried three times');
     fault = true;
     const again = await source.receive(limits, { signal: always });
-    await t.throwsAsync(source.ack(again), { message: /messages were not deleted/ });
+    await t.throwsAsync(source.ack(again), { message: /messages? (was|were) not deleted/ });
     t.is(requests, 4, 'what is our own fault is not repeated');
     await source.close();
   });
