@@ -5,6 +5,7 @@ import { createInterface } from 'node:readline';
 import { CreateQueueCommand, GetQueueAttributesCommand, SendMessageBatchCommand, SQSClient } from '@aws-sdk/client-sqs';
 import test, { type ExecutionContext } from 'ava';
 import { failpoints } from '../../src/failpoint.ts';
+import { heldIdsMax } from '../../src/log/ids.ts';
 import { openLogForReading } from '../../src/log/read-log.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { runCli, startCli } from '../support/cli.ts';
@@ -42,7 +43,7 @@ for (const failpoint of failpoints.ids) {
   killed(`killed at ${failpoint}: every id counts once, however many there are`, async (t) => {
     const data = await freshFolder();
     const file = join(data, 'events.jsonl');
-    const count = 55_001;
+    const count = heldIdsMax + 5_001;
     await writeFile(file, Array.from({ length: count }, (_, n) => eventOf(n)).join('\n'));
     const first = await runKilled(['ingest', file], { DATA_DIR: data }, failpoint);
     t.is(first.code, null, `${failpoint} was not reached: ${first.stderr}`);
