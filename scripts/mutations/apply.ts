@@ -6,6 +6,14 @@ const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 /** Breaks of what carries a plan out: executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
   {
+    name: 'give other content the permissions of the file that it replaces',
+    file: 'src/apply/step.ts',
+    find: 'operation.permissions ?? fromObject ?? kept',
+    replace: 'kept ?? fromObject',
+    tests: ['test/cycle/paired.test.ts'],
+    match: 'an object that is written anew*',
+  },
+  {
     name: "a folder's own permissions reach all beneath",
     file: 'src/apply/step.ts',
     find: 'operation.recursive === false && { recursive: false }',

@@ -116,7 +116,11 @@ const setPermissions = async (
   { fileManager, defaultPermissions, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<{ permissions?: string }> => {
-  const permissions = step.result?.permissions ?? fromObject ?? defaultPermissions;
+  const { operation, result } = step;
+  const kept = result?.permissions ?? undefined;
+  // Other content brings its own, unless the plan states them; those of the file that it replaces are kept where it has none.
+  const own = operation.kind === 'save' ? (operation.permissions ?? fromObject ?? kept) : (kept ?? fromObject);
+  const permissions = own ?? defaultPermissions;
   if (permissions === undefined) return {};
   const idempotencyKey = permissionsKey(step, permissions);
   await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey });

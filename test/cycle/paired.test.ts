@@ -111,6 +111,18 @@ test('an object that is taken for a renamed file has the permissions that its me
   t.deepEqual(await permissions(), { b: '0600' });
 });
 
+test('an object that is written anew has the permissions that its metadata states now, and else those that it had', async (t) => {
+  const { put, cycle, permissions } = await started(t);
+  await put('a', 'content', 0o644);
+  await cycle();
+  await put('a', 'other content', 0o600);
+  t.deepEqual(await cycle(), { save: 1 });
+  t.deepEqual(await permissions(), { a: '0600' });
+  await put('a', 'content of nobody in particular');
+  t.deepEqual(await cycle(), { save: 1 });
+  t.deepEqual(await permissions(), { a: '0600' });
+});
+
 test('an object that comes back with the content that it had has the permissions that its metadata states now', async (t) => {
   const { put, remove, cycle, permissions } = await started(t);
   await put('a', 'content', 0o644);
