@@ -33,9 +33,7 @@ export const createSchedule = (
   const failedBefore = queueOf();
   const add = (index: number): void => (timesFailed(index) === 0 ? fresh : failedBefore).add(index);
   const free = waitsFor.flatMap((count, index) => (count === 0 ? [index] : []));
-  const failed = free.filter((index) => timesFailed(index) > 0);
-  for (const index of free) if (timesFailed(index) === 0) fresh.add(index);
-  for (const index of failed.sort((a, b) => timesFailed(a) - timesFailed(b))) failedBefore.add(index);
+  for (const index of free.sort((a, b) => timesFailed(a) - timesFailed(b))) add(index);
   const next = (): number | undefined => fresh.take() ?? failedBefore.take();
   return {
     next: () => {
