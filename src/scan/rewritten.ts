@@ -1,6 +1,6 @@
-import { from, lastValueFrom, mergeMap } from 'rxjs';
 import { timeKey } from '../../events/order.ts';
 import type { ListedObject } from '../bucket/bucket.ts';
+import { askEach, insistNotAway } from '../intake/ask-each.ts';
 import type { Queries } from '../storage/database.ts';
 
 /** What a server's `Date` says has whole seconds. */
@@ -27,14 +27,12 @@ const rewrittenAmong = async (
   return rows.filter(isLater).map(({ path }) => path);
 };
 
-/** Objects that are asked about at once. */
-const askedAtOnce = 16;
-
 /** The permissions of those of the listed objects of which no event told that they were written last, as far as they can be read. */
 export const permissionsOfRewritten = async (
   database: Pick<Queries, 'all'>,
   found: ReadonlyMap<string, ListedObject>,
   read: (object: ListedObject) => Promise<string | undefined>,
+  signal?: AbortSignal,
 ): Promise<ReadonlyMap<string, string>> => {
   const permissions = new Map<string, string>();
   if (found.size === 0) return permissions;
@@ -42,7 +40,6 @@ export const permissionsOfRewritten = async (
     const said = await read(found.get(path) as ListedObject);
     if (said !== undefined) permissions.set(path, said);
   };
-  const rewritten = await rewrittenAmong(database, found);
-  await lastValueFrom(from(rewritten).pipe(mergeMap(ask, askedAtOnce)), { defaultValue: undefined });
+  insistNotAway(await askEach(await rewrittenAmong(database, found), ask, signal));
   return permissions;
 };

@@ -144,7 +144,7 @@ export const scanBucket = async (options: ScanOptions): Promise<ScanResult> => {
     const rows = await rowsAt(names);
     const known = new Map([...found].filter(([path, object]) => !lackOf(rows.get(path), object)));
     const mayDiffer = options.metadata || options.acl ? known : new Map<string, ListedObject>();
-    const asked = await permissionsOfRewritten(database, mayDiffer, askPermissions.of);
+    const asked = await permissionsOfRewritten(database, mayDiffer, askPermissions.of, signal);
     const wanted = [...found].flatMap(([path, object]) => {
       const lack = lackOf(rows.get(path), object, asked.get(path));
       return lack === undefined ? [] : [{ path, object, lack }];
