@@ -56,11 +56,7 @@ const configure = ({ entry, flags }: Given) => {
   const file = loadEnvFile('.env', process.env);
   const unknown = unknownNames(before, file);
   const ignored = file.ignored ?? [];
-  const given = {
-    ...settingsOf(entry, flags),
-    ...(typeof flags.dataDir === 'string' && { DATA_DIR: { flag: '--data-dir', value: flags.dataDir } }),
-    ...(typeof flags.logLevel === 'string' && { LOG_LEVEL: { flag: '--log-level', value: flags.logLevel } }),
-  };
+  const given = settingsOf({ settings: { ...entry.settings, dataDir: 'DATA_DIR', logLevel: 'LOG_LEVEL' } }, flags);
   const config = loadConfig(process.env, given, {
     needsOf: (settings) => entry.needs && { purpose: `'s3-sync ${nameOf(entry)}'`, ...entry.needs(settings, flags) },
     notes: [

@@ -43,9 +43,9 @@ export const nameOf = ({ group, name }: CommandEntry): string => (group ? `${gro
 export const typed = (flag: string): string => `--${flag.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
 
 /** The settings that these flags of the entry stand for. */
-export const settingsOf = (entry: CommandEntry, flags: Flags): FlagSettings => {
+export const settingsOf = ({ settings }: Pick<CommandEntry, 'settings'>, flags: Flags): FlagSettings => {
   const given: Partial<Record<SettingName, FlagValue>> = {};
-  for (const [flag, setting] of Object.entries(entry.settings ?? {})) {
+  for (const [flag, setting] of Object.entries(settings ?? {})) {
     const value = flags[flag];
     if (typeof value === 'string') given[setting] = { flag: typed(flag), value };
   }
