@@ -1,6 +1,5 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
 import { besideIn } from '../../src/diff/beside.ts';
 import { mergeSnapshots } from '../../src/diff/diff.ts';
 import { RetryableError } from '../../src/errors.ts';
@@ -8,19 +7,10 @@ import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { planDiff } from '../../src/plan/plan-diff.ts';
 import { releasePlan } from '../../src/plan/store.ts';
 import { randomOf, seedOf } from '../support/seed.ts';
-import { createWorld, startRecorder, type World } from '../support/world.ts';
+import { startRecorder } from '../support/world.ts';
+import { worldTest } from '../support/world-test.ts';
 
-const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
-  test(title, async (t) => {
-    t.timeout(120_000);
-    const world = await createWorld();
-    try {
-      await run(t, world);
-    } finally {
-      await world.close();
-    }
-  });
-};
+const withWorld = worldTest({ timeoutMs: 120_000 });
 
 /** The file manager, with every call noted. */
 const noted = (client: FileManager, calls: string[]): FileManager => ({

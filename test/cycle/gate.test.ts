@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import type { Bucket } from '../../src/bucket/bucket.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import type { CycleResult } from '../../src/cycle/cycle.ts';
@@ -9,19 +9,10 @@ import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { readPlans, releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { scanBucket } from '../../src/scan/scan.ts';
-import { createWorld, type World } from '../support/world.ts';
+import type { World } from '../support/world.ts';
+import { worldTest } from '../support/world-test.ts';
 
-const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
-  test(title, async (t) => {
-    t.timeout(120_000);
-    const world = await createWorld();
-    try {
-      await run(t, world);
-    } finally {
-      await world.close();
-    }
-  });
-};
+const withWorld = worldTest({ timeoutMs: 120_000 });
 
 const fill = async (world: World, count: number): Promise<void> => {
   for (let at = 0; at < count; at++) await world.put(`f${at}`, `content ${at}`);

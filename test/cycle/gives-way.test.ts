@@ -1,20 +1,11 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import type { ExecutionContext } from 'ava';
 import { scanFileManager } from '../../src/scan/scan-file-manager.ts';
-import { createWorld, type World } from '../support/world.ts';
+import type { World } from '../support/world.ts';
+import { worldTest } from '../support/world-test.ts';
 
-const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
-  test(title, async (t) => {
-    t.timeout(90_000);
-    const world = await createWorld();
-    try {
-      await run(t, world);
-    } finally {
-      await world.close();
-    }
-  });
-};
+const withWorld = worldTest({ timeoutMs: 90_000 });
 
 /** Which of two places is taken, and which is free. */
 const sides = [

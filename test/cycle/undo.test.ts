@@ -1,6 +1,6 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import test, { type ExecutionContext } from 'ava';
+import test from 'ava';
 import { planChanges } from '../../src/plan/plan.ts';
 import { keepUndo, readUndo } from '../../src/plan/undo.ts';
 import { changesBetween } from '../plan/model.ts';
@@ -8,20 +8,11 @@ import { row } from '../plan/tables.ts';
 import { runCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { createWorld, environmentOf, type World } from '../support/world.ts';
+import { worldTest } from '../support/world-test.ts';
 
 const hourMs = 3_600_000;
 
-const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
-  test(title, async (t) => {
-    t.timeout(120_000);
-    const world = await createWorld({ trashRetentionMs: hourMs });
-    try {
-      await run(t, world);
-    } finally {
-      await world.close();
-    }
-  });
-};
+const withWorld = worldTest({ timeoutMs: 120_000, trashRetentionMs: hourMs });
 
 /** What the file manager holds: permissions by path. */
 const held = async (world: World): Promise<Record<string, string | null>> => {

@@ -10,18 +10,9 @@ import { type FileManagerScanOptions, scanFileManager } from '../../src/scan/sca
 import { runCli } from '../support/cli.ts';
 import { viewsOf } from '../support/views.ts';
 import { createWorld, environmentOf, type World } from '../support/world.ts';
+import { worldTest } from '../support/world-test.ts';
 
-const withWorld = (title: string, run: (t: ExecutionContext, world: World) => Promise<void>): void => {
-  test(title, async (t) => {
-    t.timeout(90_000);
-    const world = await createWorld();
-    try {
-      await run(t, world);
-    } finally {
-      await world.close();
-    }
-  });
-};
+const withWorld = worldTest({ timeoutMs: 90_000 });
 
 const disk = (world: World, path: string): string => join(world.folder, 'files', path);
 
