@@ -32,6 +32,14 @@ const options = {
   },
 };
 
+/** What failed, each with the first lines of why. It is said once more at the very end: of a long output often only that is kept. */
+const failures: string[][] = [];
+const fail = (line: string, why: readonly string[] = []): void => {
+  failures.push([`✘ ${line}`, ...why.map((text) => `    ${text}`)]);
+  console.log(`✘ ${line}`);
+};
+const reasonLines = 10;
+
 /** 0 when the check passed, 1 when it failed or could not be started. */
 const check = async (name: string, args: readonly string[]): Promise<number> => {
   console.log(`# ${name} ${args.join(' ')}`);
@@ -41,7 +49,7 @@ const check = async (name: string, args: readonly string[]): Promise<number> => 
     () => 1,
   );
   if (code === 0) return 0;
-  console.log(`✘ ${name} failed`);
+  fail(`${name} failed`);
   return 1;
 };
 
@@ -54,35 +62,39 @@ const runAva = async (args: readonly string[]): Promise<Counts> => {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const closed = once(child, 'close').then(
-    ([status]) => status as number | null,
-    () => 1,
+    ([status, signal]) => (status ?? signal) as number | string,
+    (error: Error) => error.message,
   );
+  /** What AVA said last. */
+  const said: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
     if (line.includes(canary)) secretsSeen += 1;
+    said.push(line);
+    if (said.length > reasonLines) said.shift();
     console.error(line);
   });
   let counts: Counts = { passed: 0, failed: 0, skipped: 0 };
-  let showing = false;
+  /** What is being said of a failure; undefined after a test that passed. */
+  let failure: string[] | undefined;
   let secretsSeen = 0;
-  const failed: string[] = [];
   for await (const line of createInterface({ input: child.stdout })) {
     if (line.includes(canary)) secretsSeen += 1;
     const read = readTapLine(line);
     counts = addTapLine(counts, read);
     if (read) {
-      showing = read.kind === 'failed' || read.kind === 'unfinished';
-      if (showing) failed.push(read.title);
-      console.log(`  ${showing ? '✘' : read.kind === 'skipped' ? '-' : '✔'} ${read.title}`);
-    } else if ((showing && line.startsWith(' ')) || line.startsWith(testLog)) {
+      failure = read.kind === 'failed' || read.kind === 'unfinished' ? [`✘ ${read.title}`] : undefined;
+      if (failure) failures.push(failure);
+      console.log(`  ${failure ? '✘' : read.kind === 'skipped' ? '-' : '✔'} ${read.title}`);
+    } else if ((failure && line.startsWith(' ')) || line.startsWith(testLog)) {
+      if (failure && failure.length <= reasonLines) failure.push(`  ${line}`);
       console.log(`  ${line}`);
     }
   }
   const code = await closed;
-  // Once more at the end, where they are found.
-  for (const title of failed) console.log(`✘ ${title}`);
-  if (secretsSeen > 0) console.log(`✘ a secret of the test run stands in ${secretsSeen} lines of its output`);
-  const silentFailure = (code !== 0 && counts.failed === 0) || counts.passed === 0;
-  if (silentFailure) console.log(`✘ ava ended with code ${code} after ${counts.passed} tests passed`);
+  if (secretsSeen > 0) fail(`a secret of the test run stands in ${secretsSeen} lines of its output`);
+  // AVA ends with 1 after tests that failed, which are named.
+  const silentFailure = (code !== 0 && (code !== 1 || counts.failed === 0)) || counts.passed === 0;
+  if (silentFailure) fail(`ava ${args.join(' ')} ended with ${code} after ${counts.passed} tests passed`, said);
   return { ...counts, failed: counts.failed + Number(silentFailure) + Number(secretsSeen > 0) };
 };
 
@@ -122,6 +134,7 @@ if (missing.length > 0) {
   console.log(`\n!!! ${tests.skipped} tests did NOT run, because a server that they need is not installed here:`);
   for (const line of missing) console.log(`!!! ${line}`);
 }
+if (failures.length > 0) console.log(`\n${failures.flat().join('\n')}`);
 const failed = lint + types + tests.failed + mutations.survived;
 process.exitCode = failed === 0 ? 0 : 1;
 console.log(`\n${tests.passed + mutations.killed} passed, ${failed} failed`);

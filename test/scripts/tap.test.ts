@@ -94,6 +94,24 @@ test('a crashed test file, a failing test, a lint and a type error each count as
   t.regex(run.last ?? '', /^2 passed, [45] failed$/, run.stdout);
 });
 
+test('what failed is said once more at the end, with the first lines of why', (t) => {
+  const run = runIn(t, {
+    'a.test.js': "import test from 'ava';\ntest('three', (t) => t.is(2 + 2, 5, 'no sum'));\n",
+    'b.test.js': Array.from({ length: 40 }, (_, n) => `${n === 0 ? passing : ''}test('t${n}', (t) => t.pass());`).join(
+      '\n',
+    ),
+  });
+  t.regex(run.stdout, /\n\n✘ a › three\n[^✔✘]*no sum[^✔✘]*\n\n42 passed, 1 failed\n$/);
+});
+
+test('an AVA that is killed is told at the end, with how it ended and what it said last', (t) => {
+  // Test files are threads of AVA's process here.
+  const killing = `process.stderr.write('last words\\n', () => setTimeout(() => process.kill(process.pid, 'SIGKILL'), 500));\n`;
+  const run = runIn(t, { 'a.test.js': `${passing}${killing}test('never', () => new Promise(() => undefined));\n` });
+  t.is(run.status, 1, run.stdout);
+  t.regex(run.stdout, /✘ ava .*ended with SIGKILL after 2 tests passed\n {4}last words\n\n2 passed, 1 failed\n$/);
+});
+
 test('tests of the sources run beside the others, and each counts once', (t) => {
   const run = runIn(t, {
     'package.json': JSON.stringify({ type: 'module', ava: { files: ['test/**/*.test.js'] } }),
