@@ -24,7 +24,7 @@ export const summaryOf = (report: Report, width = columns): string => {
     told('carried out', carried),
     told('records', `${files} in the bucket, ${mirror} in the file manager`),
   ];
-  if (report.plan !== null && (report.operations.delete ?? 0) > 0)
+  if (report.plan !== null && (report.planned.delete ?? 0) > 0 && (report.operations.delete ?? 0) > 0)
     lines.push(told('deleted', `'undo ${report.plan}' brings it back, while it is in the trash`));
   if (report.withheld) {
     const deletes = counted(report.withheld.files, 'delete of a file that was', 'deletes of files that were');

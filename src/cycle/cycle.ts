@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
+import type { ApplyResult } from '../apply/apply.ts';
 import type { BreakerLimits } from '../apply/breaker.ts';
 import type { Clock } from '../apply/clock.ts';
 import type { PaceLimits } from '../apply/pace.ts';
@@ -9,10 +9,9 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { FileManager } from '../file-manager/file-manager.ts';
 import { type GateFacts, type GateLimits, judge, replacedBy, type Verdict } from '../plan/gate.ts';
-import type { Change, Plan, Step } from '../plan/operation.ts';
+import type { Change, Plan } from '../plan/operation.ts';
 import { isCovered, isStillMeant, lossesOf } from '../plan/release.ts';
 import { dropPlan, type Kept, releasedPlans, type StoredPlan, storeOnce, storePlan } from '../plan/store.ts';
-import { keepUndo } from '../plan/undo.ts';
 import { type Delivered, deliverReports } from '../report/delivery.ts';
 import { postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
@@ -20,22 +19,15 @@ import { publishFile } from '../snapshot/publish.ts';
 import { type OtherAddress, otherAddress } from './address.ts';
 import { askSuperseded } from './ask-again.ts';
 import { askPaired } from './ask-paired.ts';
+import { applyOptions, carryOut, noteCarried, nothingCarried } from './carry-out.ts';
 import { gatherFacts } from './facts.ts';
-import { nothingApplied, notingFailure } from './failed.ts';
+import { notingFailure } from './failed.ts';
 import { dropCutOff, keepNewest, makeCycleFolder } from './folders.ts';
 import { type CycleMemory, recall, remember } from './memory.ts';
 import { capabilitiesOf, type Planned, planCycle } from './planning.ts';
 import { isWhole, publishReport, reportOf } from './reporting.ts';
-import { createUnderWay, finishUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
-import {
-  failedSchedule,
-  noteWaiting,
-  prepareWaiting,
-  supersededSchedule,
-  timesFailedOf,
-  type UnreadableSchedule,
-  unreadableSchedule,
-} from './unreadable.ts';
+import { finishUnderWay } from './under-way.ts';
+import { prepareWaiting, type UnreadableSchedule, unansweredSchedule } from './unreadable.ts';
 
 export type CycleOptions = {
   readonly workspace: Workspace;
@@ -65,9 +57,10 @@ export type CycleOptions = {
   readonly breaker?: Partial<BreakerLimits>;
   readonly failuresMax?: number;
   readonly clock?: Clock;
-  /** When objects come up again that could not be read, or had changed; `retryUnreadable`: all of them now. */
+  /** When comes up again what could not be read, had changed, or was not answered; `retryUnreadable`: all of it now. */
   readonly unreadable?: UnreadableSchedule;
   readonly superseded?: UnreadableSchedule;
+  readonly unanswered?: UnreadableSchedule;
   readonly retryUnreadable?: boolean;
   /** Whether an object's ACL counts where its metadata states no permissions. */
   readonly acl?: boolean;
@@ -124,8 +117,15 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const other = otherAddress(memory, options.fileManagerAddress);
   if (other) options.onOtherAddress?.(other);
   const applying = applyOptions(options);
-  const finished = dryRun ? undefined : await finishUnderWay(workspace, applying, () => capabilitiesOf(options));
   await prepareWaiting(projector.database);
+  const asking = {
+    nowMs: options.now?.() ?? Date.now(),
+    schedule: options.unanswered ?? unansweredSchedule,
+    now: options.retryUnreadable === true,
+  };
+  const finished = dryRun
+    ? undefined
+    : await finishUnderWay(workspace, applying, asking, () => capabilitiesOf(options));
   if (!options.dryRun) await askSuperseded(options);
   const unpaired = !options.dryRun && options.metadata ? await askPaired(options) : new Set<string>();
   const offset = await projector.catchUp();
@@ -142,19 +142,20 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const held = verdict.held && !isCovered(plan, changes, verdict, released);
   const judged: Judged = { verdict, held, released };
   await keepPlans(plans, planned, judged, dryRun);
-  const isBlocked = finished !== undefined && finished.left > 0;
+  // It ended early: the file manager is sick, and nothing new is begun.
+  const isBlocked = finished?.result.stopped !== undefined && finished.left > 0;
   const isMeant = !isBlocked && !held && !dryRun && plan.steps.length > 0;
-  const carried = isMeant
-    ? await carryOut(plans, planned, applying, options)
-    : { applied: isBlocked ? finished.result : nothingApplied, unreadable: [], superseded: [], failed: [] };
+  const carried = isMeant ? await carryOut(plans, planned, applying, options) : nothingCarried;
   const { applied } = carried;
+  const before = finished && finished.left > 0 ? finished.result : undefined;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
   const isNews = held || dryRun || (await noteCarried(plan, carried, options));
   if (!held && !dryRun) await rememberCycle(memory, verdict, identity, options);
-  const report = reportOf({ cycle, started, offset, planned, verdict, held, isBlocked, dryRun, applied }, projector);
+  const ended = { cycle, started, offset, planned, verdict, held, isBlocked, dryRun, applied, before };
+  const report = reportOf(ended, projector);
   await publishReport(folder, report);
   await deliver(report, isNews, options);
-  const stoppedBySettings = applied.stoppedBySettings === true;
+  const stoppedBySettings = applied.stoppedBySettings === true || before?.stoppedBySettings === true;
   return { report, plan, changes, verdict, folder, waiting, stoppedBySettings, ...(withheld && { withheld }) };
 };
 
@@ -221,79 +222,3 @@ const deliver = async (report: Report, isNews: boolean, options: CycleOptions): 
   for (const delivered of await deliverReports(outbox, options.reportEndpoints))
     if (delivered.problem !== undefined) options.onUndelivered?.(delivered);
 };
-
-/** What came of the steps of a plan; those that wait for another try with the reason. */
-type Carried = {
-  readonly applied: ApplyResult;
-  readonly unreadable: readonly Waiting[];
-  readonly superseded: readonly Waiting[];
-  readonly failed: readonly Waiting[];
-};
-type Waiting = { readonly step: Step; readonly reason: string };
-
-/** Keeps what the plan deletes for an undo, applies the plan, and folds its outcomes. */
-const carryOut = async (
-  plans: string,
-  { plan, changes, capabilities }: Planned,
-  applying: ApplyOptions,
-  options: CycleOptions,
-): Promise<Carried> => {
-  const { log, projector } = options.workspace;
-  const unreadable: Waiting[] = [];
-  const superseded: Waiting[] = [];
-  const failed: Waiting[] = [];
-  const ended: string[] = [];
-  await keepUndo(plans, plan, changes);
-  const applied = await applyPlan(plan, {
-    ...applying,
-    folderPermissions: capabilities.includes('folder-permissions'),
-    onBegin: createUnderWay(log.database).begin,
-    onEnded: ({ operation }) => ended.push(operation.op_id),
-    onUnreadable: (step, reason) => unreadable.push({ step, reason }),
-    onSuperseded: (step, reason) => superseded.push({ step, reason }),
-    onFailed: (step, reason) => failed.push({ step, reason }),
-    timesFailed: await timesFailedOf(projector.database),
-    onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
-  });
-  failpoint('cycle.applied');
-  await forgetUnderWay(log.database, ended);
-  failpoint('cycle.forgotten');
-  await noteMissing(options.workspace, unreadable);
-  await projector.catchUp();
-  failpoint('cycle.folded');
-  return { applied, unreadable, superseded, failed };
-};
-
-/** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
-const noteCarried = async (
-  plan: Plan,
-  { applied, unreadable, superseded, failed }: Carried,
-  options: CycleOptions,
-): Promise<boolean> => {
-  const now = options.now?.() ?? Date.now();
-  const { database } = options.workspace.projector;
-  await noteWaiting(database, 'failed', failed, now, failedSchedule);
-  await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
-  const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
-  // An object whose event is late is told of once, however often it is tried.
-  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
-};
-
-const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
-  fileManager: options.fileManager,
-  bucket: options.bucket,
-  defaultPermissions: options.defaultPermissions,
-  concurrency: options.concurrency,
-  pace: options.pace,
-  retry: options.retry,
-  breaker: options.breaker,
-  failuresMax: options.failuresMax,
-  ...(options.clock && { clock: options.clock }),
-  ...(options.signal && { signal: options.signal }),
-  onOutcomes: async (outcomes) => {
-    failpoint('outcomes.before');
-    await workspace.log.append(outcomes);
-    failpoint('outcomes.after');
-  },
-  onRenewed: createUnderWay(workspace.log.database).begin,
-});

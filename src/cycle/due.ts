@@ -3,7 +3,7 @@ import type { Change } from '../plan/operation.ts';
 import { renamesOf } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';
 import type { CycleOptions } from './cycle.ts';
-import { supersededSchedule, type UnreadableSchedule, unreadableSchedule, type WaitingTable } from './unreadable.ts';
+import { supersededSchedule, unreadableSchedule, waitingIn } from './unreadable.ts';
 
 /**
  * The changes without the objects whose time has not come yet. What they would replace stays meanwhile, unless a rename
@@ -27,20 +27,4 @@ export const dueNow = async (
     return outdated.get(path) === want.offset || (unread.get(path) === want.offset && !brought.has(want));
   };
   return changes.filter((change) => !waits(change));
-};
-
-/** The objects that wait, by path: the offsets of the rows that were tried. */
-const waitingIn = async (
-  queries: Queries,
-  table: WaitingTable,
-  nowMs: number,
-  { mostMs }: UnreadableSchedule,
-): Promise<ReadonlyMap<string, number>> => {
-  // A time further away than any wait was written before the clock was set back.
-  const range = [new Date(nowMs).toISOString(), new Date(nowMs + mostMs).toISOString()];
-  const rows = await queries.all<{ path: string; offset: number }>(
-    `SELECT path, "offset" FROM ${table} WHERE next_at > ? AND next_at <= ?`,
-    range,
-  );
-  return new Map(rows.map(({ path, offset }) => [path, offset]));
 };

@@ -5,6 +5,7 @@ import { foldersAround } from '../plan/paths.ts';
 import { blockedRow } from '../plan/placeable.ts';
 import type { PlanOptions } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';
+import type { OpenPlaces } from './unanswered.ts';
 
 /**
  * Files that cannot be placed because the bucket holds others beneath their name, seen against the whole table and not
@@ -38,10 +39,14 @@ export const withoutBlocked = async (
   };
 };
 
-/** How many rows the mirror holds beneath the folders that the changes touch, as far as the planner needs to know. */
+/**
+ * How many rows the mirror holds beneath the folders that the changes touch, as far as the planner needs to know. A folder with
+ * an open place holds more than anybody knows, and none goes as a whole.
+ */
 export const folderFacts = async (
   queries: Queries,
   changes: readonly Change[],
+  open: OpenPlaces | undefined,
 ): Promise<Required<Pick<PlanOptions, 'filesUnder' | 'vacatedAt'>>> => {
   const leaving = new Map<string, number>();
   const folders = new Set<string>();
@@ -54,6 +59,7 @@ export const folderFacts = async (
   for (const { path, have } of changes) if (have && path.endsWith('/')) folders.add(path);
   const held = new Map<string, number>();
   for (const folder of folders) {
+    if (open?.isIn(folder)) continue;
     const range = [folder, endOfFolder(folder)];
     const beneath = await queries.get<{ rows: number }>(
       'SELECT count(*) AS rows FROM (SELECT 1 FROM mirror WHERE path >= ? AND path < ? LIMIT ?)',

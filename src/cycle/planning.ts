@@ -11,6 +11,7 @@ import type { CycleOptions } from './cycle.ts';
 import { dueNow } from './due.ts';
 import { keepSources } from './keep-sources.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
+import { openPlaces, withoutOpen } from './unanswered.ts';
 import { withoutUndone } from './undone.ts';
 
 export type Planned = {
@@ -19,7 +20,7 @@ export type Planned = {
   readonly changes: readonly Change[];
   /** Of the file manager; none where there is nothing to do, and it was not asked. */
   readonly capabilities: readonly string[];
-  /** Objects whose next try is not due yet: not in the plan. */
+  /** Objects whose next try is not due yet, and those of which the file manager says nothing: not in the plan. */
   readonly waiting: number;
   /** Deletes of what a person has brought back: not in the plan. */
   readonly withheld?: Kept;
@@ -45,12 +46,14 @@ export const planCycle = async (
     // First, so that what stays is not taken for renamed.
     const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(all, unpaired), released);
     const due = options.retryUnreadable ? wanted : await dueNow(queries, wanted, unpaired, options);
-    const { changes, unplaceable } = await withoutBlocked(queries, due);
-    const facts = await folderFacts(queries, changes);
+    const { changes: placed, unplaceable } = await withoutBlocked(queries, due);
+    const open = await openPlaces(queries, options.dryRun === true);
+    const changes = open ? withoutOpen(placed, open, unpaired) : placed;
+    const facts = await folderFacts(queries, changes, open);
     return {
       changes,
       facts: { ...facts, blocked: unplaceable },
-      waiting: wanted.length - due.length,
+      waiting: wanted.length - due.length + placed.length - changes.length,
       ...(withheld && { withheld }),
     };
   });

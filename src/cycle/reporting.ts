@@ -17,15 +17,18 @@ export type Ended = {
   readonly planned: Planned;
   readonly verdict: Verdict;
   readonly held: boolean;
-  /** What was under way is not finished: nothing of the plan was begun. */
+  /** The file manager was too sick to finish what was under way: nothing of the plan was begun. */
   readonly isBlocked: boolean;
   readonly dryRun: boolean;
   readonly applied: ApplyResult;
+  /** What came of what was under way, where some of it still is. */
+  readonly before: ApplyResult | undefined;
 };
 
 /** The report of a cycle that ends now; its records are those of the projections as they stand. */
 export const reportOf = (ended: Ended, projector: Workspace['projector']): Report => {
-  const { cycle, started, offset, planned, verdict, isBlocked, applied } = ended;
+  const { cycle, started, offset, planned, verdict, isBlocked } = ended;
+  const applied = ended.before ? together(ended.before, ended.applied) : ended.applied;
   const { plan, withheld } = planned;
   const { files, mirrorFiles } = projector.meta().stats;
   return {
@@ -50,9 +53,28 @@ export const reportOf = (ended: Ended, projector: Workspace['projector']): Repor
   };
 };
 
-const statusOf = ({ planned: { plan }, applied, isBlocked, held, dryRun }: Ended): Report['status'] => {
+/** What two plans came to, one after the other. */
+const together = (first: ApplyResult, second: ApplyResult): ApplyResult => ({
+  ...first,
+  ...second,
+  done: sums(first.done, second.done),
+  states: sums(first.states, second.states),
+  bytes: first.bytes + second.bytes,
+  retries: first.retries + second.retries,
+  unverified: (first.unverified ?? 0) + (second.unverified ?? 0),
+  failures: [...first.failures, ...second.failures],
+});
+
+const sums = <T extends Partial<Record<string, number>>>(first: T, second: T): T => {
+  const all: Partial<Record<string, number>> = { ...first };
+  for (const [name, count = 0] of Object.entries(second)) all[name] = (all[name] ?? 0) + count;
+  return all as T;
+};
+
+const statusOf = ({ planned: { plan }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
   if (isBlocked) return 'partial';
   if (held) return 'held';
+  if (before && before.states.failed > 0) return 'partial';
   if (plan.steps.length === 0) return 'idle';
   if (dryRun) return 'dry-run';
   return isWhole(plan, applied) ? 'done' : 'partial';

@@ -6,6 +6,8 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
 import type { Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
+import { nothingApplied } from './failed.ts';
+import { type Asking, noteUnanswered, stepsDue } from './unanswered.ts';
 
 /**
  * Operations whose effect is not known: each is noted before its request, and forgotten once its outcome is in the log, or
@@ -83,29 +85,36 @@ export const forgetUnderWay = async (
   );
 };
 
-/** What finishing came to; `left` are still not known, and nothing new is to be planned before they are. */
+/** What finishing came to; of those `left` it is still not known. */
 export type Finished = { readonly left: number; readonly result: ApplyResult };
 
 /**
  * Carries out again, under the same keys, what is under way. Where that is no longer possible (the object has changed, the
  * source of a rename is not there), or the file manager answers once more with a failure or a lie, it records that what is
- * at these paths is not known: the next plan saves or deletes there, whatever it was, and no path keeps the others waiting.
+ * at these paths is not known: the next plan saves or deletes there, whatever it was. What it says nothing about once more
+ * stays, and comes up again after a while (unanswered.ts). So no path keeps the others waiting.
  * Undefined when nothing is under way, and then nothing is asked. `askCapabilities` asks those of the file manager, which
  * only a folder with permissions of its own depends on.
  */
 export const finishUnderWay = async (
   workspace: Workspace,
   options: ApplyOptions,
+  asking: Asking,
   askCapabilities: () => Promise<readonly string[]>,
 ): Promise<Finished | undefined> => {
   const { log, projector } = workspace;
   await forgetUnderWay(log.database, []);
-  const rows = await log.database.all<{ step: string }>('SELECT step FROM under_way ORDER BY rowid');
-  if (rows.length === 0) return undefined;
-  const steps = rows.map(({ step }): Step => ({ begunAt: 0, ...(JSON.parse(step) as Step), after: [] }));
+  const underWay = await stepsUnderWay(log.database);
+  if (underWay.length === 0) {
+    await noteUnanswered(projector.database, [], [], asking);
+    return undefined;
+  }
+  const steps = await stepsDue(projector.database, underWay, asking);
+  if (steps.length === 0) return { left: underWay.length, result: nothingApplied };
   const folderPermissions =
     steps.some(setsFolderPermissions) && (await askCapabilities()).includes('folder-permissions');
   const impossible: Step[] = [];
+  const failed: { step: Step; reason: string }[] = [];
   const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(
     { id: 'under way', steps, unplaceable: [] },
@@ -116,6 +125,7 @@ export const finishUnderWay = async (
       noSpaceMax: Number.POSITIVE_INFINITY,
       onEnded: note,
       onUncertain: note,
+      onFailed: (step, reason) => failed.push({ step, reason }),
     },
   );
   await projector.catchUp();
@@ -127,8 +137,14 @@ export const finishUnderWay = async (
     log.database,
     impossible.map(({ operation }) => operation.op_id),
   );
-  const left = await log.database.get<{ steps: number }>('SELECT count(*) AS steps FROM under_way');
-  return { left: left?.steps ?? 0, result };
+  const left = await stepsUnderWay(log.database);
+  await noteUnanswered(projector.database, failed, left, asking);
+  return { left: left.length, result };
+};
+
+const stepsUnderWay = async (database: Pick<Database, 'all'>): Promise<Step[]> => {
+  const rows = await database.all<{ step: string }>('SELECT step FROM under_way ORDER BY rowid');
+  return rows.map(({ step }): Step => ({ begunAt: 0, ...(JSON.parse(step) as Step), after: [] }));
 };
 
 /**

@@ -8,8 +8,9 @@ import type { Database, Queries } from '../storage/database.ts';
  * - `unreadable`: it is there and cannot be read (archived, denied, encrypted with a key that we lack).
  * - `superseded`: it has changed or is gone. The event that says so may be late; later the bucket is asked (ask-again.ts).
  * - `failed`: its operation failed. It is tried in the next cycle, after what failed less often.
+ * - `unanswered`: its operation is under way, and when it was asked again the file manager said nothing once more.
  */
-export type WaitingTable = 'unreadable' | 'superseded' | 'failed';
+export type WaitingTable = 'unreadable' | 'superseded' | 'failed' | 'unanswered';
 
 export type Unreadable = {
   readonly path: string;
@@ -31,6 +32,9 @@ export const unreadableSchedule: UnreadableSchedule = { firstMs: 15 * 60_000, mo
 /** A store that shows an object later than it tells of it is asked again soon; an event that is late may be very late. */
 export const supersededSchedule: UnreadableSchedule = { firstMs: 60_000, mostMs: 3_600_000 };
 
+/** Soon, since a file manager that was away may be back; and seldom, since to wait for an answer in vain takes minutes. */
+export const unansweredSchedule: UnreadableSchedule = { firstMs: 30_000, mostMs: 900_000 };
+
 /** What failed waits for no time. */
 export const failedSchedule: UnreadableSchedule = { firstMs: 0, mostMs: 0 };
 
@@ -38,11 +42,31 @@ const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${na
   path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   since TEXT NOT NULL, next_at TEXT NOT NULL) WITHOUT ROWID;`;
 
-export const prepareWaiting = (database: Database): Promise<void> =>
-  database.exec(tableOf('unreadable') + tableOf('superseded') + tableOf('failed'));
+export const prepareWaiting = (database: Pick<Database, 'exec'>): Promise<void> =>
+  database.exec(tableOf('unreadable') + tableOf('superseded') + tableOf('failed') + tableOf('unanswered'));
+
+/** The objects that wait, by path: the offsets of the rows that were tried. */
+export const waitingIn = async (
+  queries: Pick<Queries, 'all'>,
+  table: WaitingTable,
+  nowMs: number,
+  { mostMs }: UnreadableSchedule,
+): Promise<ReadonlyMap<string, number>> => {
+  // A time further away than any wait was written before the clock was set back.
+  const range = [new Date(nowMs).toISOString(), new Date(nowMs + mostMs).toISOString()];
+  const rows = await queries.all<{ path: string; offset: number }>(
+    `SELECT path, "offset" FROM ${table} WHERE next_at > ? AND next_at <= ?`,
+    range,
+  );
+  return new Map(rows.map(({ path, offset }) => [path, offset]));
+};
 
 /** Where the object is to be, also when a rename turned out to need its bytes. */
-const placeOf = ({ operation }: Step): string => operation.to ?? operation.path;
+export const placeOf = ({ operation }: Step): string => operation.to ?? operation.path;
+
+/** Whether the step is one of those that are known by path and offset. */
+export const isAmong = (known: ReadonlyMap<string, number>, step: Step): boolean =>
+  known.get(placeOf(step)) === step.operation.to_offset;
 
 /**
  * Keeps what could not be carried over in this cycle, with its next time, and forgets what is no longer to be. Returns how

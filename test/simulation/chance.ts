@@ -41,6 +41,7 @@ export const faultKinds = [
   'file manager fails after the effect',
   'connection cut in the middle of a body',
   'file manager never answers',
+  'file manager says nothing about a path any more',
   'file manager is slow',
   'file manager forgets an idempotency key',
   'file manager is down for a while',

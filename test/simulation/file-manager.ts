@@ -11,7 +11,13 @@ type Stored = { md5: string; bytes: Buffer; permissions: string | null };
 export type Crash = (kind: 'crash between two operations' | 'crash after an effect, before its outcome') => void;
 
 /** A file manager in memory that keeps its contract, and fails in every way that the contract allows. */
-export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock: VirtualClock, crash: Crash) => {
+export const createSimulatedFileManager = (
+  chance: Chance,
+  silence: Chance,
+  faults: Faults,
+  clock: VirtualClock,
+  crash: Crash,
+) => {
   const stored = new Map<string, Stored>();
   const waitingPermissions = new Map<string, string>();
   const answers = new Map<string, { request: string; at: number }>();
@@ -53,7 +59,18 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
     if (faults.strikes('file manager fails after the effect', 0.03)) throw new RetryableError('500 after the effect');
   };
 
+  const silent = new Set<string>();
+  /** Whether nothing is said about it from now on, or the faults' end: all that is asked at the path ends without an answer. */
+  const isSilent = (path: string): boolean => {
+    const kind = 'file manager says nothing about a path any more';
+    if (!faults.strikes(kind, silent.has(path) ? 1 : 0.02, silence)) return false;
+    silent.add(path);
+    return true;
+  };
+
   const once = async (request: string, options: CallOptions, effect: () => void): Promise<void> => {
+    const says = !isSilent(request.split(' ')[1] ?? '');
+    if (!says && silence.is(0.5)) throw new RetryableError('nothing was said');
     await before(options);
     const known = answers.get(options.idempotencyKey);
     if (known !== undefined && known.request !== request)
@@ -64,6 +81,7 @@ export const createSimulatedFileManager = (chance: Chance, faults: Faults, clock
       effects.set(options.idempotencyKey, (effects.get(options.idempotencyKey) ?? 0) + 1);
     }
     await after(options);
+    if (!says) throw new RetryableError('nothing was said, after the effect');
     if (known !== undefined) options.onRemembered?.(Math.floor((clock.now() - known.at) / 1_000) * 1_000);
   };
 

@@ -71,7 +71,13 @@ export const simulate = async (seed: number): Promise<Simulated> => {
           copyFileSync(join(dataFolder(), name + suffix), join(next, name + suffix));
     fileManager.setDead(true);
   };
-  const fileManager = createSimulatedFileManager(createChance(seed ^ 0xf0), faults, clock, (kind) => crash(kind, 0.01));
+  const fileManager = createSimulatedFileManager(
+    createChance(seed ^ 0xf0),
+    createChance(seed ^ 0x51),
+    faults,
+    clock,
+    (kind) => crash(kind, 0.01),
+  );
 
   const reopenAfterCrash = async (): Promise<void> => {
     if (!crashed) return;
@@ -119,6 +125,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
       now: clock.now,
       unreadable: { firstMs: 1, mostMs: 2 },
       superseded: { firstMs: 1, mostMs: 2 },
+      unanswered: { firstMs: 1, mostMs: 30_000 },
       metadata: true,
       // Nobody listens there: each report waits for a later cycle.
       reportEndpoints: faults.strikes('report endpoint is down', 0.1) ? [{ url: 'http://127.0.0.1:9/report' }] : [],

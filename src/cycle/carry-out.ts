@@ -1,0 +1,87 @@
+import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
+import { failpoint } from '../failpoint.ts';
+import type { Plan, Step } from '../plan/operation.ts';
+import { keepUndo } from '../plan/undo.ts';
+import type { CycleOptions } from './cycle.ts';
+import { nothingApplied } from './failed.ts';
+import type { Planned } from './planning.ts';
+import { createUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
+import { failedSchedule, noteWaiting, supersededSchedule, timesFailedOf, unreadableSchedule } from './unreadable.ts';
+
+/** What came of the steps of a plan; those that wait for another try with the reason. */
+export type Carried = {
+  readonly applied: ApplyResult;
+  readonly unreadable: readonly Waiting[];
+  readonly superseded: readonly Waiting[];
+  readonly failed: readonly Waiting[];
+};
+type Waiting = { readonly step: Step; readonly reason: string };
+
+export const nothingCarried: Carried = { applied: nothingApplied, unreadable: [], superseded: [], failed: [] };
+
+/** Keeps what the plan deletes for an undo, applies the plan, and folds its outcomes. */
+export const carryOut = async (
+  plans: string,
+  { plan, changes, capabilities }: Planned,
+  applying: ApplyOptions,
+  options: CycleOptions,
+): Promise<Carried> => {
+  const { log, projector } = options.workspace;
+  const unreadable: Waiting[] = [];
+  const superseded: Waiting[] = [];
+  const failed: Waiting[] = [];
+  const ended: string[] = [];
+  await keepUndo(plans, plan, changes);
+  const applied = await applyPlan(plan, {
+    ...applying,
+    folderPermissions: capabilities.includes('folder-permissions'),
+    onBegin: createUnderWay(log.database).begin,
+    onEnded: ({ operation }) => ended.push(operation.op_id),
+    onUnreadable: (step, reason) => unreadable.push({ step, reason }),
+    onSuperseded: (step, reason) => superseded.push({ step, reason }),
+    onFailed: (step, reason) => failed.push({ step, reason }),
+    timesFailed: await timesFailedOf(projector.database),
+    onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
+  });
+  failpoint('cycle.applied');
+  await forgetUnderWay(log.database, ended);
+  failpoint('cycle.forgotten');
+  await noteMissing(options.workspace, unreadable);
+  await projector.catchUp();
+  failpoint('cycle.folded');
+  return { applied, unreadable, superseded, failed };
+};
+
+/** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
+export const noteCarried = async (
+  plan: Plan,
+  { applied, unreadable, superseded, failed }: Carried,
+  options: CycleOptions,
+): Promise<boolean> => {
+  const now = options.now?.() ?? Date.now();
+  const { database } = options.workspace.projector;
+  await noteWaiting(database, 'failed', failed, now, failedSchedule);
+  await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
+  const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
+  // An object whose event is late is told of once, however often it is tried.
+  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
+};
+
+export const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({
+  fileManager: options.fileManager,
+  bucket: options.bucket,
+  defaultPermissions: options.defaultPermissions,
+  concurrency: options.concurrency,
+  pace: options.pace,
+  retry: options.retry,
+  breaker: options.breaker,
+  failuresMax: options.failuresMax,
+  ...(options.clock && { clock: options.clock }),
+  ...(options.signal && { signal: options.signal }),
+  onOutcomes: async (outcomes) => {
+    failpoint('outcomes.before');
+    await workspace.log.append(outcomes);
+    failpoint('outcomes.after');
+  },
+  onRenewed: createUnderWay(workspace.log.database).begin,
+});

@@ -1,0 +1,115 @@
+import { isFolder } from '../../events/event.ts';
+import type { Change, Step } from '../plan/operation.ts';
+import { diskName, foldersAround } from '../plan/paths.ts';
+import { renamesOf } from '../plan/plan.ts';
+import type { Database, Queries } from '../storage/database.ts';
+import { isAmong, noteWaiting, placeOf, type UnreadableSchedule, waitingIn } from './unreadable.ts';
+
+type Waiting = { readonly step: Step; readonly reason: string };
+
+/** When what the file manager has said nothing about comes up again. */
+export type Asking = {
+  /** By this machine's clock, in milliseconds. */
+  readonly nowMs: number;
+  readonly schedule: UnreadableSchedule;
+  /** All of it is asked about now. */
+  readonly now: boolean;
+};
+
+/** Those of the steps under way that it is time to ask about. */
+export const stepsDue = async (
+  queries: Pick<Queries, 'all'>,
+  steps: readonly Step[],
+  { nowMs, schedule, now }: Asking,
+): Promise<readonly Step[]> => {
+  if (now) return steps;
+  const waiting = await waitingIn(queries, 'unanswered', nowMs, schedule);
+  return steps.filter((step) => !isAmong(waiting, step));
+};
+
+/** Keeps when those that failed are asked about again, and forgets what is no longer `left` under way. */
+export const noteUnanswered = async (
+  database: Database,
+  failed: readonly Waiting[],
+  left: readonly Step[],
+  { nowMs, schedule }: Asking,
+): Promise<void> => {
+  const open = new Set(left.map(({ operation }) => operation.op_id));
+  const unanswered = failed.filter(({ step }) => open.has(step.operation.op_id));
+  await noteWaiting(database, 'unanswered', unanswered, nowMs, schedule);
+  await database.run('DELETE FROM unanswered WHERE path NOT IN (SELECT value FROM json_each(?))', [
+    JSON.stringify(left.map(placeOf)),
+  ]);
+};
+
+/** Where nobody knows what the file manager holds, or will hold in a moment. */
+export type OpenPlaces = {
+  /** Whether a change of this path has to do with one of them: it is there, beneath it, or around it. */
+  touches(path: string): boolean;
+  /** Whether one of them lies beneath the folder, or is the folder. */
+  isIn(folder: string): boolean;
+};
+
+/** The places of operations, by the paths that these name. */
+export const openAt = (paths: readonly string[]): OpenPlaces => {
+  // As folders, since what is a file here may be one there.
+  const places = new Set(paths.map((path) => diskName(isFolder(path) ? path : `${path}/`)));
+  const around = new Set(paths.flatMap((path) => foldersAround(diskName(path))));
+  return {
+    touches: (path) => {
+      const name = diskName(isFolder(path) ? path : `${path}/`);
+      return around.has(name) || foldersAround(name).some((folder) => places.has(folder));
+    },
+    isIn: (folder) => around.has(diskName(folder)),
+  };
+};
+
+/** `noted`: only what the file manager was asked about in vain; else all that is under way. */
+export const openPlaces = async (queries: Pick<Queries, 'all'>, noted: boolean): Promise<OpenPlaces | undefined> => {
+  const rows = await queries.all<{ step: string }>('SELECT step FROM under_way');
+  if (rows.length === 0) return undefined;
+  const steps = rows.map(({ step }) => JSON.parse(step) as Step);
+  const known = noted
+    ? await queries.all<{ path: string; offset: number }>('SELECT path, "offset" FROM unanswered')
+    : undefined;
+  const asked = known && new Map(known.map(({ path, offset }) => [path, offset]));
+  const open = asked ? steps.filter((step) => isAmong(asked, step)) : steps;
+  return openAt(open.flatMap(({ operation: { path, to } }) => (to === undefined ? [path] : [path, to])));
+};
+
+/**
+ * The changes without those of open places, and without those that depend on them: the other half of a rename, since half of
+ * one would be a delete or a second copy, and what cannot be placed beside a file that stays for that.
+ */
+export const withoutOpen = (
+  changes: readonly Change[],
+  open: OpenPlaces,
+  unpaired: ReadonlySet<string>,
+): readonly Change[] => {
+  let left = changes.filter(({ path }) => open.touches(path));
+  if (left.length === 0) return changes;
+  const tied = new Map<string, string[]>();
+  for (const { have, want } of renamesOf(changes, unpaired)) {
+    tied.set(have.path, [...(tied.get(have.path) ?? []), want.path]);
+    tied.set(want.path, [...(tied.get(want.path) ?? []), have.path]);
+  }
+  let rest = changes;
+  while (left.length > 0) {
+    const gone = new Set(left.map(({ path }) => path));
+    rest = rest.filter(({ path }) => !gone.has(path));
+    const halves = new Set(left.flatMap(({ path }) => tied.get(path) ?? []));
+    const isInTheWay = staying(left.flatMap(({ have }) => have?.path ?? []));
+    left = rest.filter(({ path, want }) => halves.has(path) || (want !== null && isInTheWay(path)));
+  }
+  return rest;
+};
+
+/** Tells what has no place while these stay: what is beneath a file, and a file where there is a folder of its name. */
+const staying = (paths: readonly string[]): ((path: string) => boolean) => {
+  const files = new Set(paths.filter((path) => !isFolder(path)).map((path) => `${diskName(path)}/`));
+  const folders = new Set(paths.flatMap((path) => foldersAround(diskName(path))));
+  return (path) => {
+    const name = diskName(path);
+    return foldersAround(name).some((folder) => files.has(folder)) || (!isFolder(path) && folders.has(`${name}/`));
+  };
+};
