@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { UnreadableSummary } from '../cycle/unreadable.ts';
 import { exitCode } from '../errors.ts';
 import { harmlessLine } from '../harmless.ts';
 import { furthestTime } from '../intake/ahead.ts';
@@ -9,19 +10,20 @@ import { bytesText } from './summary.ts';
 
 const watchEveryMs = 2_000;
 
-const unreadableLines = ({ unreadable, superseded, last_cycle: cycle }: Status): string[] => {
-  const [next] = unreadable.first;
+/** How many wait, and what is tried next and why it waits. */
+const waitingLines = (name: string, what: string, { objects, first: [next] }: UnreadableSummary): string[] =>
+  next
+    ? [
+        `${name.padEnd(12)} ${counted(objects, what)}, next try ${next.next_at}:`,
+        beside('             ', harmlessLine(`${next.path} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`)),
+      ]
+    : [];
+
+const unreadableLines = ({ unreadable, superseded, unanswered, last_cycle: cycle }: Status): string[] => {
   const [late] = superseded.first;
   return [
-    ...(next
-      ? [
-          `Unreadable   ${counted(unreadable.objects, 'object')}, next try ${next.next_at}:`,
-          beside(
-            '             ',
-            harmlessLine(`${next.path} (${counted(next.tries, 'try', 'tries')}): ${next.reason}`),
-          ),
-        ]
-      : []),
+    ...waitingLines('Unreadable', 'object', unreadable),
+    ...waitingLines('Unanswered', 'path', unanswered),
     ...(late
       ? [
           `Superseded   ${counted(superseded.objects, 'object is', 'objects are')} not in the bucket as the newest event says;`,

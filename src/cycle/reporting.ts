@@ -54,7 +54,7 @@ export const reportOf = (ended: Ended, projector: Workspace['projector']): Repor
 };
 
 /** What two plans came to, one after the other. */
-const together = (first: ApplyResult, second: ApplyResult): ApplyResult => ({
+export const together = (first: ApplyResult, second: ApplyResult): ApplyResult => ({
   ...first,
   ...second,
   done: sums(first.done, second.done),

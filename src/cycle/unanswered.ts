@@ -16,30 +16,50 @@ export type Asking = {
   readonly now: boolean;
 };
 
-/** Those of the steps under way that it is time to ask about. */
+/** Of what was asked about in vain, as many come up again in a cycle: more would end it before anything else is begun. */
+const askedAgainMax = 3;
+
+/**
+ * Divides the steps under way: `due` are those that were not asked about yet, and some whose time has come, those first that
+ * have waited longest. `later` can wait; empty where nothing of `due` would tell that the file manager answers again.
+ */
 export const stepsDue = async (
   queries: Pick<Queries, 'all'>,
   steps: readonly Step[],
   { nowMs, schedule, now }: Asking,
-): Promise<readonly Step[]> => {
-  if (now) return steps;
+): Promise<{ readonly due: readonly Step[]; readonly later: readonly Step[] }> => {
+  if (now) return { due: steps, later: [] };
+  const noted = await queries.all<{ path: string; offset: number }>(
+    'SELECT path, "offset" FROM unanswered ORDER BY next_at',
+  );
+  const known = new Map(noted.map(({ path, offset }) => [path, offset]));
   const waiting = await waitingIn(queries, 'unanswered', nowMs, schedule);
-  return steps.filter((step) => !isAmong(waiting, step));
+  const places = [...known.keys()];
+  const again = steps
+    .filter((step) => isAmong(known, step) && !isAmong(waiting, step))
+    .sort((a, b) => places.indexOf(placeOf(a)) - places.indexOf(placeOf(b)))
+    .slice(0, askedAgainMax);
+  const due = [...steps.filter((step) => !isAmong(known, step)), ...again];
+  return { due, later: again.length > 0 ? steps.filter((step) => !due.includes(step)) : [] };
 };
 
-/** Keeps when those that failed are asked about again, and forgets what is no longer `left` under way. */
+/**
+ * Keeps when those that failed are asked about again, and forgets what is no longer `left` under way. Resolves with how many
+ * were not answered.
+ */
 export const noteUnanswered = async (
   database: Database,
   failed: readonly Waiting[],
   left: readonly Step[],
   { nowMs, schedule }: Asking,
-): Promise<void> => {
+): Promise<number> => {
   const open = new Set(left.map(({ operation }) => operation.op_id));
   const unanswered = failed.filter(({ step }) => open.has(step.operation.op_id));
   await noteWaiting(database, 'unanswered', unanswered, nowMs, schedule);
   await database.run('DELETE FROM unanswered WHERE path NOT IN (SELECT value FROM json_each(?))', [
     JSON.stringify(left.map(placeOf)),
   ]);
+  return unanswered.length;
 };
 
 /** Where nobody knows what the file manager holds, or will hold in a moment. */

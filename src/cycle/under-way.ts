@@ -7,6 +7,7 @@ import { failpoint } from '../failpoint.ts';
 import type { Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import { nothingApplied } from './failed.ts';
+import { together } from './reporting.ts';
 import { type Asking, noteUnanswered, stepsDue } from './unanswered.ts';
 
 /**
@@ -109,8 +110,23 @@ export const finishUnderWay = async (
     await noteUnanswered(projector.database, [], [], asking);
     return undefined;
   }
-  const steps = await stepsDue(projector.database, underWay, asking);
-  if (steps.length === 0) return { left: underWay.length, result: nothingApplied };
+  const { due, later } = await stepsDue(projector.database, underWay, asking);
+  if (due.length === 0) return { left: underWay.length, result: nothingApplied };
+  const ask = (steps: readonly Step[]) => askAgain(workspace, options, steps, asking, askCapabilities);
+  const first = await ask(due);
+  if (later.length === 0 || first.silent > 0) return first;
+  // It answers again.
+  const rest = await ask(later);
+  return { left: rest.left, result: together(first.result, rest.result) };
+};
+
+const askAgain = async (
+  { log, projector }: Workspace,
+  options: ApplyOptions,
+  steps: readonly Step[],
+  asking: Asking,
+  askCapabilities: () => Promise<readonly string[]>,
+): Promise<Finished & { readonly silent: number }> => {
   const folderPermissions =
     steps.some(setsFolderPermissions) && (await askCapabilities()).includes('folder-permissions');
   const impossible: Step[] = [];
@@ -138,8 +154,7 @@ export const finishUnderWay = async (
     impossible.map(({ operation }) => operation.op_id),
   );
   const left = await stepsUnderWay(log.database);
-  await noteUnanswered(projector.database, failed, left, asking);
-  return { left: left.length, result };
+  return { left: left.length, result, silent: await noteUnanswered(projector.database, failed, left, asking) };
 };
 
 const stepsUnderWay = async (database: Pick<Database, 'all'>): Promise<Step[]> => {

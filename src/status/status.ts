@@ -46,6 +46,8 @@ export type Status = {
   readonly unreadable: UnreadableSummary;
   /** Objects that have changed or are gone, and the event that says so has not come yet. */
   readonly superseded: UnreadableSummary;
+  /** Paths of operations about which the file manager said nothing, asked more than once: nothing is planned there until it does. */
+  readonly unanswered: UnreadableSummary;
   /** Where `FILE_MANAGER_API_URL` is another address than the one at which the mirror was confirmed. */
   readonly other_file_manager: OtherAddress | null;
   /** The newest whose report can be read. */
@@ -100,6 +102,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const none = { objects: 0, first: [] };
     const unreadable = live ? await readWaiting(live.database, 'unreadable') : none;
     const superseded = live ? await readWaiting(live.database, 'superseded') : none;
+    const unanswered = live ? await readWaiting(live.database, 'unanswered') : none;
     await live?.database.close();
     const url = config.optional('FILE_MANAGER_API_URL');
     const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
@@ -132,6 +135,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       operations: { ...stats?.operations },
       unreadable,
       superseded,
+      unanswered,
       other_file_manager: other ?? null,
       last_cycle: report,
       reports_damaged: damaged,

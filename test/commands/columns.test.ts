@@ -76,8 +76,15 @@ test('what a cycle, a dry run, the self test and the status say names the place 
     next_at: 'soon',
   };
   const waiting = { objects: 1, first: [waits] };
-  const waitingText = statusText({ ...status, last_cycle, unreadable: waiting, superseded: waiting });
+  const waitingText = statusText({
+    ...status,
+    last_cycle,
+    unreadable: waiting,
+    superseded: waiting,
+    unanswered: waiting,
+  });
   t.regex(waitingText, /Superseded {3}1 object is not in[^]*\(1\s+try\)/);
+  t.regex(waitingText, /Unanswered {3}1 path, next try soon:/);
   t.deepEqual(
     tooWide(waitingText).filter((line) => !line.startsWith('Data folder')),
     [],

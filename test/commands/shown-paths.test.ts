@@ -48,6 +48,7 @@ test('a path is spelled in one way for a person, wherever it is shown', async (t
       last_cycle: { ...report, status: 'failed', stopped: evil },
       unreadable: waiting,
       superseded: waiting,
+      unanswered: waiting,
       gate: { ...status.gate, ...gate },
     }),
     summary: summaryOf({ ...report, stopped: evil, failures, unplaceable: [{ path: evil, reason: evil }] }),

@@ -1,5 +1,6 @@
 import { RetryableError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { readStatus } from '../../src/status/status.ts';
 import type { World } from '../support/world.ts';
 import { worldTest } from '../support/world-test.ts';
 
@@ -41,10 +42,122 @@ withWorld('a path about which the file manager says nothing keeps no other waiti
   t.deepEqual(
     asked.filter((path) => path === 'bad').length,
     4,
-    'first, then in the next cycle, and after one, two and four minutes: the last is still to come',
+    'first, then in the next cycle, and after half a minute, a minute, and two, in the cycles that come after that',
   );
+  const { unanswered } = await readStatus(world.config);
+  t.is(unanswered.objects, 1);
+  t.like(unanswered.first[0], { path: 'bad', tries: 3, reason: 'the connection was reset' });
   isSilent = false;
   await world.cycle({ fileManager, now: () => begun + 60 * minute });
   t.deepEqual(await world.differences(), []);
   t.is((await world.cycle()).report.status, 'idle');
+  t.is((await readStatus(world.config)).unanswered.objects, 0);
 });
+
+withWorld('a folder with a path about which nothing is said is not deleted as a whole', async (t, world) => {
+  let isSilent = true;
+  const saved: string[] = [];
+  const asked: string[] = [];
+  const fileManager = silentAbout(world, (path) => isSilent && path === 'd/new', asked);
+  const late: FileManager = {
+    ...fileManager,
+    saveToDisk: async (path, content, options) => {
+      // Done, and never said.
+      if (path === 'd/new') await world.client.saveToDisk(path, content, options);
+      saved.push(path);
+      await fileManager.saveToDisk(path, content, options);
+    },
+  };
+  for (const path of ['d/a', 'd/b']) await world.put(path, path);
+  await world.cycle();
+  await world.put('d/new', 'new');
+  await world.cycle({ fileManager: late, ...once });
+  for (const path of ['d/a', 'd/b']) {
+    await world.writer.delete(path);
+    await world.append({ type: 'delete', path });
+  }
+  const { report } = await world.cycle({ fileManager, ...once });
+  t.like(report, { status: 'partial', operations: { delete: 2 } });
+  t.deepEqual(
+    asked.filter((path) => path.endsWith('/')),
+    [],
+  );
+  isSilent = false;
+  await world.cycle({ retryUnreadable: true });
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld(
+  'while nothing is said about a rename, neither its source goes nor is its content saved again',
+  async (t, world) => {
+    const asked: string[] = [];
+    let isSilent = true;
+    const fileManager = silentAbout(world, (path) => isSilent && path === 'from', asked);
+    await world.put('from', 'content');
+    await world.cycle();
+    await world.writer.put('to', Buffer.from('content'));
+    await world.writer.delete('from');
+    await world.append({ type: 'rename', path: 'from', to: 'to' });
+    await world.cycle({ fileManager, ...once });
+    await world.put('other', 'x');
+    t.like((await world.cycle({ fileManager, ...once })).report, { status: 'partial', operations: { save: 1 } });
+    t.deepEqual(asked, ['from', 'from', 'other']);
+    t.like((await world.cycle({ fileManager, dryRun: true })).report, { planned: {} });
+    isSilent = false;
+    await world.cycle({ fileManager, retryUnreadable: true });
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
+withWorld('a file that is renamed to where nothing is said stays where it is meanwhile', async (t, world) => {
+  const asked: string[] = [];
+  let isSilent = true;
+  const fileManager = silentAbout(world, (path) => isSilent && path === 'to', asked);
+  await world.put('from', 'content');
+  await world.put('to', 'other');
+  await world.cycle();
+  await world.writer.delete('to');
+  await world.append({ type: 'delete', path: 'to' });
+  await world.cycle({ fileManager, ...once });
+  await world.writer.put('to', Buffer.from('content'));
+  await world.writer.delete('from');
+  await world.append({ type: 'rename', path: 'from', to: 'to' });
+  await world.cycle({ fileManager, ...once });
+  t.deepEqual(asked, ['to', 'to']);
+  isSilent = false;
+  await world.cycle({ fileManager, retryUnreadable: true });
+  await world.cycle({ fileManager });
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld(
+  'however many paths nothing is said about, others are soon carried over, and all once it answers',
+  async (t, world) => {
+    const asked: string[] = [];
+    let isSilent = true;
+    const fileManager = silentAbout(world, (path) => isSilent && path.startsWith('bad'), asked);
+    for (let at = 0; at < 12; at++) await world.put(`bad${at}`, 'x');
+    await world.put('good', 'content');
+    const begun = Date.now();
+    /** The breaker ends a cycle after four paths. */
+    const impatient = {
+      ...once,
+      concurrency: 1,
+      breaker: { failuresMax: 3, openMs: 1, openMsMax: 1, probesMax: 1 },
+    };
+    const cycleAt = (minutes: number) =>
+      world.cycle({ fileManager, now: () => begun + minutes * minute, ...impatient });
+    let at = 0;
+    while (!asked.includes('good') && at < 10) await cycleAt(++at);
+    t.true(asked.includes('good'), 'the cycles got past those that are silent');
+    // Their waits are at their longest by now, and all are over.
+    for (const later of [60, 120, 180, 240, 300]) await cycleAt(later);
+    await world.put('other', 'content');
+    t.is((await cycleAt(600)).report.operations.save, 1);
+    t.true(asked.includes('other'));
+    isSilent = false;
+    await cycleAt(900);
+    t.is((await cycleAt(901)).report.status, 'idle');
+    t.deepEqual(await world.differences(), []);
+  },
+);
