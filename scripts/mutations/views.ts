@@ -13,6 +13,14 @@ export const viewMutations: readonly Mutation[] = [
     match: 'views of events that a restored log*',
   },
   {
+    name: 'export what a stopped fold came to',
+    file: 'src/commands/snapshot.ts',
+    find: 'if (checkpoint < offset)',
+    replace: 'if (checkpoint < 0)',
+    tests: ['test/commands/stopped.test.ts'],
+    match: 'a snapshot that is stopped*',
+  },
+  {
     name: 'checkpoint outside the transaction',
     file: 'src/projector/projector.ts',
     find: 'await writeMeta(queries, meta);',

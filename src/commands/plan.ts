@@ -52,6 +52,8 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
         `plan ${stored.plan.id} is held for more than when it was shown: ${verdict.reasons.join('; ')}; look at it with 's3-sync plan'`,
       );
     }
+    if (context.signal.aborted)
+      throw new FatalError(`stopped before anything was carried out: plan ${stored.plan.id} is not released`);
     // As it was shown: what the dry run has stored, or dropped for want of room, is of now.
     if (stored.losses) await storePlan(folder, stored);
     await releasePlan(folder, stored.plan.id);

@@ -1,6 +1,6 @@
 import { addressOf } from '../cycle/address.ts';
 import { remember } from '../cycle/memory.ts';
-import { exitCode } from '../errors.ts';
+import { exitCode, FatalError } from '../errors.ts';
 import type { ScanResult } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
 import { counted } from '../text.ts';
@@ -24,7 +24,8 @@ export const runReconcile = async (
         ? `${JSON.stringify(result)}\n`
         : `${counted(result.listed, 'object')} listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${counted(result.unrepresentable, 'key cannot be a path', 'keys cannot be paths')}${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
     );
-    return result.complete ? exitCode.done : exitCode.failed;
+    if (!result.complete) throw new FatalError('stopped before the bucket was listed to its end: run it again');
+    return exitCode.done;
   } finally {
     bucket.close();
     await workspace.close();
@@ -68,7 +69,8 @@ export const runReconcileFileManager = async (
     // What cannot be read on both sides is no sign of another file manager, and may stay so for ever.
     if (result.complete && !flags.dryRun && flags.prefix === undefined)
       await remember(workspace.log.database, { fileManager: addressOf(context.config.text('FILE_MANAGER_API_URL')) });
-    return result.complete && result.unread === 0 ? exitCode.done : exitCode.failed;
+    if (!result.complete) throw new FatalError('stopped before the file manager was listed to its end: run it again');
+    return result.unread === 0 ? exitCode.done : exitCode.failed;
   } finally {
     bucket.close();
     await workspace.close();

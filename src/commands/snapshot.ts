@@ -5,7 +5,7 @@ import { dirname, join, resolve } from 'node:path';
 import type { FileTable } from '../../projections/store.ts';
 import type { Config } from '../config/config.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
-import { ConfigError, exitCode } from '../errors.ts';
+import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import type { Log } from '../log/read-log.ts';
 import { readMeta } from '../projector/meta.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
@@ -85,7 +85,8 @@ export const runSnapshot = async (
       logId: log.logId,
       rebuilding: true,
     });
-    await projector.catchUp({ to: offset, signal: context.signal });
+    const checkpoint = await projector.catchUp({ to: offset, signal: context.signal });
+    if (checkpoint < offset) throw new FatalError(`stopped at offset ${checkpoint} of ${offset}: nothing was exported`);
     await projector.database.reading(export_);
     return exitCode.done;
   } finally {

@@ -14,7 +14,7 @@ export type VerifyCounts = {
   projection: number;
 };
 
-/** Compares the three sides and hands each path to `each`; resolves with the counts. */
+/** Compares the three sides and hands each path to `each`; resolves with the counts. Throws FatalError when it is stopped. */
 export const verifySides = async (
   context: Context,
   checksum: boolean,
@@ -25,12 +25,14 @@ export const verifySides = async (
   const live = await openProjections(context.config.paths.projections, log).finally(() => log.close());
   if (!live) throw new FatalError("there are no projections of this log yet: 's3-sync replay' builds them");
   const bucket = bucketOf(context);
+  const { signal } = context;
   try {
     for await (const line of verify({
       bucket,
       database: live.database,
       fileManager: fileManagerOf(context),
       checksum,
+      signal,
     })) {
       each(line);
       if (line.projection !== '=') counts.projection += 1;
@@ -40,6 +42,9 @@ export const verifySides = async (
       else if (line.sign === '*') counts.different += 1;
       else if (line.sign === '!') counts.unreadable += 1;
     }
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    throw new FatalError('stopped before all was compared: run it again', { cause: error });
   } finally {
     bucket.close();
     await live.database.close();

@@ -22,7 +22,7 @@ const pageRows = 2_000;
  * Lists the bucket into a throw-away database that sorts it: S3 promises UTF-8 order, directory buckets promise none, some
  * servers list in the order of a locale; and where a key differs from its path, none of these is the order of the paths.
  */
-export const listBucket = async (bucket: Bucket, projection: Queries): Promise<Listed> => {
+export const listBucket = async (bucket: Bucket, projection: Queries, signal?: AbortSignal): Promise<Listed> => {
   const folder = await mkdtemp(join(tmpdir(), 's3-sync-verify-'));
   const sorted = await openDatabase({ path: join(folder, 'listed.db'), mode: 'write', synchronous: 'OFF' });
   const close = async (): Promise<void> => {
@@ -50,7 +50,7 @@ export const listBucket = async (bucket: Bucket, projection: Queries): Promise<L
       await insert('placed', placed);
       await insert('refused', refused);
     };
-    for await (const page of bucket.list()) await place(namesakes.apart(page));
+    for await (const page of bucket.list(signal ? { signal } : {})) await place(namesakes.apart(page));
     for (const page of namesakes.left()) await place(page);
   } catch (error) {
     await close();

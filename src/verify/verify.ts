@@ -19,6 +19,15 @@ export type Verified = {
   readonly detail: string;
 };
 
+export type Sides = {
+  readonly bucket: Bucket;
+  readonly database: Database;
+  readonly fileManager: FileManager;
+  readonly checksum?: boolean;
+  /** Aborted: the comparison ends with what the signal says. */
+  readonly signal?: AbortSignal;
+};
+
 /** One sign of all three sides: where the file manager is as the bucket, that of the projection. */
 export const signOf = ({ sign, projection }: Verified): Sign => (sign === '=' ? projection : sign);
 
@@ -27,13 +36,8 @@ export const signOf = ({ sign, projection }: Verified): Sign => (sign === '=' ? 
  * for, then every path in byte order. `checksum` reads the bytes of every file on both sides; without it only those of
  * files whose MD5 is not the etag.
  */
-export async function* verify(sides: {
-  bucket: Bucket;
-  database: Database;
-  fileManager: FileManager;
-  checksum?: boolean;
-}): AsyncGenerator<Verified> {
-  const listed = await listBucket(sides.bucket, sides.database);
+export async function* verify(sides: Sides): AsyncGenerator<Verified> {
+  const listed = await listBucket(sides.bucket, sides.database, sides.signal);
   try {
     for await (const { key, problem } of listed.refused())
       yield { path: key, sign: '!', projection: '=', detail: problem };
@@ -43,12 +47,13 @@ export async function* verify(sides: {
   }
 }
 
-async function* merge(sides: Parameters<typeof verify>[0], listed: Listed): AsyncGenerator<Verified> {
+async function* merge(sides: Sides, listed: Listed): AsyncGenerator<Verified> {
   const bucket = cursor(listed.objects(), 'bucket');
   const projection = cursor(rowsOf(sides.database, 'file'), 'projection');
-  const manager = cursor(entriesOf(sides.fileManager), 'file manager');
+  const manager = cursor(entriesOf(sides.fileManager, sides.signal ? { signal: sides.signal } : {}), 'file manager');
   await Promise.all([bucket.next(), projection.next(), manager.next()]);
   for (;;) {
+    sides.signal?.throwIfAborted();
     const paths = [bucket.head()?.path, projection.head()?.path, manager.head()?.path].filter(
       (path) => path !== undefined,
     );
@@ -65,7 +70,7 @@ async function* merge(sides: Parameters<typeof verify>[0], listed: Listed): Asyn
 }
 
 const compare = async (
-  sides: Parameters<typeof verify>[0],
+  sides: Sides,
   path: string,
   object: ListedObject | undefined,
   row: FileRow | undefined,
@@ -93,7 +98,7 @@ const compare = async (
 };
 
 const differentBytes = async (
-  sides: Parameters<typeof verify>[0],
+  sides: Sides,
   { key, etag, size }: ListedObject,
   { path, md5, ...entry }: FileManagerEntry,
 ): Promise<string | undefined> => {

@@ -17,10 +17,12 @@ export const runCommand = async (
     flags = {},
     environment,
     input,
+    signal = new AbortController().signal,
   }: {
     readonly flags?: Readonly<Record<string, string | boolean>>;
     readonly environment: Readonly<Record<string, string>>;
     readonly input?: string;
+    readonly signal?: AbortSignal;
   },
 ): Promise<string> => {
   const entry = catalogue.find((one) => nameOf(one) === command);
@@ -36,7 +38,7 @@ export const runCommand = async (
       command,
       config,
       logger: createLogger('silent'),
-      signal: new AbortController().signal,
+      signal,
       print: (text) => {
         printed += typeof text === 'string' ? text : Buffer.from(text).toString();
       },
