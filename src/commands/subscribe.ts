@@ -1,6 +1,6 @@
 import type { CycleResult } from '../cycle/cycle.ts';
 import { recall } from '../cycle/memory.ts';
-import { type Carry, takeRequests } from '../data-folder/hand-over.ts';
+import { type Carry, type Ended, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
 import { every } from '../sources/every.ts';
@@ -54,6 +54,22 @@ const carry =
     } catch (error) {
       return { code: exitCodeFor(error), problem: messageOf(error) };
     }
+  };
+
+/** Has a request wait for its turn. One that is stopped before that is answered at once, and never begun. */
+const inItsTurn =
+  (inTurn: ReturnType<typeof createTurns>, carried: Carry): Carry =>
+  async (handed, io) => {
+    const { signal } = io;
+    const unbegun: Ended = { code: exitCode.failed, problem: 'stopped before its turn came: nothing was done' };
+    const stopped = Promise.withResolvers<Ended>();
+    const onStop = (): void => stopped.resolve(unbegun);
+    signal.addEventListener('abort', onStop);
+    const turn = inTurn(async () => {
+      signal.removeEventListener('abort', onStop);
+      return signal.aborted ? unbegun : carried(handed, io);
+    });
+    return Promise.race([turn, stopped.promise]);
   };
 
 const isListed = async ({ log }: Workspace): Promise<boolean> => (await recall(log.database)).unlisted === false;
@@ -121,7 +137,7 @@ export const runDaemon = async (context: Context): Promise<number> => {
   try {
     const inTurn = createTurns();
     const carried = carry(within, workspace);
-    const requests = takeRequests(config.paths.data, (...request) => inTurn(() => carried(...request)), until);
+    const requests = takeRequests(config.paths.data, inItsTurn(inTurn, carried), until);
     const cycles = every(config.number('SYNC_INTERVAL') * 1000, () => inTurn(cycle), until, onError);
     inHand = Promise.allSettled([cycles, requests]);
     // A daemon that takes no requests would keep everybody waiting who hands one over.

@@ -4,7 +4,7 @@ import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { FatalError, type FolderInUseError, messageOf } from '../errors.ts';
+import { codeOf, FatalError, type FolderInUseError, messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { every } from '../sources/every.ts';
@@ -70,19 +70,29 @@ export const handOver = async (
 ): Promise<Ended> => {
   const folder = join(folderOf(dataFolder), `${Date.now()}-${randomUUID()}`);
   const files = filesOf(folder);
-  await mkdir(folder, { recursive: true });
+  /** A daemon that starts empties the folder of requests, perhaps at this moment. */
+  const ask = async (): Promise<void> => {
+    await mkdir(folder, { recursive: true });
+    await writeWhole(files.request, handed).catch((error: unknown) => {
+      if (codeOf(error) !== 'ENOENT') throw error;
+    });
+  };
   try {
-    await writeWhole(files.request, handed);
+    await ask();
     const asked = Date.now();
+    let taken = false;
     for (let position = 0, look = 0; ; look += 1) {
       const ended = existsSync(files.ended);
-      if (existsSync(files.output)) position = await printFrom(files.output, position, options.print);
-      else if (Date.now() - asked > takenWithinMs)
+      if (existsSync(files.output)) {
+        taken = true;
+        position = await printFrom(files.output, position, options.print);
+      } else if (Date.now() - asked > takenWithinMs)
         throw new FatalError(`${inUse.message}; it does not answer`, { cause: inUse });
       if (ended) return JSON.parse(await readFile(files.ended, 'utf8')) as Ended;
       if (look % 10 === 9 && !(await isHeld(dataFolder)))
         throw new FatalError(`${inUse.holder} ended before it had answered: run the command again`, { cause: inUse });
-      if (options.signal.aborted) await writeFile(files.cancel, '');
+      if (!taken && !existsSync(folder)) await ask();
+      if (options.signal.aborted) await writeFile(files.cancel, '').catch(() => undefined);
       await sleep(lookEveryMs);
     }
   } finally {
@@ -116,7 +126,7 @@ export const takeRequests = async (
   { answerKeptMs = answerKeptMsDefault }: { readonly answerKeptMs?: number } = {},
 ): Promise<void> => {
   const requests = folderOf(dataFolder);
-  await rm(requests, { recursive: true, force: true });
+  await rm(requests, { recursive: true, force: true, maxRetries: 5 });
   await mkdir(requests, { recursive: true });
   const inHand = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
 
@@ -157,6 +167,7 @@ export const takeRequests = async (
       if (known && existsSync(files.cancel)) known.stop.abort();
       if (known || !existsSync(files.request)) continue;
       const stop = new AbortController();
+      if (existsSync(files.cancel)) stop.abort();
       const done = answer(id, AbortSignal.any([signal, stop.signal]));
       inHand.set(id, { stop, done });
     }

@@ -1,6 +1,7 @@
 import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { runCli, startCli } from '../support/cli.ts';
 import { createWorld, environmentOf, type World } from '../support/world.ts';
@@ -94,4 +95,39 @@ test('a command that was handed over fails when the daemon is killed, and the da
     silent.close();
     await world.close();
   }
+});
+
+test('a command that is stopped before its turn comes ends at once, and does nothing', async (t) => {
+  t.timeout(120_000);
+  const world = await createWorld();
+  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(silent, 'listening');
+  const { port } = silent.address() as { port: number };
+  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
+  await world.release();
+  t.is((await runCli(['ingest', '-'], environment, 'no event')).code, 0);
+  const daemon = await startDaemon(environment);
+  try {
+    // A file manager that never answers keeps the cycle in hand.
+    await world.writer.put('b', Buffer.from('b'));
+    const first = startCli(['initial-sync'], environment);
+    await once(first.child.stderr as NodeJS.ReadableStream, 'data');
+    const second = startCli(['quarantine', 'drop', '--all'], environment);
+    await once(second.child.stderr as NodeJS.ReadableStream, 'data');
+    await sleep(1_000);
+    const begun = performance.now();
+    second.child.kill('SIGINT');
+    const { code, stderr } = await second.finished;
+    t.is(code, 1);
+    t.regex(stderr, /stopped before its turn came: nothing was done/);
+    t.true(performance.now() - begun < 20_000);
+    first.child.kill('SIGKILL');
+  } finally {
+    silent.closeAllConnections();
+    silent.close();
+    daemon.child.kill('SIGTERM');
+    await daemon.finished;
+  }
+  t.regex((await runCli(['quarantine', 'list'], environment)).stdout, /1 of at most/);
+  await world.close();
 });

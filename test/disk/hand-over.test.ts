@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
 import { handOver, takeRequests } from '../../src/data-folder/hand-over.ts';
+import { lockDataFolder } from '../../src/data-folder/lock.ts';
 import { FolderInUseError } from '../../src/errors.ts';
 import { freshFolder } from '../support/folder.ts';
 
@@ -73,4 +74,22 @@ test('a request that cannot be removed does not replace its answer', async (t) =
   await mkdir(place);
   await writeFile(join(place, '../ended.json'), JSON.stringify({ code: 3 }));
   t.deepEqual(await asked, { code: 3 });
+});
+
+test('a request that comes while the daemon starts, and empties the folder, is asked again', async (t) => {
+  const data = await freshFolder();
+  const requests = join(data, 'requests');
+  const inUse = new FolderInUseError(data, { command: 'daemon', pid: 1, since: '2026-01-01T00:00:00Z' }, {});
+  const stop = new AbortController();
+  t.teardown(() => stop.abort());
+  // Whoever sees the lock held by nobody gives up.
+  const lock = await lockDataFolder(data, 'daemon');
+  const asked = handOver(data, handed, inUse, { signal: new AbortController().signal, print: () => undefined });
+  await until(() => existsSync(requests));
+  const taking = takeRequests(data, async () => ({ code: 3 }), stop.signal);
+  const late = sleep(10_000, 'no answer', { signal: stop.signal }).catch(() => undefined);
+  t.deepEqual(await Promise.race([asked, late]), { code: 3 });
+  stop.abort();
+  await taking;
+  await lock.release();
 });
