@@ -59,6 +59,17 @@ const unclaimedLines = ({ reports_unclaimed: { reports, folders } }: Status): st
         ),
       ];
 
+/** Why the last cycle did not carry all over: what ended it early, or the first operation that failed; and what no disk can hold. */
+const leftOverLines = ({ last_cycle: cycle }: Status): string[] => {
+  const failed = cycle?.failures?.find(({ state }) => state === 'failed');
+  const [blocked] = cycle?.unplaceable ?? [];
+  const reasons = [
+    cycle?.stopped ?? (failed && `${failed.kind} ${failed.path}: ${failed.reason}`),
+    blocked && `${counted(cycle?.unplaceable.length ?? 0, 'file is', 'files are')} left out: ${blocked.reason}`,
+  ];
+  return reasons.flatMap((reason) => (reason ? [beside('             ', harmlessLine(reason))] : []));
+};
+
 const lostReport =
   'What that cycle did, and whether the gate held it, is not shown here: see the log; the next cycle leaves a report of its own';
 const lostPlan =
@@ -106,18 +117,21 @@ export const statusText = (status: Status): string => {
           `${cycle.status}, ${(cycle.duration_ms / 1000).toFixed(1)} s, ended ${cycle.finished_at}, ${counted(status.errors.last_cycle, 'error')}`,
         )
       : 'Last cycle   none yet',
-    ...(cycle?.status === 'failed' ? [beside('             ', harmlessLine(cycle.stopped ?? ''))] : []),
+    ...leftOverLines(status),
     ...damagedLines(status),
     ...unreadableLines(status),
     beside(
       'Quarantine   ',
-      `${counted(log.quarantine, 'message')}${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}`,
+      `${counted(log.quarantine, 'message')}${log.quarantine_full ? ', FULL: others that are not understood stay with their broker; retry or drop some' : ''}${log.quarantine > 0 ? "; 's3-sync quarantine list' tells why" : ''}`,
     ),
     `Reports      ${status.reports_waiting} waiting to be delivered`,
     ...unclaimedLines(status),
   ];
   for (const { id, reasons } of gate.held_plans)
-    lines.push(beside('Gate         ', `HOLDS plan ${id}: ${harmlessLine(reasons.join('; '))}`));
+    lines.push(
+      beside('Gate         ', `HOLDS plan ${id}: ${harmlessLine(reasons.join('; '))}`),
+      beside('             ', `look at it with 's3-sync plan', carry it out with 's3-sync apply ${id}'`),
+    );
   if (gate.held_plans.length === 0) lines.push('Gate         open');
   return `${lines.join('\n')}\n`;
 };

@@ -1,7 +1,14 @@
 import { join } from 'node:path';
 import test from 'ava';
+import { statusText } from '../../src/commands/status.ts';
+import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
+import { readStatus } from '../../src/status/status.ts';
 import { runCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
+import { worldTest } from '../support/world-test.ts';
+
+const withWorld = worldTest({ timeoutMs: 60_000 });
 
 const lines = [1, 2, 3]
   .map((at) => JSON.stringify({ id: `e${at}`, type: 'create', time: `2026-01-0${at}T00:00:00Z`, path: `f${at}` }))
@@ -30,3 +37,26 @@ test('status says that there is no event log, and reads of one when its last eve
   t.regex(elsewhere.text, /Eventlogthereisnoneat.*nowhere\.dbyet/);
   await removeFolder(folder);
 });
+
+withWorld(
+  'status says why the last cycle left something over, and what to do about a plan that is held',
+  async (t, world) => {
+    const text = async (): Promise<string> => statusText(await readStatus(world.config)).replace(/\s+/g, ' ');
+    await world.put('a', 'content');
+    const { client } = world;
+    const saveToDisk = () => Promise.reject(new RefusedError(409, 'it is in the way'));
+    await world.cycle({ fileManager: { ...client, saveToDisk } });
+    t.regex(await text(), /Last cycle partial, .* 1 error save a: it is in the way /);
+    const unauthorized = new StopError('unauthorized', 'check FILE_MANAGER_TOKEN');
+    await world.cycle({ fileManager: { ...client, saveToDisk: () => Promise.reject(unauthorized) } });
+    t.regex(await text(), /Last cycle partial, .* check FILE_MANAGER_TOKEN /);
+
+    await world.put('a/b', 'beside it');
+    await world.cycle();
+    t.regex(await text(), /1 file is left out: a disk cannot hold the file "a" beside "a\/b"/);
+
+    await world.append({ type: 'delete', path: 'a/b' });
+    const { plan } = await world.cycle({ gate: { ...gateLimits, deleteMax: 0 } });
+    t.regex(await text(), new RegExp(`HOLDS plan ${plan.id}: .* 's3-sync plan', .* 's3-sync apply ${plan.id}'`));
+  },
+);
