@@ -116,6 +116,12 @@ export const errorOfFailure = (what: string, error: unknown): Error => {
   // The request could not even be made, and the text may repeat its address or its token.
   if (cause instanceof TypeError && /\b(Request|Headers|header|URL)\b/.test(text))
     return new ConfigError(`${what} cannot be sent: check FILE_MANAGER_API_URL and FILE_MANAGER_TOKEN`);
+  // Fetch leaves out the ports of other protocols, such as 6000 and 10080, whoever listens there.
+  if (text === 'bad port')
+    return new ConfigError(
+      `${what} cannot be sent: the port in FILE_MANAGER_API_URL is one that HTTP clients refuse: have the file manager listen at another`,
+      { cause: error },
+    );
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code)) {
     return new FatalError(`${what} failed: the certificate of the file manager is not trusted (${code})`, {
       cause: error,

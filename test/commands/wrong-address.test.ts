@@ -3,7 +3,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import test from 'ava';
-import { FatalError, RetryableError } from '../../src/errors.ts';
+import { ConfigError, FatalError, RetryableError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { makeQueue } from '../sources/queue.ts';
 import { freePort } from '../support/child.ts';
@@ -41,6 +41,14 @@ test('a file manager that is not there is told with the setting that names it', 
   await t.throwsAsync(client.describe({ signal: AbortSignal.timeout(10_000) }), {
     instanceOf: RetryableError,
     message: /cannot be reached \(.*ECONNREFUSED.*\): check FILE_MANAGER_API_URL$/,
+  });
+});
+
+test('a file manager at a port that no request is sent to is told as that', async (t) => {
+  const client = createFileManagerClient({ baseUrl: 'http://127.0.0.1:10080' });
+  await t.throwsAsync(client.describe({ signal: AbortSignal.timeout(10_000) }), {
+    instanceOf: ConfigError,
+    message: /the port in FILE_MANAGER_API_URL is one that HTTP clients refuse/,
   });
 });
 
