@@ -9,7 +9,7 @@ import { failpoint } from '../failpoint.ts';
 import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
 import { harmlessLine } from '../harmless.ts';
 import { type Deletion, notBack, readUndo, undoOutcome } from '../plan/undo.ts';
-import { counted } from '../text.ts';
+import { counted, wrapped } from '../text.ts';
 import { type Context, fileManagerOf } from './context.ts';
 
 /** A file manager takes that many keys in one request. */
@@ -187,8 +187,11 @@ const textOf = (
   for (const path of lost.slice(0, shown)) lines.push(`  ! ${harmlessLine(path)}: it is not in the trash any more`);
   if (restored.length > 0)
     lines.push(
-      'The bucket still lacks them. The next cycles leave them where they are and show the deletes as a plan of their own,',
-      "which waits until a person carries it out ('s3-sync plan' shows its id). Put the files into the bucket to keep them.",
+      ...wrapped(
+        "The bucket still lacks them. The next cycles leave them where they are and show the deletes as a plan of their own, which waits until a person carries it out ('s3-sync plan' shows its id). Put the files into the bucket to keep them.",
+        '',
+        '',
+      ),
     );
   return `${lines.join('\n')}\n`;
 };

@@ -50,6 +50,10 @@ withWorld('undo brings back what a plan deleted, and nothing deletes it again wi
   const undone = await runCli(['undo', plan.slice(0, 6)], env);
   t.is(undone.code, 0, undone.stderr);
   t.regex(undone.stdout, /3 files that plan .* are back.*The bucket still lacks them/s);
+  t.deepEqual(
+    undone.stdout.split('\n').filter((line) => line.length > 80),
+    [],
+  );
   t.deepEqual(await held(world), { a: '0640', 'd/x': null, 'd/y': null, e: null, keep: null });
   const verified = await runCli(['verify', '--checksum'], env);
   t.deepEqual(
