@@ -96,7 +96,10 @@ export const statusText = (status: Status): string => {
     ...aheadLines(status),
     beside('Events       ', listed(status.events, 'none yet')),
     `Projections  offset ${projections.checkpoint}, ${counted(projections.lag_events, 'event')} behind`,
-    `Bucket       ${counted(records.files, 'file')}, ${bytesText(records.bytes)}`,
+    beside(
+      'Bucket       ',
+      `${counted(records.files, 'file')}, ${bytesText(records.bytes)}${log.exists && !status.bucket_listed ? "; it was not listed as a whole yet: 's3-sync initial-sync' does that, and the daemon before each cycle" : ''}`,
+    ),
     beside(
       'File manager ',
       `${counted(records.mirror_files, 'file')}, ${bytesText(records.mirror_bytes)}; ${counted(records.dirty, 'path differs', 'paths differ')}`,

@@ -48,6 +48,8 @@ export type Status = {
   readonly superseded: UnreadableSummary;
   /** Paths of operations about which the file manager said nothing, asked more than once: nothing is planned there until it does. */
   readonly unanswered: UnreadableSummary;
+  /** False until the bucket was listed as a whole: what it held before its first event may be in no event. */
+  readonly bucket_listed: boolean;
   /** Where `FILE_MANAGER_API_URL` is another address than the one at which the mirror was confirmed. */
   readonly other_file_manager: OtherAddress | null;
   /** The newest whose report can be read. */
@@ -105,7 +107,8 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const unanswered = live ? await readWaiting(live.database, 'unanswered') : none;
     await live?.database.close();
     const url = config.optional('FILE_MANAGER_API_URL');
-    const other = log && url ? otherAddress(await recall(log.database), addressOf(url)) : undefined;
+    const memory = log && (await recall(log.database));
+    const other = memory && url ? otherAddress(memory, addressOf(url)) : undefined;
     // What was held before a cycle that failed is held still.
     const { last: report, judged, damaged } = await latestReports(join(data, 'cycles'));
     const { plans, damaged: plansDamaged } = await readPlans(join(data, 'plans'));
@@ -136,6 +139,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
       unreadable,
       superseded,
       unanswered,
+      bucket_listed: memory?.unlisted === false,
       other_file_manager: other ?? null,
       last_cycle: report,
       reports_damaged: damaged,

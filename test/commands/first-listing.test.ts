@@ -33,7 +33,7 @@ for (const { title, words, input } of beginnings) {
     t.is(begun.code, 0, begun.stderr);
     t.regex(await firstCycle(environment), /the bucket is listed first/);
     const { stdout } = await runCli(['status', '--json'], environment);
-    t.like(JSON.parse(stdout), { records: { files: 3, mirror_files: 3 } });
+    t.like(JSON.parse(stdout), { bucket_listed: true, records: { files: 3, mirror_files: 3 } });
     t.notRegex(await firstCycle(environment), /the bucket is listed first/);
     await world.close();
   });
@@ -54,7 +54,10 @@ test('while the bucket cannot be listed, the daemon carries over what the log kn
   );
   t.regex(await firstCycle({ ...environment, CUSTOMER_S3_ENDPOINT: url }), /the bucket was not listed: .*cycle ended/s);
   const status = async () => JSON.parse((await runCli(['status', '--json'], environment)).stdout);
-  t.like(await status(), { records: { files: 1, mirror_files: 1 } });
+  t.like(await status(), { bucket_listed: false, records: { files: 1, mirror_files: 1 } });
+  const { stdout } = await runCli(['status'], environment);
+  t.regex(stdout, /Bucket {7}1 file, 3 B; it was not listed as a whole yet: 's3-sync/);
+  t.regex(stdout, /Last cycle {3}(idle|done)/, 'it looks well otherwise');
   await world.close();
 });
 
