@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { mkdir, open, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -33,6 +33,8 @@ const answerKeptMsDefault = 24 * 3_600_000;
 const folderOf = (dataFolder: string): string => join(dataFolder, 'requests');
 
 const filesOf = (folder: string) => ({
+  /** What becomes the request, once it is the daemon's to read. */
+  draft: join(folder, 'draft.json'),
   request: join(folder, 'request.json'),
   output: join(folder, 'output'),
   ended: join(folder, 'ended.json'),
@@ -41,6 +43,16 @@ const filesOf = (folder: string) => ({
 
 const writeWhole = (path: string, value: unknown): Promise<unknown> =>
   publishFile(path, (append) => append(JSON.stringify(value)));
+
+/**
+ * Gives what root has made to whoever owns the data folder, as whom the daemon runs: it could not answer beside a request of
+ * root's, nor clear it away.
+ */
+const giveToOwner = async (dataFolder: string, ...paths: readonly string[]): Promise<void> => {
+  if (process.getuid?.() !== 0) return;
+  const { uid, gid } = await stat(dataFolder);
+  for (const path of paths) await chown(path, uid, gid);
+};
 
 /** Prints what was appended to the file since `position`; resolves with the position behind it. */
 const printFrom = async (path: string, position: number, print: (text: Buffer) => void): Promise<number> => {
@@ -72,10 +84,15 @@ export const handOver = async (
   const files = filesOf(folder);
   /** A daemon that starts empties the folder of requests, perhaps at this moment. */
   const ask = async (): Promise<void> => {
-    await mkdir(folder, { recursive: true });
-    await writeWhole(files.request, handed).catch((error: unknown) => {
+    try {
+      await mkdir(folder, { recursive: true });
+      await giveToOwner(dataFolder, folderOf(dataFolder), folder);
+      await writeWhole(files.draft, handed);
+      await giveToOwner(dataFolder, files.draft);
+      await rename(files.draft, files.request);
+    } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;
-    });
+    }
   };
   try {
     await ask();
@@ -126,8 +143,11 @@ export const takeRequests = async (
   { answerKeptMs = answerKeptMsDefault }: { readonly answerKeptMs?: number } = {},
 ): Promise<void> => {
   const requests = folderOf(dataFolder);
-  await rm(requests, { recursive: true, force: true, maxRetries: 5 });
   await mkdir(requests, { recursive: true });
+  /** What another user has left, and cannot be removed: it is never begun, and keeps no daemon from starting. */
+  const left = new Set<string>();
+  for (const id of await readdir(requests))
+    await rm(join(requests, id), { recursive: true, force: true, maxRetries: 5 }).catch(() => left.add(id));
   const inHand = new Map<string, { readonly stop: AbortController; readonly done: Promise<void> }>();
 
   const answer = async (id: string, stop: AbortSignal): Promise<void> => {
@@ -165,7 +185,7 @@ export const takeRequests = async (
       const files = filesOf(join(requests, id));
       const known = inHand.get(id);
       if (known && existsSync(files.cancel)) known.stop.abort();
-      if (known || !existsSync(files.request)) continue;
+      if (known || left.has(id) || !existsSync(files.request)) continue;
       const stop = new AbortController();
       if (existsSync(files.cancel)) stop.abort();
       const done = answer(id, AbortSignal.any([signal, stop.signal]));

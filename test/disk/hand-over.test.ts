@@ -1,5 +1,6 @@
+import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rm, writeFile } from 'node:fs/promises';
+import { chown, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
@@ -91,5 +92,28 @@ test('a request that comes while the daemon starts, and empties the folder, is a
   t.deepEqual(await Promise.race([asked, late]), { code: 3 });
   stop.abort();
   await taking;
+  await lock.release();
+});
+
+test('a daemon that runs as another user answers root, and starts whatever root has left behind', async (t) => {
+  const data = await freshFolder();
+  const requests = join(data, 'requests');
+  await mkdir(join(requests, 'of-a-killed-command'), { recursive: true, mode: 0o755 });
+  await writeFile(join(requests, 'of-a-killed-command', 'request.json'), JSON.stringify(handed));
+  const nobody = process.getuid?.() === 0 ? 65_534 : undefined;
+  if (nobody !== undefined) for (const path of [data, requests]) await chown(path, nobody, nobody);
+  // Whoever sees the lock held by nobody gives up.
+  const lock = await lockDataFolder(data, 'daemon');
+  const daemon = spawn(process.execPath, [join(import.meta.dirname, 'take-as-nobody-process.ts'), data], {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  const printed = daemon.stdout.toArray();
+  const inUse = new FolderInUseError(data, { command: 'daemon', pid: 1, since: '2026-01-01T00:00:00Z' }, {});
+  const umask = process.umask(0o077);
+  t.teardown(() => process.umask(umask));
+  const asked = handOver(data, handed, inUse, { signal: new AbortController().signal, print: () => undefined });
+  t.deepEqual(await asked, { code: 3 });
+  daemon.stdin.end();
+  t.is(Buffer.concat(await printed).toString(), '1');
   await lock.release();
 });
