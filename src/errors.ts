@@ -85,6 +85,12 @@ export class SafetyStop extends Error {
 /** The text of anything thrown. */
 export const messageOf = (error: unknown): string => (error instanceof Error ? error.message : String(error));
 
+/** The text of what a command ended with. A request that a stop cut off says nothing by itself. */
+export const problemOf = (error: unknown, { aborted }: AbortSignal): string =>
+  aborted && error instanceof Error && error.name === 'AbortError'
+    ? 'stopped before it had ended: run it again'
+    : messageOf(error);
+
 /** Whether every further call would meet it as well, such as a wrong token: only a person can put it right. */
 export const isOfSettings = (error: unknown): boolean =>
   error instanceof ConfigError || (error instanceof Error && 'stop' in error && error.stop === true);

@@ -4,7 +4,7 @@ import { endProgressLine } from './commands/progress.ts';
 import { loadConfig } from './config/config.ts';
 import { loadEnvFile } from './config/env-file.ts';
 import { unknownNames } from './config/unknown.ts';
-import { exitCodeFor, FolderInUseError, messageOf } from './errors.ts';
+import { exitCodeFor, FolderInUseError, problemOf } from './errors.ts';
 import { harmless } from './harmless.ts';
 import { createLogger, type Logger } from './logger.ts';
 import { isPrinted, isRead, outliveReaders, print } from './standard-output.ts';
@@ -73,6 +73,7 @@ const showsStacks = (level: unknown): boolean => level === 'debug' || level === 
 const execute = async (given: Given): Promise<void> => {
   const { entry, words, flags } = given;
   const command = nameOf(entry);
+  const signal = stopSignal();
   let level: string | undefined;
   try {
     const { config, unknown, ignored } = configure(given);
@@ -85,7 +86,7 @@ const execute = async (given: Given): Promise<void> => {
         logger ??= createLogger(config.text('LOG_LEVEL'));
         return logger;
       },
-      signal: stopSignal(),
+      signal,
       print: (text) => {
         endProgressLine();
         print(text);
@@ -102,7 +103,7 @@ const execute = async (given: Given): Promise<void> => {
     process.exitCode = await run(entry, context, words, flags);
     endProgressLine();
   } catch (error) {
-    complain(command, messageOf(error));
+    complain(command, problemOf(error, signal));
     if (showsStacks(level ?? flags.logLevel ?? process.env.LOG_LEVEL) && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);
     process.exitCode = exitCodeFor(error);

@@ -2,7 +2,7 @@ import type { CycleResult } from '../cycle/cycle.ts';
 import { recall } from '../cycle/memory.ts';
 import { type Carry, type Ended, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf } from '../errors.ts';
+import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf, problemOf } from '../errors.ts';
 import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
@@ -52,7 +52,7 @@ const carry =
       const context: Context = { ...daemon, command, config, signal, print, openWorkspace: async () => lent };
       return { code: await entry.run(context, words, flags) };
     } catch (error) {
-      return { code: exitCodeFor(error), problem: messageOf(error) };
+      return { code: exitCodeFor(error), problem: problemOf(error, signal) };
     }
   };
 

@@ -2,6 +2,8 @@ import { existsSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import { startProxy } from '../apply/real.ts';
+import { startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { environmentOf } from '../support/world.ts';
 import { worldTest } from '../support/world-test.ts';
@@ -61,4 +63,25 @@ withWorld('a reconcile that is stopped says that it did not end', async (t, worl
   const environment = environmentOf(world);
   for (const flags of [{}, { fileManager: true }])
     await t.throwsAsync(runCommand('reconcile', [], { environment, flags, signal }), { message: /^stopped before/ });
+});
+
+withWorld('a cycle that is stopped while it asks the bucket says that it was stopped', async (t, world) => {
+  await world.put('a', 'content');
+  await world.cycle();
+  await world.put('b', 'content');
+  await world.append({ type: 'delete', path: 'a' });
+  await world.release();
+  const asked = Promise.withResolvers<void>();
+  // It never answers.
+  const url = await startProxy(t, world.s3.url, async () => {
+    asked.resolve();
+    return true;
+  });
+  const words = ['incremental-sync', '--no-drain'];
+  const { child, finished } = startCli(words, { ...environmentOf(world), CUSTOMER_S3_ENDPOINT: url });
+  await asked.promise;
+  child.kill('SIGINT');
+  const { code, stderr } = await finished;
+  t.is(code, 1);
+  t.regex(stderr, /s3-sync incremental-sync: stopped before it had ended: run it again/);
 });
