@@ -60,3 +60,16 @@ withWorld(
     t.regex(await text(), new RegExp(`HOLDS plan ${plan.id}: .* 's3-sync plan', .* 's3-sync apply ${plan.id}'`));
   },
 );
+
+withWorld(
+  'status names no object as waiting that is wanted no more, also while the gate holds every cycle',
+  async (t, world) => {
+    await world.put('a', 'content');
+    await world.append({ type: 'create', path: 'late', size: 4, etag: 'x' });
+    await world.cycle();
+    t.like(await readStatus(world.config), { superseded: { objects: 1, first: [{ path: 'late' }] } });
+    for (const path of ['a', 'late']) await world.append({ type: 'delete', path });
+    t.is((await world.cycle({ gate: { ...gateLimits, deleteMax: 0 } })).report.status, 'held');
+    t.like(await readStatus(world.config), { superseded: { objects: 0, first: [] } });
+  },
+);
