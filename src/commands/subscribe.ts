@@ -62,6 +62,7 @@ const inItsTurn =
   async (handed, io) => {
     const { signal } = io;
     const unbegun: Ended = { code: exitCode.failed, problem: 'stopped before its turn came: nothing was done' };
+    if (signal.aborted) return unbegun;
     const stopped = Promise.withResolvers<Ended>();
     const onStop = (): void => stopped.resolve(unbegun);
     signal.addEventListener('abort', onStop);
