@@ -41,6 +41,9 @@ export class FatalError extends Error {
 /** A disk of this machine is full. Exit 1. */
 export class DiskFullError extends FatalError {}
 
+/** A stop came before the command could begin. Exit 1, but for what runs until it is stopped. */
+export class StoppedError extends FatalError {}
+
 /** The log or the views hold what no repeated call can use: even what runs for ever ends with it. Exit 1. */
 export class DamageError extends FatalError {}
 

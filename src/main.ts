@@ -94,8 +94,11 @@ const execute = async (given: Given): Promise<void> => {
       isPrinted,
       isRead,
       openWorkspace: async () =>
-        (await import('./data-folder/workspace.ts')).openWorkspace(config, command, (reason) =>
-          context.logger.warn({ reason }, 'projections are dropped, and built anew from the log'),
+        (await import('./data-folder/workspace.ts')).openWorkspace(
+          config,
+          command,
+          (reason) => context.logger.warn({ reason }, 'projections are dropped, and built anew from the log'),
+          signal,
         ),
     };
     for (const facts of unknown) context.logger.warn(facts, 'this is no setting, and has no effect');

@@ -2,7 +2,16 @@ import type { CycleResult } from '../cycle/cycle.ts';
 import { recall } from '../cycle/memory.ts';
 import { type Carry, type Ended, takeRequests } from '../data-folder/hand-over.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
-import { ConfigError, DamageError, exitCode, exitCodeFor, FatalError, messageOf, problemOf } from '../errors.ts';
+import {
+  ConfigError,
+  DamageError,
+  exitCode,
+  exitCodeFor,
+  FatalError,
+  messageOf,
+  problemOf,
+  StoppedError,
+} from '../errors.ts';
 import { every } from '../sources/every.ts';
 import { catalogue, nameOf, settingsOf } from './catalogue.ts';
 import { consumeInto } from './consuming.ts';
@@ -10,12 +19,20 @@ import { bucketOf, type Context } from './context.ts';
 import { openSource, sourceNameOf, tellUnread } from './sources.ts';
 import { incrementalSync, initialSync } from './sync.ts';
 
+/** Undefined where a stop comes first: what runs until it is stopped has ended as it should. */
+const openUnlessStopped = (context: Context): Promise<Workspace | undefined> =>
+  context.openWorkspace().catch((error: unknown) => {
+    if (error instanceof StoppedError) return undefined;
+    throw error;
+  });
+
 /** Consumes, appends and projects until it is stopped. */
 export const runSubscribe = async (context: Context): Promise<number> => {
   const name = sourceNameOf(context.config);
   if (name === undefined) throw new ConfigError('there is no source to subscribe to');
   const bucket = context.config.optional('CUSTOMER_S3_BUCKET') ? bucketOf(context) : undefined;
-  const workspace = await context.openWorkspace();
+  const workspace = await openUnlessStopped(context);
+  if (!workspace) return exitCode.done;
   try {
     const source = await openSource(context, name);
     tellUnread(context);
@@ -106,7 +123,8 @@ const syncOnce = async (context: Context, workspace: Workspace): Promise<CycleRe
 export const runDaemon = async (context: Context): Promise<number> => {
   const { config, logger, signal } = context;
   const name = sourceNameOf(config);
-  const workspace = await context.openWorkspace();
+  const workspace = await openUnlessStopped(context);
+  if (!workspace) return exitCode.done;
   const bucket = bucketOf(context);
   const stopping = new AbortController();
   const until = AbortSignal.any([signal, stopping.signal]);

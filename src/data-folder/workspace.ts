@@ -1,4 +1,5 @@
 import type { Config } from '../config/config.ts';
+import { StoppedError } from '../errors.ts';
 import { checkLog } from '../log/check-log.ts';
 import { openLog, type WritableLog } from '../log/log.ts';
 import { openProjector, type Projector } from '../projector/projector.ts';
@@ -13,12 +14,14 @@ export type Workspace = {
 
 /**
  * Locks the data folder, log and projections, checks and opens both, and folds what a crash may have left unfolded.
- * `onDropped` is told why projections that were there are dropped and built anew.
+ * `onDropped` is told why projections that were there are dropped and built anew, which may take long: once `signal` is
+ * aborted, what is folded by then is kept, and StoppedError thrown.
  */
 export const openWorkspace = async (
   config: Config,
   command: string,
   onDropped?: (reason: string) => void,
+  signal?: AbortSignal,
 ): Promise<Workspace> => {
   const lock = await lockForWriting(config.paths, ['log', 'projections'], command);
   const opened: { close(): Promise<void> }[] = [];
@@ -40,7 +43,9 @@ export const openWorkspace = async (
       onDropped,
     });
     opened.push(projector);
-    await projector.catchUp();
+    const checkpoint = await projector.catchUp(signal ? { signal } : {});
+    if (signal?.aborted && checkpoint < (await log.last()))
+      throw new StoppedError(`stopped while the projections were folded, at offset ${checkpoint}: run it again`);
     return { log, projector, close };
   } catch (error) {
     await close();

@@ -42,7 +42,7 @@ export const runCommand = async (
       print: (text) => {
         printed += typeof text === 'string' ? text : Buffer.from(text).toString();
       },
-      openWorkspace: () => openWorkspace(config, command),
+      openWorkspace: () => openWorkspace(config, command, undefined, signal),
     },
     input === undefined ? words : [...words, file],
     flags,

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { readdir } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { startProxy } from '../apply/real.ts';
@@ -34,6 +34,23 @@ test('a snapshot that is stopped before it is folded exports nothing', async (t)
   t.true(existsSync(flags.out));
 });
 
+withWorld(
+  'a daemon that is stopped while it builds the projections anew ends, and builds the rest when it starts again',
+  async (t, world) => {
+    for (const path of ['a', 'b', 'c']) await world.put(path, 'content');
+    await world.release();
+    const environment = environmentOf(world);
+    await rm(world.config.paths.projections);
+    const behind = async (): Promise<number> =>
+      JSON.parse(await runCommand('status', [], { environment, flags: { json: true } })).projections.lag_events;
+    await runCommand('daemon', [], { environment, signal });
+    t.is(await behind(), 3);
+    await t.throwsAsync(runCommand('plan', [], { environment, signal }), { message: /^stopped while .* at offset 0/ });
+    await runCommand('plan', [], { environment });
+    t.is(await behind(), 0);
+  },
+);
+
 withWorld('a verify that is stopped compares nothing more, and says so', async (t, world) => {
   await world.put('a', 'content');
   await world.cycle();
@@ -59,6 +76,7 @@ withWorld('an apply that is stopped before it begins releases no plan', async (t
 
 withWorld('a reconcile that is stopped says that it did not end', async (t, world) => {
   await world.put('a', 'content');
+  await world.cycle();
   await world.release();
   const environment = environmentOf(world);
   for (const flags of [{}, { fileManager: true }])
