@@ -5,7 +5,7 @@ import { exitCode, FatalError, messageOf } from '../errors.ts';
 import { harmless, harmlessLine } from '../harmless.ts';
 import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import { readStatus } from '../status/status.ts';
-import { counted } from '../text.ts';
+import { beside, counted } from '../text.ts';
 import { signOf } from '../verify/verify.ts';
 import { bucketOf, type Context, fileManagerOf } from './context.ts';
 import { openSource, sourceNameOf } from './sources.ts';
@@ -19,7 +19,8 @@ const connectMs = 10_000;
 /** A check for a person. What its detail goes on with is no line that could pass for another check. */
 const textOf = ({ name, ok, detail }: Check): string => {
   const label = `${ok ? 'ok  ' : 'FAIL'}  ${name.padEnd(20)} `;
-  return `${label}${harmless(detail).replaceAll('\n', `\n${' '.repeat(label.length)}`)}\n`;
+  const lines = harmless(detail).split('\n');
+  return `${lines.map((line, at) => beside(at === 0 ? label : ' '.repeat(label.length), line)).join('\n')}\n`;
 };
 
 /** End-to-end self test against what is configured. Every check runs; the exit code says whether all of them held. */
