@@ -73,10 +73,26 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'take a download that broke off for a failure of the file manager',
     file: 'src/apply/step.ts',
-    find: 'error === body.errored ? asUnserved(error) : error',
+    find: 'serving.isAwaited ? asUnserved(error, key) : error',
     replace: 'error',
     tests: ['test/cycle/under-way.test.ts'],
     match: 'an object that the bucket*',
+  },
+  {
+    name: 'blame the file manager that went away while it waited for the bucket',
+    file: 'src/apply/serving.ts',
+    find: 'serving.isAwaited = left > 0;',
+    replace: '',
+    tests: ['test/cycle/silent-bucket.test.ts'],
+    match: '*no last byte*',
+  },
+  {
+    name: 'blame the file manager for an attempt in which the bucket never answered',
+    file: 'src/apply/run-step.ts',
+    find: 'serving.isAwaited ? new',
+    replace: 'false ? new',
+    tests: ['test/cycle/silent-bucket.test.ts'],
+    match: '*no answer*',
   },
   {
     name: 'begin each cycle with what ended the last one',

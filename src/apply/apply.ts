@@ -42,7 +42,7 @@ export type ApplyResult = {
   readonly durationMs?: number;
 };
 
-export type ApplyOptions = Omit<StepContext, 'signal' | 'onPartial' | 'onRemembered'> & {
+export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' | 'onRemembered'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
   /** Called before a step's first request, and waited for: from then on its effect is not certain. */

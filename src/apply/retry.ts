@@ -44,6 +44,8 @@ export type RetryContext = {
   readonly breaker: Breaker;
   /** Granted to each attempt on top of `attemptMsMax`, and twice to all of them: the time that its bytes need. */
   readonly allowanceMs: number;
+  /** What an attempt ends with whose time is up; it may depend on what is waited for by then. */
+  readonly lateError?: (text: string) => RetryableError;
   /** Once aborted, no attempt starts; one under way goes on. */
   readonly stopping: AbortSignal;
   /** Aborts the attempt itself. */
@@ -62,6 +64,7 @@ export const withRetries = async <T>(
   context: RetryContext,
 ): Promise<T> => {
   const { clock, limits, breaker, allowanceMs, stopping } = context;
+  const lateError = context.lateError ?? ((text: string) => new RetryableError(text));
   const attemptMs = limits.attemptMsMax + allowanceMs;
   const deadline = clock.now() + limits.totalMsMax + 2 * allowanceMs;
   let last: RetryableError | undefined;
@@ -71,7 +74,7 @@ export const withRetries = async <T>(
     const ended = context.onAttempt();
     try {
       const timeLeft = Math.max(0, Math.min(attemptMs, deadline - clock.now()));
-      const reason = (): Error => new RetryableError(`it was not finished within ${timeLeft} ms`);
+      const reason = (): Error => lateError(`it was not finished within ${Math.round(timeLeft)} ms`);
       const result = await withTimeout(timeLeft, reason, clock, context.aborting, attempt);
       admitted.succeeded();
       ended();

@@ -19,6 +19,7 @@ import { paced } from './pace.ts';
 import { NotAttempted, retryLimits, withRetries } from './retry.ts';
 import type { StepState } from './schedule.ts';
 import type { Sending } from './sending.ts';
+import type { Serving } from './serving.ts';
 import type { SpaceOrder } from './space.ts';
 import { carryOutStep, outcomeOf, type StepResult } from './step.ts';
 import type { Tally } from './tally.ts';
@@ -95,14 +96,18 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
       const onPartial = (): void => {
         uncertain = true;
       };
+      const serving: Serving = { isAwaited: false };
       const attempts = (onRemembered?: CallOptions['onRemembered']): Promise<StepResult> =>
         withRetries(
-          (signal) => carryOutStep(sending.of(step), { ...options, fileManager, signal, onPartial, onRemembered }),
+          (signal) =>
+            carryOutStep(sending.of(step), { ...options, fileManager, signal, serving, onPartial, onRemembered }),
           {
             clock,
             limits,
             breaker,
             allowanceMs: (size / speedMin) * 1_000,
+            lateError: (text) =>
+              serving.isAwaited ? new UnservedError(`the bucket was waited for: ${text}`) : new RetryableError(text),
             stopping: stopping.signal,
             aborting,
             onRetry: (error) => {

@@ -6,9 +6,10 @@ import type { Verification } from '../bucket/checksum.ts';
 import { UnservedError } from '../bucket/errors.ts';
 import { FatalError, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { RefusedError } from '../file-manager/client-errors.ts';
+import { FailedAnswerError, RefusedError } from '../file-manager/client-errors.ts';
 import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
 import type { Step } from '../plan/operation.ts';
+import { type Serving, served } from './serving.ts';
 
 export type StepContext = {
   readonly fileManager: FileManager;
@@ -18,6 +19,8 @@ export type StepContext = {
   /** The file manager can set a folder's permissions without those of what is beneath. */
   readonly folderPermissions?: boolean | undefined;
   readonly signal: AbortSignal;
+  /** Tells, while the step is carried out, whether it is the bucket that is waited for. */
+  readonly serving: Serving;
   /** Called once permissions are set that another request was to follow. */
   readonly onPartial?: () => void;
   /** See CallOptions. */
@@ -155,33 +158,37 @@ const saveFile = async (
   context: StepContext,
   options: CallOptions,
 ): Promise<StepResult> => {
-  const { bucket, fileManager, signal } = context;
+  const { bucket, fileManager, signal, serving } = context;
   const key = step.result?.key ?? path;
-  const { facts, body, verification } = await bucket
-    .get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) })
-    .catch((error: unknown) => {
-      throw asUnserved(error);
-    });
-  failpoint('step.opened');
+  let body: Readable | undefined;
   try {
+    serving.isAwaited = true;
+    const content = await bucket.get(key, { signal, ...(etag !== undefined && { ifMatch: etag }) });
+    serving.isAwaited = false;
+    body = content.body;
+    const { facts, verification } = content;
+    failpoint('step.opened');
     if (etag === undefined && size !== undefined && size !== facts.size)
       throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${size}`);
     const set = await setPermissions(path, step, facts.permissions, context, options);
     failpoint('step.permitted');
-    await fileManager.saveToDisk(path, { body, length: facts.size }, options);
+    const chunks = served(body, facts.size, serving);
+    await fileManager.saveToDisk(path, { body: chunks, length: facts.size }, options);
     return { bytes: facts.size, verification, ...set };
   } catch (error) {
-    throw error === body.errored ? asUnserved(error) : error;
+    throw serving.isAwaited ? asUnserved(error, key) : error;
   } finally {
-    body.destroy();
+    serving.isAwaited = false;
+    body?.destroy();
   }
 };
 
-/** A failure of the bucket's, told apart from the file manager's. */
-const asUnserved = (error: unknown): unknown =>
-  error instanceof RetryableError
-    ? new UnservedError(error.message, { cause: error, retryAfterMs: error.retryAfterMs })
-    : error;
+/** What ended the wait for the bucket, as a failure of the bucket's: a file manager that was kept waiting goes away too. */
+const asUnserved = (error: unknown, key: string): unknown => {
+  if (!(error instanceof RetryableError) || error instanceof FailedAnswerError) return error;
+  const text = `${error.message}, while the bucket was to give ${JSON.stringify(key)}`;
+  return new UnservedError(text, { cause: error, retryAfterMs: error.retryAfterMs });
+};
 
 /** Whether an operation, other than a save, on a folder leaves what is beneath as it is. */
 export const isOfFolderAlone = ({ kind, path, recursive }: Step['operation']): boolean =>
