@@ -103,6 +103,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'paths that always fail in the bucket*',
   },
   {
+    name: 'forget each time that a whole folder has failed',
+    file: 'src/cycle/unreadable.ts',
+    find: '(planned.has(rowKey(row)) ?',
+    replace: "(!row.path.endsWith('/') ?",
+    tests: ['test/cycle/limits.test.ts'],
+    match: 'whole folders that always fail*',
+  },
+  {
     name: 'try again only the first of those that failed',
     file: 'src/apply/schedule.ts',
     find: 'free.sort((a, b) => timesFailed(a) - timesFailed(b))',

@@ -6,7 +6,7 @@ import type { CycleOptions } from './cycle.ts';
 import { nothingApplied } from './failed.ts';
 import type { Planned } from './planning.ts';
 import { createUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
-import { failedSchedule, noteWaiting, supersededSchedule, timesFailedOf, unreadableSchedule } from './unreadable.ts';
+import { noteFailed, noteWaiting, supersededSchedule, timesFailedOf, unreadableSchedule } from './unreadable.ts';
 
 /** What came of the steps of a plan; those that wait for another try with the reason. */
 export type Carried = {
@@ -60,7 +60,7 @@ export const noteCarried = async (
 ): Promise<boolean> => {
   const now = options.now?.() ?? Date.now();
   const { database } = options.workspace.projector;
-  await noteWaiting(database, 'failed', failed, now, failedSchedule);
+  await noteFailed(database, plan, failed, now);
   await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
   const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
   // An object whose event is late is told of once, however often it is tried.

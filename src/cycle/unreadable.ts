@@ -1,4 +1,5 @@
-import type { Step } from '../plan/operation.ts';
+import { rowKey } from '../../projections/rows.ts';
+import type { Plan, Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
 /**
@@ -35,9 +36,6 @@ export const supersededSchedule: UnreadableSchedule = { firstMs: 60_000, mostMs:
 /** Soon, since a file manager that was away may be back; and seldom, since to wait for an answer in vain takes minutes. */
 export const unansweredSchedule: UnreadableSchedule = { firstMs: 30_000, mostMs: 900_000 };
 
-/** What failed waits for no time. */
-export const failedSchedule: UnreadableSchedule = { firstMs: 0, mostMs: 0 };
-
 const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${name} (
   path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
   since TEXT NOT NULL, next_at TEXT NOT NULL) WITHOUT ROWID;`;
@@ -68,18 +66,51 @@ export const placeOf = ({ operation }: Step): string => operation.to ?? operatio
 export const isAmong = (known: ReadonlyMap<string, number>, step: Step): boolean =>
   known.get(placeOf(step)) === step.operation.to_offset;
 
+/** Where the step leads. */
+const stateOf = (step: Step): string => rowKey({ path: placeOf(step), offset: step.operation.to_offset });
+
+type Failed = { readonly step: Step; readonly reason: string };
+
 /**
  * Keeps what could not be carried over in this cycle, with its next time, and forgets what is no longer to be. Returns how
  * many are there for the first time.
  */
 export const noteWaiting = async (
   database: Database,
+  table: Exclude<WaitingTable, 'failed'>,
+  failed: readonly Failed[],
+  nowMs: number,
+  schedule: UnreadableSchedule,
+): Promise<number> => {
+  await database.run(`DELETE FROM ${table} WHERE path NOT IN (SELECT path FROM dirty)`);
+  return keep(database, table, failed, nowMs, schedule);
+};
+
+/**
+ * The same of the steps that failed. What is planned no more is forgotten: whole folders and temporary names are places too,
+ * and never dirty.
+ */
+export const noteFailed = async (
+  database: Database,
+  { steps }: Plan,
+  failed: readonly Failed[],
+  nowMs: number,
+): Promise<void> => {
+  const known = await database.all<{ path: string; offset: number }>('SELECT path, "offset" FROM failed');
+  const planned = known.length === 0 ? new Set() : new Set(steps.map(stateOf));
+  const over = known.flatMap((row) => (planned.has(rowKey(row)) ? [] : [row.path]));
+  await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [JSON.stringify(over)]);
+  // What failed waits for no time.
+  await keep(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
+};
+
+const keep = async (
+  database: Database,
   table: WaitingTable,
-  failed: readonly { readonly step: Step; readonly reason: string }[],
+  failed: readonly Failed[],
   nowMs: number,
   { firstMs, mostMs }: UnreadableSchedule,
 ): Promise<number> => {
-  await database.run(`DELETE FROM ${table} WHERE path NOT IN (SELECT path FROM dirty)`);
   if (failed.length === 0) return 0;
   const known = new Map(
     (

@@ -82,3 +82,35 @@ for (const side of ['bucket', 'file manager'])
     t.true((await cyclesUntil('a/6')) <= 3, 'and then what has failed least');
     await world.close();
   });
+
+test('whole folders that always fail, more than the breaker bears, keep nothing waiting for good', async (t) => {
+  t.timeout(90_000);
+  const world = await createWorld();
+  const paths = Array.from({ length: 7 }, (_, at) => [`a${at}/x`, `a${at}/y`]).flat();
+  for (const path of [...paths, 'z']) await world.put(path, `content of ${path}`);
+  for (let at = 0; at < 60; at += 1) await world.put(`stays/${at}`, 'content');
+  await world.cycle();
+  for (const path of [...paths, 'z']) {
+    await world.writer.delete(path);
+    await world.append({ type: 'delete', path });
+  }
+  let tried: string[] = [];
+  const fileManager: FileManager = {
+    ...world.client,
+    delete: async (path, options) => {
+      tried.push(path);
+      if (path.startsWith('a')) throw new FailedAnswerError('answered 500');
+      return world.client.delete(path, options);
+    },
+  };
+  const triedIn: string[][] = [];
+  for (let cycles = 0; cycles < 5; cycles += 1) {
+    tried = [];
+    await world.cycle({ fileManager, ...impatient });
+    triedIn.push(tried);
+  }
+  t.true(triedIn[2]?.includes('z'), `what has not failed yet goes first: ${JSON.stringify(triedIn)}`);
+  t.true(triedIn.slice(3).flat().includes('a6/'), 'and then what has failed least');
+  t.deepEqual(await world.workspace().projector.database.all("SELECT path FROM mirror WHERE path = 'z'"), []);
+  await world.close();
+});
