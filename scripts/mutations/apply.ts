@@ -379,6 +379,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'undo asks*',
   },
   {
+    name: 'let a body trickle in for ever where no endpoint takes one',
+    file: 'src/file-manager/server.ts',
+    find: "['GET', 'HEAD'].includes(method)",
+    replace: "method !== 'POST'",
+    tests: ['test/file-manager/security.test.ts'],
+    match: 'oversized headers*',
+  },
+  {
     name: 'a file manager that lets saves take the last of its disk',
     file: 'src/file-manager/space.ts',
     find: 'bytes + Math.min(',

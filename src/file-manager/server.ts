@@ -139,7 +139,7 @@ const createApp = (
   });
   app.server.maxConnections = defaults.connectionsMax;
   if (options.token !== undefined) requireToken(app, options.token);
-  boundJsonBodies(app, options.jsonBodyTimeoutMs ?? defaults.jsonBodyTimeoutMs);
+  boundBodies(app, options.jsonBodyTimeoutMs ?? defaults.jsonBodyTimeoutMs);
   answerEarly(app, options.lingerMs ?? defaults.lingerMs);
   app.setErrorHandler(async (error, request, reply) => {
     const problem = asProblem(error);
@@ -180,12 +180,12 @@ const requireToken = (app: FastifyInstance, token: string): void => {
   });
 };
 
-/** A JSON body that trickles in is cut off: uploads have their own limit, per pause. */
-const boundJsonBodies = (app: FastifyInstance, timeoutMs: number): void => {
-  app.addHook('onRequest', async (request) => {
-    if (request.method !== 'POST') return;
-    const timer = setTimeout(() => request.raw.destroy(), timeoutMs);
+/** A body that trickles in is cut off, wherever it is sent: uploads alone have their own limit, per pause. */
+const boundBodies = (app: FastifyInstance, timeoutMs: number): void => {
+  app.addHook('onRequest', async ({ method, raw, routeOptions }) => {
+    if (['GET', 'HEAD'].includes(method) || routeOptions.url === '/saveToDisk') return;
+    const timer = setTimeout(() => raw.destroy(), timeoutMs);
     const clear = (): void => clearTimeout(timer);
-    request.raw.once('end', clear).once('close', clear);
+    raw.once('end', clear).once('close', clear);
   });
 };
