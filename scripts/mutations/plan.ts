@@ -53,10 +53,18 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'a rename brings back an offset that was at its place before',
     file: 'src/plan/drafts.ts',
-    find: 'offset: Math.max(want.offset, vacatedAt)',
-    replace: 'offset: want.offset',
+    find: 'key: want.key,\n  offset: Math.max(want.offset, lastAt),',
+    replace: 'key: want.key,\n  offset: want.offset,',
     tests: ['test/plan/recovery.test.ts'],
     match: 'files that give way*',
+  },
+  {
+    name: 'a rename onto a file brings back an offset that was there before',
+    file: 'src/plan/plan.ts',
+    find: 'offsets.get(path) ?? vacatedAt(path)',
+    replace: 'vacatedAt(path)',
+    tests: givesWayTests,
+    match: 'a file that is renamed onto*',
   },
   {
     name: 'a whole folder brings back an offset that was at its place before',
@@ -69,8 +77,8 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'content that is put right brings back an offset that was there before',
     file: 'src/plan/drafts.ts',
-    find: 'over?.offset ?? vacatedAt)',
-    replace: 'over ? 0 : vacatedAt)',
+    find: '    offset: Math.max(want.offset, lastAt),',
+    replace: '    offset: Math.max(want.offset, over ? 0 : lastAt),',
     tests: givesWayTests,
     match: 'a file that was put right*',
   },

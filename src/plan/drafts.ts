@@ -23,16 +23,16 @@ const kindOfMove = (from: string, to: string): 'rename' | 'move' =>
   parentOf(from) === parentOf(to) ? 'rename' : 'move';
 
 /**
- * The row as it stands after only its path has changed, to one that was left at `vacatedAt`. The offsets that rows have at
- * one path never go back, so that no state comes twice: a file that gives way and comes back unchanged, twice, is deleted
- * twice, and each is another transition.
+ * The row as it stands after only its path has changed, to one whose last state so far was that of `lastAt`. The offsets that
+ * rows have at one path never go back, so that no state comes twice: a file that gives way and comes back unchanged, twice,
+ * is deleted twice, and each is another transition.
  */
-const movedRow = ({ have, want }: Moved, vacatedAt: number): FileRow => ({
+const movedRow = ({ have, want }: Moved, lastAt: number): FileRow => ({
   ...have,
   path: want.path,
   file_id: want.file_id,
   key: want.key,
-  offset: Math.max(want.offset, vacatedAt),
+  offset: Math.max(want.offset, lastAt),
 });
 
 /** The row once `mover` has brought it to its path. */
@@ -53,8 +53,8 @@ export const deleteDraft = (have: FileRow, inTheWay?: string): Draft => ({
   claim: { vacates: have.path },
 });
 
-/** `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. */
-export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number, follows?: Draft): Draft => ({
+/** `over` is the row that is replaced in place; `vacatedAt` names the state where there is none. `lastAt`: see movedRow. */
+export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number, lastAt: number): Draft => ({
   operation: {
     kind: 'save',
     path: want.path,
@@ -68,14 +68,13 @@ export const saveDraft = (want: FileRow, over: FileRow | null, vacatedAt: number
   result: {
     ...want,
     permissions: want.permissions ?? over?.permissions ?? null,
-    offset: Math.max(want.offset, over?.offset ?? vacatedAt),
+    offset: Math.max(want.offset, lastAt),
   },
   why: over ? 'the bucket holds other content under this path' : 'the bucket holds it, the file manager does not',
   claim: over ? {} : { takes: want.path },
-  follows,
 });
 
-export const moveDraft = ({ have, want }: Moved, vacatedAt: number): Draft => ({
+export const moveDraft = ({ have, want }: Moved, lastAt: number): Draft => ({
   operation: {
     kind: kindOfMove(have.path, want.path),
     path: have.path,
@@ -84,7 +83,7 @@ export const moveDraft = ({ have, want }: Moved, vacatedAt: number): Draft => ({
     from_offset: have.offset,
     to_offset: want.offset,
   },
-  result: movedRow({ have, want }, vacatedAt),
+  result: movedRow({ have, want }, lastAt),
   why:
     have.file_id === want.file_id
       ? 'the same file has another path in the bucket'
@@ -119,7 +118,7 @@ export const folderPermissionsDraft = (life: Moved, alone: boolean, mover?: Draf
 /** What is left to do for a file that is at its path, with the content and permissions of `have`. Folders: see folder-permissions.ts. */
 export const settleDrafts = (have: FileRow, want: FileRow): Draft[] => {
   if (isFolder(want.path)) return [];
-  if (!sameBytes(have, want)) return [saveDraft(want, have, 0)];
+  if (!sameBytes(have, want)) return [saveDraft(want, have, 0, have.offset)];
   return samePermissions(have, want) ? [] : [permissionsDraft(have, want)];
 };
 
@@ -148,12 +147,12 @@ export const goneTreeDraft = ({ folder, members }: GoneTree): Draft => ({
   files: members.length,
 });
 
-export const movedTreeDraft = ({ folder, to, members }: MovedTree, vacatedAt: (path: string) => number): Draft => {
+export const movedTreeDraft = ({ folder, to, members }: MovedTree, lastAt: (path: string) => number): Draft => {
   const first = nameOf(
     folder,
     members.map(({ have }) => have),
   );
-  const arrived = members.map((life) => movedRow(life, vacatedAt(life.want.path)));
+  const arrived = members.map((life) => movedRow(life, lastAt(life.want.path)));
   return {
     operation: {
       kind: kindOfMove(folder, to),

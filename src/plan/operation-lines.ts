@@ -63,7 +63,7 @@ export const createOperationLines = (printer?: Printer): OperationLines => {
   return {
     save: (want, from = noOffset) => {
       if (want.plain) write({ kind: 'save', path: want, to: undefined, row: want, from, until: offsetOf(want) });
-      else add(withId(saveDraft(rowOfEntry(want), null, numberOf(from)).operation));
+      else add(withId(saveDraft(rowOfEntry(want), null, numberOf(from), 0).operation));
     },
     updatePermissions: (want, from) => {
       const kind = 'update_permissions';

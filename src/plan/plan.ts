@@ -58,15 +58,18 @@ export const planChanges = (changes: readonly Change[], options: PlanOptions = {
   const inTheWay = new Map(unplaceable.map(({ path, reason }) => [path, reason]));
   const lives = livesOf(fitting, options.unpaired);
   const { filesUnder, vacatedAt = () => 0 } = options;
+  const offsets = new Map(fitting.flatMap(({ path, have }) => (have ? [[path, have.offset] as const] : [])));
+  /** The last state that each path had so far: whatever comes there next comes after it. */
+  const lastAt = (path: string): number => offsets.get(path) ?? vacatedAt(path);
   const wholeFolders = filesUnder !== undefined && options.capabilities?.includes('folders');
   const trees = wholeFolders ? treesOf(fitting, lives, filesUnder) : { moved: [], gone: [] };
   const canAlone = options.capabilities?.includes('folder-permissions') === true;
   const folders = folderPermissionsOf(lives, trees, filesUnder, canAlone);
   const drafts = [
     ...trees.gone.map(goneTreeDraft),
-    ...movedDrafts(trees, folders, vacatedAt),
+    ...movedDrafts(trees, folders, lastAt),
     ...lives.kept.flatMap(({ have, want }) => (folders.covered.has(have) ? [] : settleDrafts(have, want))),
-    ...singleDrafts(lives, trees, inTheWay, vacatedAt),
+    ...singleDrafts(lives, trees, inTheWay, { vacatedAt, lastAt }),
   ];
   const steps = arranged(drafts);
   return {
@@ -108,9 +111,9 @@ const inPathOrder = (changes: readonly Change[]): readonly Change[] => {
 const movedDrafts = (
   trees: Trees,
   { whole, alone, covered }: FolderPermissions,
-  vacatedAt: (path: string) => number,
+  lastAt: (path: string) => number,
 ): Draft[] => {
-  const movers = new Map(trees.moved.map((tree) => [tree, movedTreeDraft(tree, vacatedAt)]));
+  const movers = new Map(trees.moved.map((tree) => [tree, movedTreeDraft(tree, lastAt)]));
   const moverOf = (tree: MovedTree | undefined): Draft | undefined => tree && movers.get(tree);
   return [
     ...[...movers].flatMap(([{ members }, mover]) => [
@@ -127,7 +130,7 @@ const singleDrafts = (
   lives: Lives,
   trees: Trees,
   inTheWay: ReadonlyMap<string, string>,
-  vacatedAt: (path: string) => number,
+  { vacatedAt, lastAt }: Record<'vacatedAt' | 'lastAt', (path: string) => number>,
 ): Draft[] => {
   const carried = new Set(trees.moved.flatMap(({ members }) => members.map(({ have }) => have)));
   const removed = new Set(trees.gone.flatMap(({ members }) => members));
@@ -143,10 +146,10 @@ const singleDrafts = (
     ...[...lives.gone, ...remade.map(({ have }) => have)]
       .filter((have) => !removed.has(have))
       .map((have) => deleteDraft(have, inTheWay.get(have.path))),
-    ...[...remade, ...rewritten].map(({ want }) => saveDraft(want, null, vacatedAt(want.path))),
-    ...lives.created.map(({ want, over }) => saveDraft(want, over, vacatedAt(want.path))),
+    ...[...remade, ...rewritten].map(({ want }) => saveDraft(want, null, vacatedAt(want.path), lastAt(want.path))),
+    ...lives.created.map(({ want, over }) => saveDraft(want, over, vacatedAt(want.path), lastAt(want.path))),
     ...moving.flatMap((life) => {
-      const mover = moveDraft(life, vacatedAt(life.want.path));
+      const mover = moveDraft(life, lastAt(life.want.path));
       return [mover, ...followUps(life, mover)];
     }),
   ];

@@ -1,6 +1,8 @@
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ExecutionContext } from 'ava';
+import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { scanFileManager } from '../../src/scan/scan-file-manager.ts';
 import type { World } from '../support/world.ts';
 import { worldTest } from '../support/world-test.ts';
@@ -114,5 +116,32 @@ withWorld('a file that was put right in between gives way again', async (t, worl
   await scanFileManager({ workspace: world.workspace(), bucket, fileManager });
   await carriesOut(t, world, ['save a']);
   await givesWayAndComesBack();
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld('a file that is renamed onto what nothing is known of gives way again', async (t, world) => {
+  const fileManager: FileManager = {
+    ...world.client,
+    saveToDisk: async (path, content, options) => {
+      if (path === 'a') throw new FailedAnswerError('answered 500');
+      return world.client.saveToDisk(path, content, options);
+    },
+  };
+  const failing = { fileManager, retry: { attemptsMax: 1 } };
+  await world.put('a', 'the same');
+  await world.cycle();
+  await world.put('a/b', 'in the way');
+  await carriesOut(t, world, ['delete a', 'save a/b']);
+  await world.put('c', 'the same');
+  await carriesOut(t, world, ['save c']);
+  await remove(world, 'a/b');
+  for (let times = 0; times < 2; times += 1) t.is((await world.cycle(failing)).report.status, 'partial');
+  await remove(world, 'c');
+  const { plan } = await world.cycle(failing);
+  t.is(plan.steps[0]?.operation.kind, 'rename');
+  await world.put('a/b', 'in the way again');
+  await carriesOut(t, world, ['delete a', 'save a/b']);
+  await remove(world, 'a/b');
+  await carriesOut(t, world, ['delete a/b', 'save a']);
   t.deepEqual(await world.differences(), []);
 });

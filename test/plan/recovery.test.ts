@@ -201,6 +201,43 @@ test('files that give way and come back as they were: no operation has an id tha
   }
 });
 
+/** Some of the files are found to be gone from the disk, or of other permissions, or it is not known what they are. */
+const drift = (world: World, random: () => number): void => {
+  for (const file of world.mirror.values()) {
+    if (file.path.endsWith('/') || random() > 0.15) continue;
+    world.head += 1;
+    const rows = new Map(world.mirror);
+    const isGone = random() < 0.3;
+    const unknown = random() < 0.5 ? { file_id: 0, size: null, etag: null } : { permissions: '0777' };
+    if (!isGone) rows.set(file.path, { ...file, ...unknown, offset: world.head });
+    else {
+      rows.delete(file.path);
+      world.disk.files.delete(file.path);
+      world.vacated.set(file.path, world.head);
+    }
+    world.mirror = rows;
+  }
+};
+
+test('files that give way and come back where the disk is changed meanwhile: no state of a path comes twice', (t) => {
+  for (let seed = 1; seed <= 1_000; seed++) {
+    const random = randomOf(seed);
+    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
+    const all = drawTable(random, paths, 1_000);
+    const world: World = { disk: diskOf([]), mirror: new Map(), vacated: new Map(), head: 2_000, confirmed: new Set() };
+    const newest = new Map<string, number>();
+    for (let state = 1; state <= 10; state++) {
+      const want = all.filter(() => random() < 0.5);
+      t.notThrows(() => cycle(world, want, capabilities, random, 0.2), `seed ${seed}`);
+      for (const { path, offset } of world.mirror.values()) {
+        t.true(offset >= (newest.get(path) ?? 0), `seed ${seed}: ${path} is at ${offset} again`);
+        newest.set(path, offset);
+      }
+      drift(world, random);
+    }
+  }
+});
+
 test('a file that gives way to a folder again and again is another transition each time', (t) => {
   const world = worldOf([], 100);
   const file = drawRow('a', 1, 1);
