@@ -109,6 +109,14 @@ const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false
 /** The event of the batch that touches a path next, by the events' own order, after the one at that place. */
 export type NextTouch = (path: string, at: number) => BucketEvent | undefined;
 
+/** Events in their own order, and the place of each. */
+type InOrder = { readonly events: readonly Recorded<BucketEvent>[]; readonly places: ReadonlyMap<number, number> };
+
+const inOrder = (events: Recorded<BucketEvent>[]): InOrder => ({
+  events: events.sort(compareEvents),
+  places: new Map(events.map(({ offset }, place) => [offset, place])),
+});
+
 /**
  * A folder that later comes to a folder around the path does not count: what that brings comes after what is recorded, and
  * all else stays as it is.
@@ -126,11 +134,22 @@ export const nextTouches = (events: readonly (BucketEvent | undefined)[]): NextT
       else touching.set(path, [event]);
     }
   }
+  trees.sort(compareEvents);
+  // Once a path, however many of the batch's events ask about it.
+  const sorted = new Map<string, InOrder>();
+  const touches = (path: string): InOrder => {
+    const known = sorted.get(path) ?? inOrder(touching.get(path) ?? []);
+    sorted.set(path, known);
+    return known;
+  };
   return (path, at) => {
     const event = placed[at] as Recorded<BucketEvent>;
-    const around = trees.filter((tree) => path.startsWith(tree.path));
-    return [...(touching.get(path) ?? []), ...around]
-      .filter((other) => compareEvents(other, event) > 0)
-      .sort(compareEvents)[0];
+    const isLater = (other: Recorded<BucketEvent>): boolean => compareEvents(other, event) > 0;
+    const { events: own, places } = touches(path);
+    let place = places.get(at) ?? 0;
+    while (place < own.length && !isLater(own[place] as Recorded<BucketEvent>)) place += 1;
+    const next = own[place];
+    const around = trees.find((tree) => path.startsWith(tree.path) && isLater(tree));
+    return next && around ? [next, around].sort(compareEvents)[0] : (next ?? around);
   };
 };

@@ -1,8 +1,10 @@
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
+import type { BucketEvent } from '../../events/event.ts';
 import type { Bucket, ListedObject } from '../../src/bucket/bucket.ts';
 import { rememberListing } from '../../src/cycle/memory.ts';
 import { takeIn } from '../../src/intake/intake.ts';
+import { nextTouches } from '../../src/intake/renamed.ts';
 import { openLog } from '../../src/log/log.ts';
 import { openProjector } from '../../src/projector/projector.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
@@ -134,4 +136,21 @@ test('a file that nobody told of, and that is gone by now, is recorded nowhere o
     { id: 's', type: 'rename', version: 2, path: 'b', to: 'c' },
   );
   t.deepEqual(await rows(), []);
+});
+
+test('of a file that goes to and fro in every event of a batch, the next touch is found at once', (t) => {
+  const names = ['a', 'b'];
+  const events = Array.from({ length: 5_000 }, (_, at): BucketEvent & { readonly to: string } => ({
+    id: `e${at}`,
+    type: 'rename',
+    time: new Date(Date.parse(time) + at).toISOString(),
+    path: names[at % 2] as string,
+    to: names[(at + 1) % 2] as string,
+    source: 'native',
+  }));
+  const nextTouch = nextTouches(events);
+  const begun = performance.now();
+  const next = events.map(({ to }, at) => nextTouch(to, at)?.id);
+  t.true(performance.now() - begun < 2_000, 'a batch of many is no reason to stand still');
+  t.deepEqual(next, [...events.slice(1).map(({ id }) => id), undefined]);
 });
