@@ -326,9 +326,9 @@ export const cycleMutations: readonly Mutation[] = [
   },
   {
     name: 'try in every cycle to rename what is not there',
-    file: 'src/cycle/under-way.ts',
-    find: 'if (missing.length === 0) return;',
-    replace: 'if (missing.length >= 0) return;',
+    file: 'src/apply/step.ts',
+    find: 'isElse || instead instanceof UnreadableError',
+    replace: 'isElse',
     tests: ['test/cycle/unreadable-moved.test.ts'],
     match: '*has lost the file*',
   },
@@ -547,6 +547,14 @@ export const cycleMutations: readonly Mutation[] = [
     replace: 'if (row && entry && isUnknown(row))',
     tests: ['test/scan/scan-file-manager.test.ts'],
     match: 'where it is noted*',
+  },
+  {
+    name: 'try in every cycle to rename what the file manager has lost, and the bucket does not hold so',
+    file: 'src/apply/step.ts',
+    find: 'if (isElse || instead',
+    replace: 'if (instead',
+    tests: ['test/cycle/unreadable-moved.test.ts'],
+    match: 'files that swap their names are put right*',
   },
   {
     name: 'let failed cycles push out the held one',

@@ -42,7 +42,7 @@ export type ApplyResult = {
   readonly durationMs?: number;
 };
 
-export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' | 'onRemembered'> & {
+export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' | 'onMissing' | 'onRemembered'> & {
   /** Called with confirmed operations, in the order of their confirmation; a batch is durable when it resolves. */
   readonly onOutcomes: (outcomes: readonly OutcomeEvent[]) => Promise<void>;
   /** Called before a step's first request, and waited for: from then on its effect is not certain. */
@@ -60,6 +60,8 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' 
   readonly onUnreadable?: (step: Step, reason: string) => void;
   /** Called for each object that has changed or is gone. */
   readonly onSuperseded?: (step: Step, reason: string) => void;
+  /** Called for each rename whose file neither the file manager has nor the bucket gives: it would fail again as it is. */
+  readonly onMissing?: (step: Step) => void;
   /** Called for each other step that failed. */
   readonly onFailed?: (step: Step, reason: string) => void;
   /** In how many cycles before a step has failed: those that failed least go first, as far as dependencies allow. */

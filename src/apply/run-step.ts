@@ -100,7 +100,15 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
       const attempts = (onRemembered?: CallOptions['onRemembered']): Promise<StepResult> =>
         withRetries(
           (signal) =>
-            carryOutStep(sending.of(step), { ...options, fileManager, signal, serving, onPartial, onRemembered }),
+            carryOutStep(sending.of(step), {
+              ...options,
+              fileManager,
+              signal,
+              serving,
+              onPartial,
+              onMissing: () => options.onMissing?.(step),
+              onRemembered,
+            }),
           {
             clock,
             limits,

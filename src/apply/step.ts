@@ -3,7 +3,7 @@ import { Readable } from 'node:stream';
 import { type Confirmation, isFolder } from '../../events/event.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import type { Verification } from '../bucket/checksum.ts';
-import { UnservedError } from '../bucket/errors.ts';
+import { UnreadableError, UnservedError } from '../bucket/errors.ts';
 import { FatalError, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { FailedAnswerError, RefusedError } from '../file-manager/client-errors.ts';
@@ -23,6 +23,8 @@ export type StepContext = {
   readonly serving: Serving;
   /** Called once permissions are set that another request was to follow. */
   readonly onPartial?: () => void;
+  /** Called where the file manager has nothing of what a rename is to take, nor is it to be had from the bucket. */
+  readonly onMissing?: () => void;
   /** See CallOptions. */
   readonly onRemembered?: CallOptions['onRemembered'];
 };
@@ -95,7 +97,9 @@ const relocate = async (step: Step, context: StepContext, options: CallOptions):
     try {
       return await saveFile(source, step, context, { ...options, idempotencyKey: `${keyOf(step)}:save` });
     } catch (instead) {
-      throw instead instanceof SupersededError ? error : instead;
+      const isElse = instead instanceof SupersededError;
+      if (isElse || instead instanceof UnreadableError) context.onMissing?.();
+      throw isElse ? error : instead;
     }
   }
 };

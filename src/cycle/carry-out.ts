@@ -30,6 +30,7 @@ export const carryOut = async (
   const unreadable: Waiting[] = [];
   const superseded: Waiting[] = [];
   const failed: Waiting[] = [];
+  const missing: Step[] = [];
   const ended: string[] = [];
   await keepUndo(plans, plan, changes);
   const applied = await applyPlan(plan, {
@@ -40,13 +41,14 @@ export const carryOut = async (
     onUnreadable: (step, reason) => unreadable.push({ step, reason }),
     onSuperseded: (step, reason) => superseded.push({ step, reason }),
     onFailed: (step, reason) => failed.push({ step, reason }),
+    onMissing: (step) => missing.push(step),
     timesFailed: await timesFailedOf(projector.database),
     onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
   });
   failpoint('cycle.applied');
   await forgetUnderWay(log.database, ended);
   failpoint('cycle.forgotten');
-  await noteMissing(options.workspace, unreadable);
+  await noteMissing(options.workspace, missing);
   await projector.catchUp();
   failpoint('cycle.folded');
   return { applied, unreadable, superseded, failed };

@@ -163,17 +163,13 @@ const stepsUnderWay = async (database: Pick<Database, 'all'>): Promise<Step[]> =
 };
 
 /**
- * Records of these steps, which need bytes that may not be read, that nothing is known of what they were to rename. A rename
- * reads its object only where the file manager has no such file: it would be tried again in every cycle.
+ * Records of these renames that nothing is known of the files which they were to take: the file manager has none there, and
+ * the bucket gives none for them. The next plan goes another way; this one would fail again in every cycle.
  */
-export const noteMissing = async (
-  { log }: Workspace,
-  unreadable: readonly { readonly step: Step }[],
-): Promise<void> => {
-  const missing = unreadable.flatMap(({ step: { operation } }) => (operation.to === undefined ? [] : [operation.path]));
-  if (missing.length === 0) return;
+export const noteMissing = async ({ log }: Workspace, renames: readonly Step[]): Promise<void> => {
+  if (renames.length === 0) return;
   const last = await log.last();
-  await log.append(missing.map((path) => unknownAt(path, last)));
+  await log.append(renames.map(({ operation }) => unknownAt(operation.path, last)));
 };
 
 /** A folder's outcome names its permissions: they are to be set by whoever can. */

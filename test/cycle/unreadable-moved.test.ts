@@ -166,6 +166,41 @@ test('an object that may not be read waits where the file manager has lost the f
   await world.close();
 });
 
+test('files that swap their names are put right where the file manager has lost one of them', async (t) => {
+  const world = await createWorld();
+  const cycleAt = deniedIn(world, new Set());
+  await world.put('a', 'one');
+  await world.put('b', 'two');
+  await cycleAt(0);
+  await world.client.delete('a', { idempotencyKey: 'a' });
+  await world.writer.put('a', Buffer.from('two'));
+  await world.writer.put('b', Buffer.from('one'));
+  for (const [path, to] of [
+    ['a', 'aside'],
+    ['b', 'a'],
+    ['aside', 'b'],
+  ] as const)
+    await world.append({ type: 'rename', path, to });
+  for (const minute of [1, 2]) await cycleAt(minute);
+  t.deepEqual(await world.differences(), []);
+  t.deepEqual((await cycleAt(3)).steps, []);
+  await world.close();
+});
+
+test('of an object whose next event never comes the bucket is asked where the file manager has lost what it was', async (t) => {
+  const world = await createWorld();
+  const cycleAt = deniedIn(world, new Set());
+  await world.put('a', 'content');
+  await cycleAt(0);
+  await world.client.delete('a', { idempotencyKey: 'a' });
+  await world.append({ type: 'rename', path: 'a', to: 'b' });
+  await world.writer.delete('a');
+  await world.writer.put('b', Buffer.from('other, whose event is lost'));
+  for (let minute = 1; minute <= 15; minute += 1) await cycleAt(minute);
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
 test('an object that may not be read waits where the file of its content is one that a person has brought back', async (t) => {
   const world = await createWorld();
   const cycleAt = deniedIn(world, new Set(['b']));
