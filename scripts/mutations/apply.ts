@@ -24,9 +24,9 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'content is readable before its permissions are set',
     file: 'src/apply/step.ts',
-    find: "const set = await setPermissions(path, step, facts.permissions, context, options);\n    failpoint('step.permitted');\n    await fileManager.saveToDisk(path, { body, length: facts.size }, options);",
+    find: "const set = await setPermissions(path, step, facts.permissions, context, options);\n    failpoint('step.permitted');\n    const chunks = served(body, facts.size, serving);\n    await fileManager.saveToDisk(path, { body: chunks, length: facts.size }, options);",
     replace:
-      'await fileManager.saveToDisk(path, { body, length: facts.size }, options);\n    const set = await setPermissions(path, step, facts.permissions, context, options);',
+      'const chunks = served(body, facts.size, serving);\n    await fileManager.saveToDisk(path, { body: chunks, length: facts.size }, options);\n    const set = await setPermissions(path, step, facts.permissions, context, options);',
     tests: ['test/cycle/cycle.test.ts'],
     match: 'a cycle carries every kind*',
   },
