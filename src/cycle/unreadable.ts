@@ -97,9 +97,11 @@ export const noteFailed = async (
   nowMs: number,
 ): Promise<void> => {
   const known = await database.all<{ path: string; offset: number }>('SELECT path, "offset" FROM failed');
-  const planned = known.length === 0 ? new Set() : new Set(steps.map(stateOf));
-  const over = known.flatMap((row) => (planned.has(rowKey(row)) ? [] : [row.path]));
-  await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [JSON.stringify(over)]);
+  const over = new Map(known.map((row) => [rowKey(row), row.path]));
+  if (over.size > 0) for (const step of steps) over.delete(stateOf(step));
+  await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
+    JSON.stringify([...over.values()]),
+  ]);
   // What failed waits for no time.
   await keep(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
 };
