@@ -224,7 +224,7 @@ test('files that give way and come back where the disk is changed meanwhile: no 
     const random = randomOf(seed);
     const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
     const all = drawTable(random, paths, 1_000);
-    const world: World = { disk: diskOf([]), mirror: new Map(), vacated: new Map(), head: 2_000, confirmed: new Set() };
+    const world = worldOf([], 2_000);
     const newest = new Map<string, number>();
     for (let state = 1; state <= 10; state++) {
       const want = all.filter(() => random() < 0.5);
