@@ -3,7 +3,7 @@ import type { Change, Step } from '../plan/operation.ts';
 import { diskName, foldersAround } from '../plan/paths.ts';
 import { renamesOf } from '../plan/plan.ts';
 import type { Database, Queries } from '../storage/database.ts';
-import { isAmong, noteWaiting, placeOf, type UnreadableSchedule, waitingIn } from './unreadable.ts';
+import { isAmong, noteTries, placeOf, type UnreadableSchedule, waitingIn } from './unreadable.ts';
 
 type Waiting = { readonly step: Step; readonly reason: string };
 
@@ -55,7 +55,7 @@ export const noteUnanswered = async (
 ): Promise<number> => {
   const open = new Set(left.map(({ operation }) => operation.op_id));
   const unanswered = failed.filter(({ step }) => open.has(step.operation.op_id));
-  await noteWaiting(database, 'unanswered', unanswered, nowMs, schedule);
+  await noteTries(database, 'unanswered', unanswered, nowMs, schedule);
   await database.run('DELETE FROM unanswered WHERE path NOT IN (SELECT value FROM json_each(?))', [
     JSON.stringify(left.map(placeOf)),
   ]);

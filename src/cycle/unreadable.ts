@@ -77,13 +77,13 @@ type Failed = { readonly step: Step; readonly reason: string };
  */
 export const noteWaiting = async (
   database: Database,
-  table: Exclude<WaitingTable, 'failed'>,
+  table: 'unreadable' | 'superseded',
   failed: readonly Failed[],
   nowMs: number,
   schedule: UnreadableSchedule,
 ): Promise<number> => {
   await database.run(`DELETE FROM ${table} WHERE path NOT IN (SELECT path FROM dirty)`);
-  return keep(database, table, failed, nowMs, schedule);
+  return noteTries(database, table, failed, nowMs, schedule);
 };
 
 /**
@@ -103,10 +103,11 @@ export const noteFailed = async (
     JSON.stringify([...over.values()]),
   ]);
   // What failed waits for no time.
-  await keep(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
+  await noteTries(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
 };
 
-const keep = async (
+/** Keeps what could not be carried over, with its next time, and forgets nothing. Returns how many are there for the first time. */
+export const noteTries = async (
   database: Database,
   table: WaitingTable,
   failed: readonly Failed[],

@@ -161,3 +161,17 @@ withWorld(
     t.deepEqual(await world.differences(), []);
   },
 );
+
+withWorld('a whole folder about which the file manager says nothing is asked about as seldom', async (t, world) => {
+  const asked: string[] = [];
+  for (const path of ['d/x', 'd/y', 'stays']) await world.put(path, path);
+  await world.cycle();
+  for (const path of ['d/x', 'd/y']) {
+    await world.writer.delete(path);
+    await world.append({ type: 'delete', path });
+  }
+  const fileManager = silentAbout(world, (path) => path === 'd/', asked);
+  const begun = Date.now();
+  for (let at = 0; at < 5; at++) await world.cycle({ fileManager, now: () => begun + at * minute, ...once });
+  t.deepEqual(asked, ['d/', 'd/', 'd/', 'd/']);
+});
