@@ -164,8 +164,10 @@ export const readWaiting = async (
 ): Promise<UnreadableSummary> => {
   const known = await queries.get('SELECT 1 FROM sqlite_schema WHERE name = ?', [table]);
   if (!known) return { objects: 0, first: [] };
-  // A cycle that is held forgets nothing; of what another event has come about, the next try is none of these.
-  const waiting = `FROM ${table} JOIN file USING (path, "offset") WHERE path IN (SELECT path FROM dirty)`;
+  // A cycle that is held forgets nothing; of what another event has come about, the next try is none of these. What is under
+  // way is asked about whatever comes, and may be a delete, or of a whole folder.
+  const isWanted = 'JOIN file USING (path, "offset") WHERE path IN (SELECT path FROM dirty)';
+  const waiting = `FROM ${table} ${table === 'unanswered' ? '' : isWanted}`;
   const counted = await queries.get<{ objects: number }>(`SELECT count(*) AS objects ${waiting}`);
   const first = await queries.all<Unreadable>(
     `SELECT path, reason, tries, since, next_at ${waiting} ORDER BY next_at, path LIMIT 10`,

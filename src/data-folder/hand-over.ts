@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createWriteStream, existsSync } from 'node:fs';
-import { chown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { lchown, mkdir, open, readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,7 +51,8 @@ const writeWhole = (path: string, value: unknown): Promise<unknown> =>
 const giveToOwner = async (dataFolder: string, ...paths: readonly string[]): Promise<void> => {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = await stat(dataFolder);
-  for (const path of paths) await chown(path, uid, gid);
+  // Never what a link leads to: the folder is another user's.
+  for (const path of paths) await lchown(path, uid, gid);
 };
 
 /** Prints what was appended to the file since `position`; resolves with the position behind it. */
@@ -86,9 +87,8 @@ export const handOver = async (
   const ask = async (): Promise<void> => {
     try {
       await mkdir(folder, { recursive: true });
-      await giveToOwner(dataFolder, folderOf(dataFolder), folder);
       await writeWhole(files.draft, handed);
-      await giveToOwner(dataFolder, files.draft);
+      await giveToOwner(dataFolder, files.draft, folder, folderOf(dataFolder));
       await rename(files.draft, files.request);
     } catch (error) {
       if (codeOf(error) !== 'ENOENT') throw error;

@@ -174,4 +174,5 @@ withWorld('a whole folder about which the file manager says nothing is asked abo
   const begun = Date.now();
   for (let at = 0; at < 5; at++) await world.cycle({ fileManager, now: () => begun + at * minute, ...once });
   t.deepEqual(asked, ['d/', 'd/', 'd/', 'd/']);
+  t.is((await readStatus(world.config)).unanswered.first[0]?.path, 'd/');
 });
