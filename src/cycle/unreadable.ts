@@ -1,4 +1,3 @@
-import { rowKey } from '../../projections/rows.ts';
 import type { Plan, Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
@@ -66,9 +65,6 @@ export const placeOf = ({ operation }: Step): string => operation.to ?? operatio
 export const isAmong = (known: ReadonlyMap<string, number>, step: Step): boolean =>
   known.get(placeOf(step)) === step.operation.to_offset;
 
-/** Where the step leads. */
-const stateOf = (step: Step): string => rowKey({ path: placeOf(step), offset: step.operation.to_offset });
-
 type Failed = { readonly step: Step; readonly reason: string };
 
 /**
@@ -97,10 +93,10 @@ export const noteFailed = async (
   nowMs: number,
 ): Promise<void> => {
   const known = await database.all<{ path: string; offset: number }>('SELECT path, "offset" FROM failed');
-  const over = new Map(known.map((row) => [rowKey(row), row.path]));
-  if (over.size > 0) for (const step of steps) over.delete(stateOf(step));
+  const over = new Map(known.map(({ path, offset }) => [path, offset]));
+  if (over.size > 0) for (const step of steps) if (isAmong(over, step)) over.delete(placeOf(step));
   await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
-    JSON.stringify([...over.values()]),
+    JSON.stringify([...over.keys()]),
   ]);
   // What failed waits for no time.
   await noteTries(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
