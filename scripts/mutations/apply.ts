@@ -105,8 +105,8 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'forget each time that a whole folder has failed',
     file: 'src/cycle/unreadable.ts',
-    find: 'over.delete(stateOf(step))',
-    replace: "placeOf(step).endsWith('/') || over.delete(stateOf(step))",
+    find: 'over.delete(placeOf(step))',
+    replace: "placeOf(step).endsWith('/') || over.delete(placeOf(step))",
     tests: ['test/cycle/limits.test.ts'],
     match: 'whole folders that always fail*',
   },
