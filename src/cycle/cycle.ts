@@ -119,7 +119,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const applying = applyOptions(options);
   await prepareWaiting(projector.database);
   const asking = {
-    nowMs: options.now?.() ?? Date.now(),
+    clock: options.now ?? Date.now,
     schedule: options.unanswered ?? unansweredSchedule,
     now: options.retryUnreadable === true,
   };
@@ -132,8 +132,10 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const released = await releasedPlans(plans);
   const planned = await planCycle(options, folder, released, offset, unpaired);
   const { plan, changes, waiting, withheld } = planned;
+  // Each is judged as a whole: what waits now is not to pass alone later.
+  const meant = { ...planned, ...planned.around };
   await publishFile(join(folder, 'operations.jsonl'), (append) =>
-    append(plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
+    append(meant.plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
   );
 
   failpoint('cycle.planned');
@@ -144,14 +146,25 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   await keepPlans(plans, planned, judged, dryRun);
   // It ended early: the file manager is sick, and nothing new is begun.
   const isBlocked = finished?.result.stopped !== undefined && finished.left > 0;
-  const isMeant = !isBlocked && !held && !dryRun && plan.steps.length > 0;
-  const carried = isMeant ? await carryOut(plans, planned, applying, options) : nothingCarried;
+  const isMeant = !isBlocked && !held && !dryRun && meant.plan.steps.length > 0;
+  const carried = isMeant ? await carryOut(plans, meant, applying, options) : nothingCarried;
   const { applied } = carried;
   const before = finished && finished.left > 0 ? finished.result : undefined;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
-  const isNews = held || dryRun || (await noteCarried(plan, carried, options));
+  const isNews = held || dryRun || (await noteCarried(meant.plan, carried, options));
   if (!held && !dryRun) await rememberCycle(memory, verdict, identity, options);
-  const ended = { cycle, started, offset, planned, verdict, held, isBlocked, dryRun, applied, before };
+  const ended = {
+    cycle,
+    started,
+    offset,
+    planned: held ? planned : meant,
+    verdict,
+    held,
+    isBlocked,
+    dryRun,
+    applied,
+    before,
+  };
   const report = reportOf(ended, projector);
   await publishReport(folder, report);
   await deliver(report, isNews, options);
@@ -180,13 +193,13 @@ const keepPlans = async (
 /** Drops the plans that are over, and with them their release. */
 const dropOver = async (
   plans: string,
-  { plan, changes }: Planned,
+  { plan, changes, around }: Planned,
   judged: Judged,
   applied: ApplyResult,
 ): Promise<void> => {
   const { verdict, held, released } = judged;
   const isOver = (stored: StoredPlan): boolean =>
-    !isStillMeant(stored, plan, changes, verdict) || (!held && isWhole(plan, applied));
+    !isStillMeant(stored, plan, changes, verdict) || (!held && !around && isWhole(plan, applied));
   for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
   if (!held && !isReleased(plan, judged)) await dropPlan(plans, plan.id);
   failpoint('cycle.dropped');

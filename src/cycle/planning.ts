@@ -14,10 +14,12 @@ import { folderFacts, withoutBlocked } from './placing.ts';
 import { openPlaces, withoutOpen } from './unanswered.ts';
 import { withoutUndone } from './undone.ts';
 
-export type Planned = {
-  readonly plan: Plan;
-  /** What the plan was made from. */
-  readonly changes: readonly Change[];
+/** A plan, and what it was made from. */
+export type Made = { readonly plan: Plan; readonly changes: readonly Change[] };
+
+export type Planned = Made & {
+  /** What of it can be carried out while nothing is said about some operations: all else waits for that. */
+  readonly around?: Made;
   /** Of the file manager; none where there is nothing to do, and it was not asked. */
   readonly capabilities: readonly string[];
   /** Objects whose next try is not due yet, and those of which the file manager says nothing: not in the plan. */
@@ -38,7 +40,7 @@ export const planCycle = async (
   const only = options.full ? {} : ({ only: 'dirty' } as const);
   const oldPath = join(folder, 'old.csv');
   const newPath = join(folder, 'new.csv');
-  const { facts, ...rest } = await database.reading(async (queries) => {
+  const { facts, free, ...rest } = await database.reading(async (queries) => {
     await exportSnapshot(queries, exportPlaces(oldPath), { table: 'mirror', offset, ...only });
     await exportSnapshot(queries, exportPlaces(newPath), { table: 'file', offset, ...only });
     const all: Change[] = [];
@@ -46,20 +48,33 @@ export const planCycle = async (
     // First, so that what stays is not taken for renamed.
     const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(all, unpaired), released);
     const due = options.retryUnreadable ? wanted : await dueNow(queries, wanted, unpaired, options);
-    const { changes: placed, unplaceable } = await withoutBlocked(queries, due);
-    const open = await openPlaces(queries, options.dryRun === true);
-    const changes = open ? withoutOpen(placed, open, unpaired) : placed;
-    const facts = await folderFacts(queries, changes, open);
+    const { changes, unplaceable } = await withoutBlocked(queries, due);
+    const open = options.dryRun ? undefined : await openPlaces(queries);
+    const free = open ? withoutOpen(changes, open, unpaired) : changes;
+    const factsOf = async (some: readonly Change[]) => ({
+      ...(await folderFacts(queries, some, open)),
+      blocked: unplaceable,
+    });
     return {
       changes,
-      facts: { ...facts, blocked: unplaceable },
-      waiting: wanted.length - due.length + placed.length - changes.length,
+      facts: await factsOf(changes),
+      ...(free.length < changes.length && { free: { changes: free, facts: await factsOf(free) } }),
+      waiting: wanted.length - due.length + changes.length - free.length,
       ...(withheld && { withheld }),
     };
   });
   // After the tables were read: while the file manager is waited for, nothing else has to wait for them.
   const capabilities = rest.changes.length === 0 ? [] : await capabilitiesOf(options);
-  return { ...rest, capabilities, plan: planChanges(rest.changes, { ...facts, capabilities, unpaired }) };
+  const planOf = (changes: readonly Change[], known: typeof facts): Made => ({
+    changes,
+    plan: planChanges(changes, { ...known, capabilities, unpaired }),
+  });
+  return {
+    ...rest,
+    capabilities,
+    ...planOf(rest.changes, facts),
+    ...(free && { around: planOf(free.changes, free.facts) }),
+  };
 };
 
 /** Asks like every other request does: again, within the limits, when the file manager does not answer. */

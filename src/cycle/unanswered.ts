@@ -9,8 +9,8 @@ type Waiting = { readonly step: Step; readonly reason: string };
 
 /** When what the file manager has said nothing about comes up again. */
 export type Asking = {
-  /** By this machine's clock, in milliseconds. */
-  readonly nowMs: number;
+  /** This machine's clock, in milliseconds. */
+  readonly clock: () => number;
   readonly schedule: UnreadableSchedule;
   /** All of it is asked about now. */
   readonly now: boolean;
@@ -26,14 +26,14 @@ const askedAgainMax = 3;
 export const stepsDue = async (
   queries: Pick<Queries, 'all'>,
   steps: readonly Step[],
-  { nowMs, schedule, now }: Asking,
+  { clock, schedule, now }: Asking,
 ): Promise<{ readonly due: readonly Step[]; readonly later: readonly Step[] }> => {
   if (now) return { due: steps, later: [] };
   const noted = await queries.all<{ path: string; offset: number }>(
     'SELECT path, "offset" FROM unanswered ORDER BY next_at',
   );
   const known = new Map(noted.map(({ path, offset }) => [path, offset]));
-  const waiting = await waitingIn(queries, 'unanswered', nowMs, schedule);
+  const waiting = await waitingIn(queries, 'unanswered', clock(), schedule);
   const places = [...known.keys()];
   const again = steps
     .filter((step) => isAmong(known, step) && !isAmong(waiting, step))
@@ -51,11 +51,12 @@ export const noteUnanswered = async (
   database: Database,
   failed: readonly Waiting[],
   left: readonly Step[],
-  { nowMs, schedule }: Asking,
+  { clock, schedule }: Asking,
 ): Promise<number> => {
   const open = new Set(left.map(({ operation }) => operation.op_id));
   const unanswered = failed.filter(({ step }) => open.has(step.operation.op_id));
-  await noteTries(database, 'unanswered', unanswered, nowMs, schedule);
+  // To wait for an answer in vain may take longer than the wait until the next try.
+  await noteTries(database, 'unanswered', unanswered, clock(), schedule);
   await database.run('DELETE FROM unanswered WHERE path NOT IN (SELECT value FROM json_each(?))', [
     JSON.stringify(left.map(placeOf)),
   ]);
@@ -84,17 +85,12 @@ export const openAt = (paths: readonly string[]): OpenPlaces => {
   };
 };
 
-/** `noted`: only what the file manager was asked about in vain; else all that is under way. */
-export const openPlaces = async (queries: Pick<Queries, 'all'>, noted: boolean): Promise<OpenPlaces | undefined> => {
+/** Those of what is under way; undefined where nothing is. */
+export const openPlaces = async (queries: Pick<Queries, 'all'>): Promise<OpenPlaces | undefined> => {
   const rows = await queries.all<{ step: string }>('SELECT step FROM under_way');
   if (rows.length === 0) return undefined;
-  const steps = rows.map(({ step }) => JSON.parse(step) as Step);
-  const known = noted
-    ? await queries.all<{ path: string; offset: number }>('SELECT path, "offset" FROM unanswered')
-    : undefined;
-  const asked = known && new Map(known.map(({ path, offset }) => [path, offset]));
-  const open = asked ? steps.filter((step) => isAmong(asked, step)) : steps;
-  return openAt(open.flatMap(({ operation: { path, to } }) => (to === undefined ? [path] : [path, to])));
+  const operations = rows.map(({ step }) => (JSON.parse(step) as Step).operation);
+  return openAt(operations.flatMap(({ path, to }) => (to === undefined ? [path] : [path, to])));
 };
 
 /**
@@ -124,12 +120,16 @@ export const withoutOpen = (
   return rest;
 };
 
-/** Tells what has no place while these stay: what is beneath a file, and a file where there is a folder of its name. */
+/**
+ * Tells what has no place while these stay: what is beneath a file, a file where there is a folder of its name, and one whose
+ * name a disk may take for theirs.
+ */
 const staying = (paths: readonly string[]): ((path: string) => boolean) => {
   const files = new Set(paths.filter((path) => !isFolder(path)).map((path) => `${diskName(path)}/`));
   const folders = new Set(paths.flatMap((path) => foldersAround(diskName(path))));
   return (path) => {
     const name = diskName(path);
-    return foldersAround(name).some((folder) => files.has(folder)) || (!isFolder(path) && folders.has(`${name}/`));
+    const asFolder = isFolder(path) ? name : `${name}/`;
+    return foldersAround(asFolder).some((folder) => files.has(folder)) || (!isFolder(path) && folders.has(asFolder));
   };
 };

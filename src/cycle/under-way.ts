@@ -114,7 +114,7 @@ export const finishUnderWay = async (
   if (due.length === 0) return { left: underWay.length, result: nothingApplied };
   const ask = (steps: readonly Step[]) => askAgain(workspace, options, steps, asking, askCapabilities);
   const first = await ask(due);
-  if (later.length === 0 || first.silent > 0) return first;
+  if (later.length === 0 || first.silent > 0 || first.result.states.done === 0) return first;
   // It answers again.
   const rest = await ask(later);
   return { left: rest.left, result: together(first.result, rest.result) };

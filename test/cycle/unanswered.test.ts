@@ -1,6 +1,14 @@
+import { join } from 'node:path';
+import test from 'ava';
+import { openAt, withoutOpen } from '../../src/cycle/unanswered.ts';
 import { RetryableError } from '../../src/errors.ts';
+import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
+import { releasePlan } from '../../src/plan/store.ts';
 import { readStatus } from '../../src/status/status.ts';
+import { changesBetween } from '../plan/model.ts';
+import { row } from '../plan/tables.ts';
 import type { World } from '../support/world.ts';
 import { worldTest } from '../support/world-test.ts';
 
@@ -102,7 +110,7 @@ withWorld(
     await world.put('other', 'x');
     t.like((await world.cycle({ fileManager, ...once })).report, { status: 'partial', operations: { save: 1 } });
     t.deepEqual(asked, ['from', 'from', 'other']);
-    t.like((await world.cycle({ fileManager, dryRun: true })).report, { planned: {} });
+    t.like((await world.cycle({ fileManager, dryRun: true })).report, { planned: { rename: 1 } });
     isSilent = false;
     await world.cycle({ fileManager, retryUnreadable: true });
     t.deepEqual(await world.differences(), []);
@@ -175,4 +183,53 @@ withWorld('a whole folder about which the file manager says nothing is asked abo
   for (let at = 0; at < 5; at++) await world.cycle({ fileManager, now: () => begun + at * minute, ...once });
   t.deepEqual(asked, ['d/', 'd/', 'd/', 'd/']);
   t.is((await readStatus(world.config)).unanswered.first[0]?.path, 'd/');
+});
+
+test('what a disk may take for a file that stays waits with it', (t) => {
+  const changes = changesBetween([row('B', 7)], [row('b', 8, 'other'), row('q', 7, 'e7', 9)]);
+  t.deepEqual(withoutOpen(changes, openAt(['q']), new Set()), []);
+});
+
+/** Files beneath a folder that is deleted as a whole, of which nothing is said, and more files beside it. */
+const deleteAround = async (world: World, fileManager: FileManager, beside: number): Promise<void> => {
+  for (const path of ['d/x', 'd/y']) {
+    await world.writer.delete(path);
+    await world.append({ type: 'delete', path });
+  }
+  await world.cycle({ fileManager, ...once });
+  for (let at = 0; at < beside; at++) {
+    await world.writer.delete(`f${at}`);
+    await world.append({ type: 'delete', path: `f${at}` });
+  }
+};
+
+withWorld('deletes that wait for an answer count for the gate with those that do not', async (t, world) => {
+  for (const path of ['d/x', 'd/y', 'f0', 'f1', 'f2', 'f3']) await world.put(path, path);
+  await world.cycle();
+  const fileManager = silentAbout(world, (path) => path.startsWith('d/'));
+  await deleteAround(world, fileManager, 2);
+  const gate = { ...gateLimits, deleteFloor: 0, deleteShareMax: 1, deleteMax: 3 };
+  const { report } = await world.cycle({ fileManager, gate, ...once });
+  t.like(report, { status: 'held', planned: { delete: 4 } });
+  t.true((await world.cycle({ fileManager, gate: { ...gate, deleteMax: 4 }, ...once })).report.operations.delete === 2);
+});
+
+withWorld('a release holds for what it was given for while nothing is said about that', async (t, world) => {
+  for (const path of ['d/x', 'd/y', 'stays']) await world.put(path, path);
+  await world.cycle();
+  const gate = { ...gateLimits, deleteFloor: 0, deleteMax: 1 };
+  for (const path of ['d/x', 'd/y']) {
+    await world.writer.delete(path);
+    await world.append({ type: 'delete', path });
+  }
+  const held = await world.cycle({ gate });
+  t.is(held.report.status, 'held');
+  await releasePlan(join(world.config.paths.data, 'plans'), held.plan.id);
+  const silent = silentAbout(world, (path) => path.startsWith('d/'));
+  for (let at = 0; at < 3; at++) await world.cycle({ gate, fileManager: silent, ...once });
+  // It answers, that it has failed: what is there is not known then, and is planned anew.
+  const failing: FileManager = { ...world.client, delete: () => Promise.reject(new FailedAnswerError('answered 500')) };
+  await world.cycle({ gate, fileManager: failing, retryUnreadable: true, ...once });
+  await world.cycle({ gate });
+  t.deepEqual(await world.differences(), []);
 });
