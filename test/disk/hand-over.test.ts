@@ -15,9 +15,17 @@ const until = async (holds: () => boolean): Promise<void> => {
 
 const handed = { command: 'plan', words: [], flags: {} };
 
+/** Has the folder of requests hold one of an earlier daemon's; resolves with what waits until that was cleared away. */
+const leftBefore = async (requests: string): Promise<() => Promise<void>> => {
+  const old = join(requests, 'old');
+  await mkdir(old, { recursive: true });
+  return () => until(() => !existsSync(old));
+};
+
 test('a request whose folder is half removed is not carried out a second time', async (t) => {
   const data = await freshFolder();
   const requests = join(data, 'requests');
+  const cleared = await leftBefore(requests);
   const stop = new AbortController();
   t.teardown(() => stop.abort());
   let carried = 0;
@@ -36,7 +44,7 @@ test('a request whose folder is half removed is not carried out a second time', 
     await until(() => existsSync(ended));
     return ended;
   };
-  await until(() => existsSync(requests));
+  await cleared();
   await rm(await ask('1'));
   // Whoever takes these has looked at the first one again.
   await ask('2');
@@ -50,10 +58,11 @@ test('a request whose folder is half removed is not carried out a second time', 
 test('an answer that nobody fetches is removed after a while', async (t) => {
   const data = await freshFolder();
   const requests = join(data, 'requests');
+  const cleared = await leftBefore(requests);
   const stop = new AbortController();
   t.teardown(() => stop.abort());
   const taking = takeRequests(data, async () => ({ code: 0 }), stop.signal, { answerKeptMs: 50 });
-  await until(() => existsSync(requests));
+  await cleared();
   await mkdir(join(requests, 'of-a-killed-command'));
   await writeFile(join(requests, 'of-a-killed-command', 'request.json'), JSON.stringify(handed));
   for (let looks = 0; looks < 500 && (await readdir(requests)).length > 0; looks++) await sleep(20);
