@@ -6,16 +6,22 @@ import type { CycleOptions } from './cycle.ts';
 import { nothingApplied } from './failed.ts';
 import type { Planned } from './planning.ts';
 import { createUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
-import { noteFailed, noteWaiting, supersededSchedule, timesFailedOf, unreadableSchedule } from './unreadable.ts';
+import {
+  type Failed,
+  noteFailed,
+  noteWaiting,
+  supersededSchedule,
+  timesFailedOf,
+  unreadableSchedule,
+} from './unreadable.ts';
 
 /** What came of the steps of a plan; those that wait for another try with the reason. */
 export type Carried = {
   readonly applied: ApplyResult;
-  readonly unreadable: readonly Waiting[];
-  readonly superseded: readonly Waiting[];
-  readonly failed: readonly Waiting[];
+  readonly unreadable: readonly Failed[];
+  readonly superseded: readonly Failed[];
+  readonly failed: readonly Failed[];
 };
-type Waiting = { readonly step: Step; readonly reason: string };
 
 export const nothingCarried: Carried = { applied: nothingApplied, unreadable: [], superseded: [], failed: [] };
 
@@ -27,9 +33,9 @@ export const carryOut = async (
   options: CycleOptions,
 ): Promise<Carried> => {
   const { log, projector } = options.workspace;
-  const unreadable: Waiting[] = [];
-  const superseded: Waiting[] = [];
-  const failed: Waiting[] = [];
+  const unreadable: Failed[] = [];
+  const superseded: Failed[] = [];
+  const failed: Failed[] = [];
   const missing: Step[] = [];
   const ended: string[] = [];
   await keepUndo(plans, plan, changes);

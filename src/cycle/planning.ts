@@ -11,7 +11,8 @@ import type { CycleOptions } from './cycle.ts';
 import { dueNow } from './due.ts';
 import { keepSources } from './keep-sources.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
-import { openPlaces, withoutOpen } from './unanswered.ts';
+import { openAt, withoutOpen } from './unanswered.ts';
+import { placesUnderWay } from './under-way.ts';
 import { withoutUndone } from './undone.ts';
 
 /** A plan, and what it was made from. */
@@ -49,7 +50,8 @@ export const planCycle = async (
     const { changes: wanted, withheld } = await withoutUndone(queries, keepSources(all, unpaired), released);
     const due = options.retryUnreadable ? wanted : await dueNow(queries, wanted, unpaired, options);
     const { changes, unplaceable } = await withoutBlocked(queries, due);
-    const open = options.dryRun ? undefined : await openPlaces(queries);
+    const places = options.dryRun ? [] : await placesUnderWay(queries);
+    const open = places.length > 0 ? openAt(places) : undefined;
     const free = open ? withoutOpen(changes, open, unpaired) : changes;
     const factsOf = async (some: readonly Change[]) => ({
       ...(await folderFacts(queries, some, open)),

@@ -3,9 +3,7 @@ import type { Change, Step } from '../plan/operation.ts';
 import { diskName, foldersAround } from '../plan/paths.ts';
 import { renamesOf } from '../plan/plan.ts';
 import type { Database, Queries } from '../storage/database.ts';
-import { isAmong, noteTries, placeOf, type UnreadableSchedule, waitingIn } from './unreadable.ts';
-
-type Waiting = { readonly step: Step; readonly reason: string };
+import { type Failed, isAmong, noteTries, placeOf, triedIn, type UnreadableSchedule, waitingIn } from './unreadable.ts';
 
 /** When what the file manager has said nothing about comes up again. */
 export type Asking = {
@@ -29,15 +27,12 @@ export const stepsDue = async (
   { clock, schedule, now }: Asking,
 ): Promise<{ readonly due: readonly Step[]; readonly later: readonly Step[] }> => {
   if (now) return { due: steps, later: [] };
-  const noted = await queries.all<{ path: string; offset: number }>(
-    'SELECT path, "offset" FROM unanswered ORDER BY next_at',
-  );
-  const known = new Map(noted.map(({ path, offset }) => [path, offset]));
+  const known = await triedIn(queries, 'unanswered');
   const waiting = await waitingIn(queries, 'unanswered', clock(), schedule);
-  const places = [...known.keys()];
-  const again = steps
+  const at = Map.groupBy(steps, placeOf);
+  const again = [...known.keys()]
+    .flatMap((place) => at.get(place) ?? [])
     .filter((step) => isAmong(known, step) && !isAmong(waiting, step))
-    .sort((a, b) => places.indexOf(placeOf(a)) - places.indexOf(placeOf(b)))
     .slice(0, askedAgainMax);
   const due = [...steps.filter((step) => !isAmong(known, step)), ...again];
   return { due, later: again.length > 0 ? steps.filter((step) => !due.includes(step)) : [] };
@@ -49,7 +44,7 @@ export const stepsDue = async (
  */
 export const noteUnanswered = async (
   database: Database,
-  failed: readonly Waiting[],
+  failed: readonly Failed[],
   left: readonly Step[],
   { clock, schedule }: Asking,
 ): Promise<number> => {
@@ -83,14 +78,6 @@ export const openAt = (paths: readonly string[]): OpenPlaces => {
     },
     isIn: (folder) => around.has(diskName(folder)),
   };
-};
-
-/** Those of what is under way; undefined where nothing is. */
-export const openPlaces = async (queries: Pick<Queries, 'all'>): Promise<OpenPlaces | undefined> => {
-  const rows = await queries.all<{ step: string }>('SELECT step FROM under_way');
-  if (rows.length === 0) return undefined;
-  const operations = rows.map(({ step }) => (JSON.parse(step) as Step).operation);
-  return openAt(operations.flatMap(({ path, to }) => (to === undefined ? [path] : [path, to])));
 };
 
 /**

@@ -9,6 +9,7 @@ import type { Database, Queries } from '../storage/database.ts';
 import { nothingApplied } from './failed.ts';
 import { together } from './reporting.ts';
 import { type Asking, noteUnanswered, stepsDue } from './unanswered.ts';
+import type { Failed } from './unreadable.ts';
 
 /**
  * Operations whose effect is not known: each is noted before its request, and forgotten once its outcome is in the log, or
@@ -130,7 +131,7 @@ const askAgain = async (
   const folderPermissions =
     steps.some(setsFolderPermissions) && (await askCapabilities()).includes('folder-permissions');
   const impossible: Step[] = [];
-  const failed: { step: Step; reason: string }[] = [];
+  const failed: Failed[] = [];
   const note = (step: Step): void => void impossible.push(step);
   const result = await applyPlan(
     { id: 'under way', steps, unplaceable: [] },
@@ -187,13 +188,13 @@ const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Pr
   return rows.flatMap((row) => (to === undefined ? [row.path] : [row.path, to + row.path.slice(path.length)]));
 };
 
+/** The paths that operations under way name. */
+export const placesUnderWay = async (database: Pick<Database, 'all'>): Promise<string[]> =>
+  (await stepsUnderWay(database)).flatMap(({ operation: { path, to } }) => (to === undefined ? [path] : [path, to]));
+
 /** Tells of a path whether an operation that may have changed something there is under way; of a folder's, all beneath. */
 export const pathsUnderWay = async (database: Pick<Database, 'all'>): Promise<(path: string) => boolean> => {
-  const rows = await database.all<{ step: string }>('SELECT step FROM under_way');
-  const places = rows.flatMap(({ step }) => {
-    const { path, to } = (JSON.parse(step) as Step).operation;
-    return to === undefined ? [path] : [path, to];
-  });
+  const places = await placesUnderWay(database);
   const exact = new Set(places);
   const folders = places.filter(isFolder);
   return (path) => exact.has(path) || folders.some((folder) => path.startsWith(folder));

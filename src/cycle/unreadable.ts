@@ -42,7 +42,18 @@ const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${na
 export const prepareWaiting = (database: Pick<Database, 'exec'>): Promise<void> =>
   database.exec(tableOf('unreadable') + tableOf('superseded') + tableOf('failed') + tableOf('unanswered'));
 
-/** The objects that wait, by path: the offsets of the rows that were tried. */
+/** All that the table holds, by path: the offsets of the rows that were tried. What comes up next is first. */
+export const triedIn = async (
+  queries: Pick<Queries, 'all'>,
+  table: WaitingTable,
+): Promise<ReadonlyMap<string, number>> => {
+  const rows = await queries.all<{ path: string; offset: number }>(
+    `SELECT path, "offset" FROM ${table} ORDER BY next_at`,
+  );
+  return new Map(rows.map(({ path, offset }) => [path, offset]));
+};
+
+/** The same of those whose time has not come yet. */
 export const waitingIn = async (
   queries: Pick<Queries, 'all'>,
   table: WaitingTable,
@@ -65,7 +76,8 @@ export const placeOf = ({ operation }: Step): string => operation.to ?? operatio
 export const isAmong = (known: ReadonlyMap<string, number>, step: Step): boolean =>
   known.get(placeOf(step)) === step.operation.to_offset;
 
-type Failed = { readonly step: Step; readonly reason: string };
+/** A step that was not carried out, and why. */
+export type Failed = { readonly step: Step; readonly reason: string };
 
 /**
  * Keeps what could not be carried over in this cycle, with its next time, and forgets what is no longer to be. Returns how
@@ -92,8 +104,7 @@ export const noteFailed = async (
   failed: readonly Failed[],
   nowMs: number,
 ): Promise<void> => {
-  const known = await database.all<{ path: string; offset: number }>('SELECT path, "offset" FROM failed');
-  const over = new Map(known.map(({ path, offset }) => [path, offset]));
+  const over = new Map(await triedIn(database, 'failed'));
   if (over.size > 0) for (const step of steps) if (isAmong(over, step)) over.delete(placeOf(step));
   await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...over.keys()]),
