@@ -23,6 +23,18 @@ const startDaemon = async (environment: Record<string, string>) => {
   return daemon;
 };
 
+/** A file manager that never answers: it keeps a cycle in hand. */
+const startSilent = async (): Promise<{ readonly url: string; readonly close: () => void }> => {
+  const server = createServer(() => undefined).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as { port: number };
+  const close = (): void => {
+    server.closeAllConnections();
+    server.close();
+  };
+  return { url: `http://127.0.0.1:${port}`, close };
+};
+
 test('while the daemon runs, syncs, plans and the self test are handed over to it', async (t) => {
   t.timeout(120_000);
   const world = await createWorld();
@@ -74,10 +86,8 @@ test('while the daemon runs, syncs, plans and the self test are handed over to i
 test('a command that was handed over fails when the daemon is killed, and the data folder is free again', async (t) => {
   t.timeout(120_000);
   const world = await createWorld();
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const { port } = silent.address() as { port: number };
-  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
+  const silent = await startSilent();
+  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: silent.url };
   await world.release();
   const daemon = await startDaemon(environment);
   try {
@@ -91,7 +101,6 @@ test('a command that was handed over fails when the daemon is killed, and the da
     t.regex(stderr, /ended before it had answered: run the command again/);
   } finally {
     await daemon.finished;
-    silent.closeAllConnections();
     silent.close();
     await world.close();
   }
@@ -100,10 +109,8 @@ test('a command that was handed over fails when the daemon is killed, and the da
 test('a command that is stopped before its turn comes ends at once, and does nothing', async (t) => {
   t.timeout(120_000);
   const world = await createWorld();
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
-  await once(silent, 'listening');
-  const { port } = silent.address() as { port: number };
-  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: `http://127.0.0.1:${port}` };
+  const silent = await startSilent();
+  const environment = { ...settingsOf(world), FILE_MANAGER_API_URL: silent.url };
   await world.release();
   t.is((await runCli(['ingest', '-'], environment, 'no event')).code, 0);
   const daemon = await startDaemon(environment);
@@ -123,7 +130,6 @@ test('a command that is stopped before its turn comes ends at once, and does not
     t.true(performance.now() - begun < 20_000);
     first.child.kill('SIGKILL');
   } finally {
-    silent.closeAllConnections();
     silent.close();
     daemon.child.kill('SIGTERM');
     await daemon.finished;

@@ -100,18 +100,24 @@ const cycle = (
   return plan;
 };
 
+/** What a disk holds, without the permissions. */
+const contentsOf = (disk: Disk): string[] => listingOf(disk).map((line) => line.replace(/ \S+$/, ''));
+
 /** The mirror says of content what the disk has, after every step that was confirmed. */
 const mirrored = (world: World): boolean => {
-  const bare = (lines: string[]): string => JSON.stringify(lines.map((line) => line.replace(/ \S+$/, '')));
-  return bare(listingOf(world.disk)) === bare(listingOf(diskOf([...world.mirror.values()])));
+  const said = contentsOf(diskOf([...world.mirror.values()]));
+  return JSON.stringify(contentsOf(world.disk)) === JSON.stringify(said);
 };
+
+const capabilitiesFor = (seed: number): string[] =>
+  [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
 
 const paths = ['a', 'b', 'c', 'a/', 'a/x', 'd/', 'd/x', 'd/y', 'd/e/x', 'd/e/y', 'f/x', 'f/y', 'f/e/x', 'f/e/y'];
 
 test('whatever part of a plan was carried out, the plans after it end at what the bucket holds', (t) => {
   for (let seed = 1; seed <= 4_000; seed++) {
     const random = randomOf(seed);
-    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
+    const capabilities = capabilitiesFor(seed);
     const first = drawTable(random, paths, 1_000);
     const world = worldOf(first, 1_000_000);
     const history: string[] = [];
@@ -129,12 +135,8 @@ test('whatever part of a plan was carried out, the plans after it end at what th
         if (random() < 0.5) continue;
         cycle(world, want, capabilities, random);
         const again = cycle(world, want, capabilities, random);
-        const held = listingOf(world.disk).map((line) => line.replace(/ \S+$/, ''));
-        t.deepEqual(
-          held,
-          listingOf(diskOf(want)).map((line) => line.replace(/ \S+$/, '')),
-          `seed ${seed}`,
-        );
+        const held = contentsOf(world.disk);
+        t.deepEqual(held, contentsOf(diskOf(want)), `seed ${seed}`);
         // Permissions of a folder alone, where they cannot be set, wait until nothing else is beneath it.
         const isLate = ({ kind, path }: Operation): boolean => kind === 'update_permissions' && path.endsWith('/');
         const isExact = capabilities.includes('folder-permissions');
@@ -152,7 +154,7 @@ test('while nothing is said about some operations, the plans go on around them, 
   let around = 0;
   for (let seed = 1; seed <= 4_000; seed++) {
     const random = randomOf(seed);
-    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
+    const capabilities = capabilitiesFor(seed);
     const world = worldOf(drawTable(random, paths, 1_000), 1_000_000);
     const history: string[] = [];
     const next = (want: readonly FileRow[], silentShare: number): void => {
@@ -172,11 +174,7 @@ test('while nothing is said about some operations, the plans go on around them, 
         finish(world, random, 1);
         next(want, 0);
         next(want, 0);
-        t.deepEqual(
-          listingOf(world.disk).map((line) => line.replace(/ \S+$/, '')),
-          listingOf(diskOf(want)).map((line) => line.replace(/ \S+$/, '')),
-          `seed ${seed}`,
-        );
+        t.deepEqual(contentsOf(world.disk), contentsOf(diskOf(want)), `seed ${seed}`);
       }
     } catch (error) {
       t.fail(`seed ${seed}: ${String(error)} ${history.join(' | ')}`);
@@ -189,7 +187,7 @@ test('while nothing is said about some operations, the plans go on around them, 
 test('files that give way and come back as they were: no operation has an id that came before', (t) => {
   for (let seed = 1; seed <= 1_000; seed++) {
     const random = randomOf(seed);
-    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
+    const capabilities = capabilitiesFor(seed);
     const all = drawTable(random, paths, 1_000);
     const world = worldOf([], 2_000);
     for (let state = 1; state <= 8; state++) {
@@ -222,7 +220,7 @@ const drift = (world: World, random: () => number): void => {
 test('files that give way and come back where the disk is changed meanwhile: no state of a path comes twice', (t) => {
   for (let seed = 1; seed <= 1_000; seed++) {
     const random = randomOf(seed);
-    const capabilities = [[], ['folders'], ['folders', 'folder-permissions']][seed % 3] as string[];
+    const capabilities = capabilitiesFor(seed);
     const all = drawTable(random, paths, 1_000);
     const world = worldOf([], 2_000);
     const newest = new Map<string, number>();
