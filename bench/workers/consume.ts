@@ -47,10 +47,9 @@ const ours = async (): Promise<void> => {
     consume(source, step, { limits, signal: stop.signal }).subscribe({
       next: (result) => {
         if (result.kind === 'committed') taken += result.counts.appended;
-        if (taken >= count) stop.abort();
+        if (taken >= count) resolve();
       },
       error: reject,
-      complete: resolve,
     });
   });
   await follower.end();
@@ -82,22 +81,25 @@ const peerOfSqs = async (): Promise<void> => {
   const { DeleteMessageBatchCommand, ReceiveMessageCommand, SQSClient } = await import('@aws-sdk/client-sqs');
   const client = new SQSClient({ ...access, endpoint: address });
   let taken = 0;
-  const poll = async (): Promise<void> => {
-    while (taken < count) {
-      const { Messages = [] } = await client.send(
-        new ReceiveMessageCommand({ QueueUrl: name, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
-      );
-      if (Messages.length === 0) continue;
-      await client.send(
-        new DeleteMessageBatchCommand({
-          QueueUrl: name,
-          Entries: Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle })),
-        }),
-      );
-      taken += Messages.length;
-    }
-  };
-  await Promise.all(Array.from({ length: pollers }, poll));
+  await new Promise<void>((resolve, reject) => {
+    const poll = async (): Promise<void> => {
+      while (taken < count) {
+        const { Messages = [] } = await client.send(
+          new ReceiveMessageCommand({ QueueUrl: name, MaxNumberOfMessages: 10, WaitTimeSeconds: 1 }),
+        );
+        if (Messages.length === 0) continue;
+        await client.send(
+          new DeleteMessageBatchCommand({
+            QueueUrl: name,
+            Entries: Messages.map(({ ReceiptHandle }, index) => ({ Id: String(index), ReceiptHandle })),
+          }),
+        );
+        taken += Messages.length;
+      }
+      resolve();
+    };
+    Promise.all(Array.from({ length: pollers }, poll)).catch(reject);
+  });
 };
 
 await (who === 'ours' ? ours() : broker === 'pubsub' ? peerOfPubSub() : peerOfSqs());
