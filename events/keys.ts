@@ -9,7 +9,7 @@ const segmentBytesMax = 255;
 const keyBytesMax = 1_024;
 
 /** Names at the top that belong to the service and its file manager: their own folder, and temporary names of plans. */
-const ownNames = /^\.s3-sync(-tmp-[0-9a-f]+)?$/i;
+const ownNames = /^\.s3-sync(-tmp-[0-9a-f]+)?(?:\/|$)/i;
 
 const shownKey = (key: string): string => JSON.stringify(key.length > 80 ? `${key.slice(0, 80)}…` : key);
 
@@ -34,14 +34,13 @@ const segmentsOf = (key: string): string[] => (key.endsWith('/') ? key.slice(0, 
 /** The path of a key, or why there is none. A trailing `/` names a folder. */
 export const pathOfKey = (key: string): PathCheck => {
   if (!key.isWellFormed()) return { problem: `${shownKey(key)} is not valid Unicode (a lone surrogate)` };
-  if (Buffer.byteLength(key) > keyBytesMax) return { problem: `${shownKey(key)} is longer than ${keyBytesMax} bytes` };
+  const bytes = Buffer.byteLength(key);
+  if (bytes > keyBytesMax) return { problem: `${shownKey(key)} is longer than ${keyBytesMax} bytes` };
   const problem = placeProblem(key);
   if (problem !== undefined) return { problem };
-  const segments = segmentsOf(key);
-  if (segments.some((segment) => Buffer.byteLength(segment) > segmentBytesMax))
+  if (bytes > segmentBytesMax && segmentsOf(key).some((segment) => Buffer.byteLength(segment) > segmentBytesMax))
     return { problem: `${shownKey(key)} has a segment longer than ${segmentBytesMax} bytes` };
-  if (ownNames.test(segments[0] as string))
-    return { problem: `${shownKey(key)} begins with a name that the service keeps for itself` };
+  if (ownNames.test(key)) return { problem: `${shownKey(key)} begins with a name that the service keeps for itself` };
   return { path: key };
 };
 

@@ -119,14 +119,19 @@ const decodeObject = (object: unknown): Decoded => {
   const time = read(() => required(readTime(object, 'time'), 'time'));
   if (type === undefined || from === undefined || id === undefined || time === undefined || problems.length > 0)
     throw new Invalid(problems.join('; '));
-  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
+  const { size, etag, permissions, version, key, modifiedAt } = given;
   const event: BucketEvent = {
     id,
     type,
     time,
     path: from,
     ...(to !== undefined && { to }),
-    ...present,
+    ...(size !== undefined && { size }),
+    ...(etag !== undefined && { etag }),
+    ...(permissions !== undefined && { permissions }),
+    ...(version !== undefined && { version }),
+    ...(key !== undefined && { key }),
+    ...(modifiedAt !== undefined && { modifiedAt }),
     ...(scope === 'marker' && { scope }),
     source: 'native',
   };

@@ -10,8 +10,9 @@ export const utcTime = (text: unknown): string | undefined => {
   if (!parts) return undefined;
   const [, date, clock, fraction = '', zone = 'Z'] = parts;
   const atZone = new Date(`${date}T${clock}Z`);
-  if (Number.isNaN(atZone.getTime()) || !atZone.toISOString().startsWith(`${date}T`)) return undefined;
-  if (/^z$/i.test(zone)) return `${date}T${clock}${fraction}Z`;
+  // A day that its month does not have is another one of the next month; what is no number is none either.
+  if (atZone.getUTCDate() !== Number((date as string).slice(8))) return undefined;
+  if (zone === 'Z' || zone === 'z') return `${date}T${clock}${fraction}Z`;
   const shifted = new Date(`${date}T${clock}${zone}`);
   if (Number.isNaN(shifted.getTime())) return undefined;
   const utc = `${shifted.toISOString().slice(0, 19)}${fraction}Z`;

@@ -139,7 +139,7 @@ export const formatMutations: readonly Mutation[] = [
   {
     name: "let keys into the service's own folder",
     file: 'events/keys.ts',
-    find: 'if (ownNames.test(segments[0] as string))',
+    find: 'if (ownNames.test(key))',
     replace: 'if (false)',
     tests: keyTests,
     match: "the file manager's own folder*",

@@ -28,7 +28,7 @@ export const createInbox = (): Inbox => {
   let closed = false;
   const watchers = new Set<() => void>();
   const changed = () => {
-    for (const watch of [...watchers]) watch();
+    for (const watch of watchers) watch();
   };
 
   /** False when time, signal or close came first. */

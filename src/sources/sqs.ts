@@ -43,15 +43,18 @@ export type SqsSourceOptions = SqsConnection & {
 
 type Held = { receiptHandle: string; readonly group: string | undefined; readonly receivedMs: number };
 
-/** What the producer sent. SQS's own attributes stay out: they differ with every receive of the same message. */
-const toMessage = (sent: SqsMessage): Message => ({
-  body: Buffer.from(sent.Body ?? ''),
-  attributes: Object.fromEntries(
-    Object.entries(sent.MessageAttributes ?? {}).map(([name, value]) => [
+const textsOf = (attributes: NonNullable<SqsMessage['MessageAttributes']>): Record<string, string> =>
+  Object.fromEntries(
+    Object.entries(attributes).map(([name, value]) => [
       name,
       value.StringValue ?? Buffer.from(value.BinaryValue ?? []).toString('base64'),
     ]),
-  ),
+  );
+
+/** What the producer sent. SQS's own attributes stay out: they differ with every receive of the same message. */
+const toMessage = (sent: SqsMessage): Message => ({
+  body: Buffer.from(sent.Body ?? ''),
+  attributes: sent.MessageAttributes ? textsOf(sent.MessageAttributes) : {},
 });
 
 /**
@@ -138,7 +141,7 @@ export const createSqsSource = (options: SqsSourceOptions): Source => {
             WaitTimeSeconds: answered ? waitSeconds : 0,
             VisibilityTimeout: visibility,
             MessageAttributeNames: ['All'],
-            MessageSystemAttributeNames: ['MessageGroupId'],
+            ...(fifo && { MessageSystemAttributeNames: ['MessageGroupId'] }),
           }),
           { abortSignal: giveUp.signal },
         );
