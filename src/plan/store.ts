@@ -1,7 +1,7 @@
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { editsBetween } from '../edits.ts';
-import { FatalError, messageOf } from '../errors.ts';
+import { codeOf, FatalError, messageOf } from '../errors.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import type { Plan } from './operation.ts';
 
@@ -57,18 +57,15 @@ const namesIn = (folder: string): Promise<string[]> =>
 const isPlan = (value: Partial<StoredPlan> | null, path: string): value is StoredPlan =>
   Array.isArray(value?.plan?.steps) && Array.isArray(value.held) && path.endsWith(`${value.plan.id}.json`);
 
-/** Undefined when the file is gone meanwhile: a damaged one never stands in the way of the others. */
+/** Undefined when the file is gone meanwhile: a damaged one, or one that cannot be read, never stands in the way of the others. */
 const readStored = async (path: string): Promise<StoredPlan | DamagedPlan | undefined> => {
-  const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
-    if (error.code === 'ENOENT') return undefined;
-    throw error;
-  });
-  if (text === undefined) return undefined;
   try {
-    const value = JSON.parse(text) as Partial<StoredPlan> | null;
+    const value = JSON.parse(await readFile(path, 'utf8')) as Partial<StoredPlan> | null;
     return isPlan(value, path) ? value : { path, problem: 'it holds no plan of this id' };
   } catch (error) {
-    return { path, problem: `it is no JSON: ${messageOf(error)}` };
+    if (codeOf(error) === 'ENOENT') return undefined;
+    if (error instanceof SyntaxError) return { path, problem: `it is no JSON: ${error.message}` };
+    return { path, problem: `it cannot be read (${codeOf(error) || messageOf(error)})` };
   }
 };
 

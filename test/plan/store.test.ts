@@ -91,6 +91,18 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   );
 });
 
+test('a plan’s file that cannot be read keeps no cycle from the others', async (t) => {
+  const folder = await plansFolder(t);
+  const unreadable = join(folder, `${'1'.repeat(16)}.json`);
+  await mkdir(unreadable, { recursive: true });
+  await writeFile(join(folder, `${'1'.repeat(16)}.released`), '');
+  await storePlan(folder, { plan: named('5'.repeat(16)), held: [] });
+  const { plans, damaged } = await readPlans(folder);
+  t.is(plans.length, 1);
+  t.deepEqual(damaged, [{ path: unreadable, problem: 'it cannot be read (EISDIR)' }]);
+  t.deepEqual(await releasedPlans(folder), []);
+});
+
 test('a release is of one plan, and goes with it', async (t) => {
   const folder = await plansFolder(t);
   const released = async (): Promise<string[]> => (await releasedPlans(folder)).map(({ plan }) => plan.id);
