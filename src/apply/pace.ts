@@ -28,10 +28,10 @@ export const paced = (fileManager: FileManager, limits: PaceLimits, clock: Clock
   const turn = async (signal: AbortSignal | undefined): Promise<void> => requests?.take(1, signal);
   return {
     ...fileManager,
-    saveToDisk: async (path, { body, length }, options) => {
+    saveToDisk: async (path, content, options) => {
       await turn(options.signal);
-      const slowed = bytes === undefined ? body : slowedBody(body, bytes, options.signal);
-      await fileManager.saveToDisk(path, { body: slowed, length }, options);
+      const slowed = bytes && { body: slowedBody(content.body, bytes, options.signal) };
+      await fileManager.saveToDisk(path, { ...content, ...slowed }, options);
     },
     updatePermissions: async (path, permissions, options) => {
       await turn(options.signal);

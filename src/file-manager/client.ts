@@ -77,22 +77,27 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
   };
 
   return {
-    saveToDisk: async (path, content, { idempotencyKey, signal, onRemembered }) => {
+    saveToDisk: async (path, { body, length, permissions }, { idempotencyKey, signal, onRemembered }) => {
       const what = 'PUT /saveToDisk of the file manager';
       const md5 = createHash('md5');
       const exchange: Exchange = {
         what,
         method: 'put',
         url: `${base}/saveToDisk?path=${encoded(path)}`,
-        headers: { ...authorization, 'content-type': 'application/octet-stream', 'idempotency-key': idempotencyKey },
-        body: { chunks: content.body, length: content.length },
+        headers: {
+          ...authorization,
+          'content-type': 'application/octet-stream',
+          'idempotency-key': idempotencyKey,
+          ...(permissions !== undefined && { 'x-permissions': encoded(permissions) }),
+        },
+        body: { chunks: body, length },
         onChunk: (chunk) => md5.update(chunk),
         onSuccess: tellOf(onRemembered),
         isUpload: true,
         signal,
       };
       const answer = await exchangeJson(exchange, limits);
-      confirm(what, answer, { path, size: content.length });
+      confirm(what, answer, { path, size: length, ...(permissions !== undefined && { permissions }) });
       if (answer['md5'] !== undefined) confirm(what, answer, { md5: md5.digest('hex') });
     },
     updatePermissions: (path, permissions, { recursive, ...call }) =>
@@ -120,11 +125,10 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
   };
 };
 
-/** Every byte that is not plain leaves as %XX, so no path can reach a header or another endpoint. */
-const encoded = (path: string): string => {
-  if (!path.isWellFormed())
-    throw new FatalError("the path holds a lone surrogate, so it can't be sent: rename the object");
-  return encodeURIComponent(path);
+/** Every byte that is not plain leaves as %XX, so nothing can reach another header or endpoint. */
+const encoded = (text: string): string => {
+  if (!text.isWellFormed()) throw new FatalError(`${JSON.stringify(text)} holds a lone surrogate, so it can't be sent`);
+  return encodeURIComponent(text);
 };
 
 /** Tells of an answer that the file manager gave from its memory of the key, and says so (`openapi.yaml`). */

@@ -16,6 +16,8 @@ export type CallOptions = {
 export type Content = {
   readonly body: Readable;
   readonly length: number;
+  /** Capability `save-permissions`: in effect before the content can be read. Of a folder, its own alone. */
+  readonly permissions?: string | undefined;
 };
 
 /**
@@ -60,7 +62,8 @@ export type FileManagerInfo = {
   readonly version: string;
   /**
    * `folders`: rename, move and delete of a whole folder in one call. `folder-permissions`: permissions of a folder without
-   * those of what is beneath. `trash`: deletes can be undone.
+   * those of what is beneath. `save-permissions`: permissions with the content of a save, in one request. `trash`: deletes can
+   * be undone.
    */
   readonly capabilities: readonly string[];
 };

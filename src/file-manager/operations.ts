@@ -11,17 +11,21 @@ import { pruneEmpty, walk } from './tree.ts';
 
 const defaultMode = 0o644;
 
+/** What a save has brought; without permissions those stay that were set before. */
+type Saved = Received & { readonly permissions: string | undefined };
+
 /** Puts a received file in place. Its permissions are applied before its name exists; readers see old or new, never both. */
 export const saveFile = (
   store: Store,
   effect: Effect,
   path: string,
-  content: Received & { readonly file: string },
+  content: Saved & { readonly file: string },
 ): Promise<Answer> =>
   store.exclusive(async () => {
     await refuseOtherKind(store, path);
-    const attribute = await attributeOf(store.db, path);
-    await applyMode(content.file, modeOf(attribute?.permissions ?? null) ?? defaultMode);
+    const { size, md5, permissions } = content;
+    const applied = permissions ?? (await attributeOf(store.db, path))?.permissions ?? null;
+    await applyMode(content.file, modeOf(applied) ?? defaultMode);
     const stats = await statOf(content.file);
     try {
       await makeParents(store.root, path);
@@ -30,15 +34,14 @@ export const saveFile = (
       await removeEmptyParents(store.root, path, (folder) => isExplicit(store.db, folder));
       throw error;
     }
-    const answer: Answer = { ok: true, path, size: content.size, md5: content.md5 };
-    return store.commit(effect, answer, async (db) => {
-      await recordSaved(db, path, content.md5, stats === undefined ? null : stampOf(stats));
+    return store.commit(effect, { ok: true, path, size, md5, permissions }, async (db) => {
+      await recordSaved(db, path, permissions, md5, stats === undefined ? null : stampOf(stats));
       await noteBackup(store, db, 'put', path);
     });
   });
 
 /** Creates a folder of its own: it stays when it is empty. */
-export const saveFolder = (store: Store, effect: Effect, path: string, content: Received): Promise<Answer> =>
+export const saveFolder = (store: Store, effect: Effect, path: string, content: Saved): Promise<Answer> =>
   store.exclusive(async () => {
     await refuseOtherKind(store, path);
     const folder = onDisk(store.root, path);
@@ -47,8 +50,9 @@ export const saveFolder = (store: Store, effect: Effect, path: string, content: 
       await mkdir(folder);
       await syncFolder(dirname(folder));
     }
-    return store.commit(effect, { ok: true, path, size: 0, md5: content.md5 }, async (db) => {
-      await recordSaved(db, path, null, null);
+    const { md5, permissions } = content;
+    return store.commit(effect, { ok: true, path, size: 0, md5, permissions }, async (db) => {
+      await recordSaved(db, path, permissions, null, null);
       await noteBackup(store, db, 'put', path);
     });
   });

@@ -1,3 +1,4 @@
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyRequest } from 'fastify';
 import { isObject } from '../../events/limits.ts';
 import { checkedKey, fingerprintOf } from './idempotency.ts';
@@ -21,13 +22,19 @@ export const fieldsOf = (body: unknown): Fields => {
 /** The parameters of an address. What is no UTF-8 would be taken as it is written, and that is another path's name. */
 export const queryOf = (request: FastifyRequest): Fields => {
   const written = request.url.slice(request.url.indexOf('?') + 1);
-  try {
-    decodeURIComponent(written.replaceAll('+', ' '));
-  } catch {
-    throw new Problem('bad-request', 'the parameters of the address must be percent-encoded UTF-8');
-  }
+  decoded(written.replaceAll('+', ' '), 'the parameters of the address');
   return request.query as Fields;
 };
+
+const decoded = (text: string, what: string): string => {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw notEncoded(what);
+  }
+};
+
+const notEncoded = (what: string): Problem => new Problem('bad-request', `${what} must be percent-encoded UTF-8`);
 
 export const pathOf = (fields: Fields, name = 'path'): string => checkedPath(fields[name]);
 
@@ -37,6 +44,14 @@ export const permissionsOf = (fields: Fields): string => {
     throw new Problem('bad-request', `"permissions" must be a string of 1 to ${limits.permissionsLength} characters`);
   }
   return value;
+};
+
+/** Permissions that come with a save. Two such headers arrive as one with a space in it, and are refused. */
+export const permissionsIn = ({ 'x-permissions': header }: IncomingHttpHeaders): string | undefined => {
+  if (header === undefined) return undefined;
+  const text = String(header);
+  if (/[^\x21-\x7e]/.test(text)) throw notEncoded('X-Permissions');
+  return permissionsOf({ permissions: decoded(text, 'X-Permissions') });
 };
 
 export const recursiveOf = (fields: Fields): boolean => {

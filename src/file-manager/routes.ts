@@ -121,6 +121,7 @@ export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
   const capabilities = [
     'folders',
     'folder-permissions',
+    'save-permissions',
     'listing',
     'content',
     ...(store.trashRetentionMs > 0 ? ['trash'] : []),
@@ -172,7 +173,7 @@ const sendContent = async (store: Store, path: string, reply: FastifyReply): Pro
     const permissions = permissionsOn(stats, recorded, store.keepsModes);
     // Stored bytes are never a page of this origin, whatever they hold.
     reply.headers({ 'content-length': size, 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff' });
-    if (permissions && /^[\x20-\x7e]+$/.test(permissions)) reply.header('x-permissions', permissions);
+    if (permissions) reply.header('x-permissions', encodeURIComponent(permissions));
     const stream = size === 0 ? Readable.from([]) : createReadStream('', { fd: handle, start: 0, end: size - 1 });
     if (size === 0) await handle.close();
     return reply.type('application/octet-stream').send(stream);

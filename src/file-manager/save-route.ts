@@ -5,7 +5,7 @@ import { answerAgain, checkedKey, fingerprintOf, recall } from './idempotency.ts
 import { discard, refuseOtherKind, saveFile, saveFolder } from './operations.ts';
 import { isFolder } from './paths.ts';
 import { Problem } from './problem.ts';
-import { pathOf, queryOf } from './requests.ts';
+import { pathOf, permissionsIn, queryOf } from './requests.ts';
 import { insistOnSpare } from './space.ts';
 import type { Store } from './store.ts';
 
@@ -23,12 +23,15 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
       const path = pathOf(queryOf(request));
       const key = checkedKey(request.headers['idempotency-key']);
       const declared = declaredBy(request.headers);
+      const permissions = permissionsIn(request.headers);
+      // A request that does not say them is the request that it was before they could be said.
+      const said = permissions === undefined ? [] : [permissions];
       if (isFolder(path) && declared.length > 0) throw new Problem('bad-request', 'a folder has no content');
       const endpoint = 'saveToDisk';
       const effectFor = ({ size, md5 }: Received) => ({
         endpoint,
         key,
-        fingerprint: fingerprintOf(endpoint, path, String(size), md5),
+        fingerprint: fingerprintOf(endpoint, path, String(size), md5, ...said),
       });
       return queue(`${endpoint} ${key}`, async () => {
         const remembered = await recall(store.db, endpoint, key);
@@ -39,7 +42,7 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
         await store.exclusive(() => refuseOtherKind(store, path));
         if (isFolder(path)) {
           const received = await receive(request.raw, declared, { file: undefined, stallMs });
-          return saveFolder(store, effectFor(received), path, received);
+          return saveFolder(store, effectFor(received), path, { ...received, permissions });
         }
         await insistOnSpare(store.root, declared.length);
         const file = store.temporaryFile();
@@ -48,7 +51,7 @@ export const addSaveRoute = (app: FastifyInstance, store: Store, queue: Queue, s
           // Of those that arrived beside each other each may have found room.
           await insistOnSpare(store.root, 0);
           failpoint('disk.received');
-          return await saveFile(store, effectFor(received), path, { ...received, file });
+          return await saveFile(store, effectFor(received), path, { ...received, permissions, file });
         } finally {
           await discard(file);
         }

@@ -70,12 +70,19 @@ export const attributesOf = async (db: Queries, paths: readonly string[]): Promi
   return new Map(rows.map((row) => [row.path, row]));
 };
 
-/** Keeps what a save has stored; permissions that were set before stay. */
-export const recordSaved = (db: Queries, path: string, md5: string | null, stamp: string | null): Promise<number> =>
+/** Keeps what a save has stored; where it came without permissions those stay that were set before. */
+export const recordSaved = (
+  db: Queries,
+  path: string,
+  permissions: string | undefined,
+  md5: string | null,
+  stamp: string | null,
+): Promise<number> =>
   db.run(
-    `INSERT INTO attribute (path, md5, stamp, explicit) VALUES (?, ?, ?, ?)
-     ON CONFLICT (path) DO UPDATE SET md5 = excluded.md5, stamp = excluded.stamp, explicit = excluded.explicit, pending = 0`,
-    [path, md5, stamp, path.endsWith('/') ? 1 : 0],
+    `INSERT INTO attribute (path, permissions, md5, stamp, explicit) VALUES (?, ?, ?, ?, ?)
+     ON CONFLICT (path) DO UPDATE SET permissions = coalesce(excluded.permissions, permissions), md5 = excluded.md5,
+       stamp = excluded.stamp, explicit = excluded.explicit, pending = 0`,
+    [path, permissions ?? null, md5, stamp, path.endsWith('/') ? 1 : 0],
   );
 
 /** Keeps permissions. `pendingAt` is 0 for a path that exists, else the order in which waiting ones may be forgotten. */

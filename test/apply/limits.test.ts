@@ -81,18 +81,21 @@ test('requests and bytes are limited over all operations together', async (t) =>
   await fileManager.saveToDisk('a', { body: Readable.from([]), length: 0 }, call);
   t.is(Math.round(clock.at - start), 1_500);
 
-  const received: Buffer[] = [];
+  const received: { bytes: Buffer; permissions: string | undefined }[] = [];
   const slow = paced(
-    { ...fileManager, saveToDisk: async (_, { body }) => void received.push(await buffer(body)) },
+    {
+      ...fileManager,
+      saveToDisk: async (_, { body, permissions }) => void received.push({ bytes: await buffer(body), permissions }),
+    },
     { bytesPerSecond: 20_000 },
     clock,
   );
   const from = clock.at;
   const content = Buffer.alloc(100_000, 'x');
   const body = Readable.from([content.subarray(0, 50_000), content.subarray(50_000)], { objectMode: false });
-  await slow.saveToDisk('a', { body, length: content.length }, call);
+  await slow.saveToDisk('a', { body, length: content.length, permissions: '0600' }, call);
   t.is(Math.round(clock.at - from), 4_000);
-  t.true(content.equals(received[0] as Buffer));
+  t.deepEqual(received, [{ bytes: content, permissions: '0600' }]);
 });
 
 test('a limit that could never be kept is a mistake of the configuration', (t) => {

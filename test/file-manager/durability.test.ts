@@ -39,6 +39,13 @@ test('a key that belongs to another request is refused with 422', async (t) => {
   await client.saveToDisk('a', contentOf('1'), key);
   await t.throwsAsync(client.saveToDisk('b', contentOf('1'), key), { message: /422/ });
   await t.throwsAsync(client.saveToDisk('a', contentOf('2'), key), { message: /422/ });
+  await t.throwsAsync(client.saveToDisk('a', { ...contentOf('1'), permissions: '0600' }, key), { message: /422/ });
+  const other = newKey();
+  await client.saveToDisk('b', { ...contentOf('1'), permissions: '0600' }, other);
+  for (const permissions of [undefined, '0640'])
+    await t.throwsAsync(client.saveToDisk('b', { ...contentOf('1'), permissions }, other), { message: /422/ });
+  await client.saveToDisk('b', { ...contentOf('1'), permissions: '0600' }, other);
+  t.deepEqual(await holdings(client), { a: '1', b: '1 (0600)' });
   await client.delete('a', key);
   await t.throwsAsync(client.delete('b', key), { message: /422/ });
 });

@@ -13,6 +13,48 @@ test('permissions that were set before the content apply when it arrives, and la
   t.deepEqual(await holdings(client), { 'a/b': 'two (0640)' });
 });
 
+test('permissions that come with the content take the place of those that were set before, and stay', async (t) => {
+  const { client, root, server } = await started(t);
+  const saveWith = (path: string, value: string, permissions: string) =>
+    client.saveToDisk(path, { ...contentOf(value), permissions }, newKey());
+  await client.updatePermissions('a', '0600', newKey());
+  await saveWith('a', 'one', '0640');
+  t.is((await stat(join(root, 'a'))).mode & 0o7777, 0o640);
+  await save(client, 'a', 'two');
+  t.deepEqual(await holdings(client), { a: 'two (0640)' });
+  await client.updatePermissions('d/', '0600', { ...newKey(), recursive: false });
+  await saveWith('d/', '', '0750');
+  await save(client, 'd/', '');
+  const odd = ['%', ' read, write ', 'ü\n\0', '中'.repeat(1_024), '😀'.repeat(512)];
+  for (const [at, permissions] of odd.entries()) {
+    await saveWith(`${at}`, 'x', permissions);
+    const { headers } = await fetch(`${server.url}/content?path=${at}`);
+    t.is(decodeURIComponent(headers.get('x-permissions') ?? ''), permissions);
+  }
+  const found: [string, string | null][] = [];
+  for await (const { path, permissions } of client.list()) found.push([path, permissions]);
+  const expected = [...odd.entries()].map(([at, permissions]) => [`${at}`, permissions]);
+  t.deepEqual(found, [...expected, ['a', '0640'], ['d/', '0750']] as typeof found);
+});
+
+test('permissions that cannot be understood are refused by their name, and nothing is stored', async (t) => {
+  const { client, server } = await started(t);
+  await client.saveToDisk('a', { ...contentOf('old'), permissions: '0600' }, newKey());
+  for (const [permissions, problem] of [
+    ['%ff', /X-Permissions must be percent-encoded UTF-8/],
+    ['0644, 0600', /X-Permissions must be percent-encoded UTF-8/],
+    ['ü', /X-Permissions must be percent-encoded UTF-8/],
+    ['', /"permissions" must be a string of 1 to 1024 characters/],
+    ['x'.repeat(1_025), /"permissions" must be a string of 1 to 1024 characters/],
+  ] as const) {
+    const headers = { 'idempotency-key': 'k', 'x-permissions': permissions };
+    const response = await fetch(`${server.url}/saveToDisk?path=a`, { method: 'PUT', body: 'new', headers });
+    t.is(response.status, 400);
+    t.regex(((await response.json()) as { detail: string }).detail, problem);
+  }
+  t.deepEqual(await holdings(client), { a: 'old (0600)' });
+});
+
 test('permissions that are no POSIX mode are kept as they are, and setuid never reaches the disk', async (t) => {
   const { client, root } = await started(t);
   await save(client, 'a', '1');
