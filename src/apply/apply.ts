@@ -68,6 +68,8 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' 
   readonly timesFailed?: (step: Step) => number;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
+  /** The file manager takes permissions with the content of a save. What was begun otherwise goes on so. */
+  readonly savePermissions?: boolean;
   readonly pace?: PaceLimits | undefined;
   readonly retry?: Partial<RetryLimits> | undefined;
   readonly breaker?: Partial<BreakerLimits> | undefined;
@@ -112,7 +114,7 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   const timesFailed = (index: number): number => options.timesFailed?.(plan.steps[index] as Step) ?? 0;
   const schedule = createSchedule(plan.steps, settled, timesFailed);
   const order = createSpaceOrder(plan.steps, schedule, options.noSpaceMax ?? defaults.noSpaceMax);
-  const sending = createSending(clock);
+  const sending = createSending(clock, options.savePermissions);
   let commitFailed: { readonly error: unknown } | undefined;
   const noteFailure = (error: unknown): boolean => {
     commitFailed ??= { error };

@@ -25,10 +25,15 @@ export type Sending = {
 /** Two clocks never run quite alike. */
 const slackMs = 1_000;
 
-export const createSending = (clock: Clock): Sending => {
+/** `savePermissions`: the file manager takes permissions with the content of a save. */
+export const createSending = (clock: Clock, savePermissions = false): Sending => {
   const sent = new Map<Step, Step>();
   const of = (step: Step): Step => {
-    const known = sent.get(step) ?? { ...step, begunAt: step.begunAt ?? clock.now() };
+    const known = sent.get(step) ?? {
+      ...step,
+      begunAt: step.begunAt ?? clock.now(),
+      ...(savePermissions && { withPermissions: true }),
+    };
     sent.set(step, known);
     return known;
   };

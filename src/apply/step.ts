@@ -7,7 +7,7 @@ import { UnreadableError, UnservedError } from '../bucket/errors.ts';
 import { FatalError, RetryableError, SupersededError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { FailedAnswerError, RefusedError } from '../file-manager/client-errors.ts';
-import type { CallOptions, FileManager } from '../file-manager/file-manager.ts';
+import type { CallOptions, Content, FileManager } from '../file-manager/file-manager.ts';
 import type { Step } from '../plan/operation.ts';
 import { type Serving, served } from './serving.ts';
 
@@ -53,12 +53,7 @@ export const carryOutStep = async (step: Step, context: StepContext): Promise<St
   switch (operation.kind) {
     case 'save':
       if (!isFolder(operation.path)) return saveFile(operation, step, context, options);
-      await setFolderPermissions(step, context, options);
-      await fileManager.saveToDisk(
-        operation.path,
-        { body: Readable.from([], { objectMode: false }), length: 0 },
-        options,
-      );
+      await saveFolder(step, context, options);
       break;
     case 'update_permissions':
       await fileManager.updatePermissions(operation.path, stated(operation.permissions, 'permissions'), {
@@ -116,45 +111,50 @@ const stated = (value: string | undefined, field: string): string => {
 const permissionsKey = (step: Step, permissions: string): string =>
   `${keyOf(step)}:permissions:${createHash('sha256').update(permissions).digest('hex').slice(0, 16)}`;
 
-const setPermissions = async (
-  path: string,
-  step: Step,
+/** Those that a file gets; undefined where nobody states any. */
+const permissionsOf = (
+  { operation, result }: Step,
   fromObject: string | undefined,
-  { fileManager, defaultPermissions, onPartial }: StepContext,
-  options: CallOptions,
-): Promise<{ permissions?: string }> => {
-  const { operation, result } = step;
+  { defaultPermissions }: StepContext,
+): string | undefined => {
   const kept = result?.permissions ?? undefined;
   // Other content brings its own, unless the plan states them; those of the file that it replaces are kept where it has none.
   const own = operation.kind === 'save' ? (operation.permissions ?? fromObject ?? kept) : (kept ?? fromObject);
-  const permissions = own ?? defaultPermissions;
-  if (permissions === undefined) return {};
-  const idempotencyKey = permissionsKey(step, permissions);
-  await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey });
-  onPartial?.();
-  return { permissions };
+  return own ?? defaultPermissions;
 };
 
-/** Where they cannot be set alone they are not set: they would hold for all beneath the folder. */
-const setFolderPermissions = async (
+/**
+ * Stores content with its permissions: in one request where the step says so. Else they are set before the content becomes
+ * readable, and what is there already can be read under them until it comes.
+ */
+const store = async (
+  path: string,
+  { permissions, ...content }: Content,
   step: Step,
-  { fileManager, folderPermissions, onPartial }: StepContext,
+  { fileManager, onPartial }: StepContext,
   options: CallOptions,
 ): Promise<void> => {
-  const permissions = step.result?.permissions ?? undefined;
-  if (!folderPermissions || permissions === undefined) return;
-  const idempotencyKey = permissionsKey(step, permissions);
-  await fileManager.updatePermissions(step.operation.path, permissions, {
-    ...options,
-    idempotencyKey,
-    recursive: false,
-  });
-  onPartial?.();
+  if (permissions !== undefined && !step.withPermissions) {
+    const idempotencyKey = permissionsKey(step, permissions);
+    const alone = isFolder(path) && { recursive: false };
+    await fileManager.updatePermissions(path, permissions, { ...options, idempotencyKey, ...alone });
+    onPartial?.();
+  }
+  failpoint('step.permitted');
+  await fileManager.saveToDisk(path, step.withPermissions ? { ...content, permissions } : content, options);
+};
+
+/** Where its permissions cannot be set alone they are not set: they would hold for all beneath the folder. */
+const saveFolder = async (step: Step, context: StepContext, options: CallOptions): Promise<void> => {
+  const isSettable = step.withPermissions || context.folderPermissions;
+  const permissions = (isSettable && step.result?.permissions) || undefined;
+  const body = Readable.from([], { objectMode: false });
+  await store(step.operation.path, { body, length: 0, permissions }, step, context, options);
 };
 
 /**
  * Bytes are opened first, under `If-Match`, so nothing is touched for an object that has changed or cannot be read by then;
- * permissions are set before the content becomes readable; then the bytes stream through.
+ * then they stream through.
  */
 const saveFile = async (
   { path, size, etag }: { readonly path: string; readonly size?: number; readonly etag?: string },
@@ -162,7 +162,7 @@ const saveFile = async (
   context: StepContext,
   options: CallOptions,
 ): Promise<StepResult> => {
-  const { bucket, fileManager, signal, serving } = context;
+  const { bucket, signal, serving } = context;
   const key = step.result?.key ?? path;
   let body: Readable | undefined;
   try {
@@ -174,11 +174,10 @@ const saveFile = async (
     failpoint('step.opened');
     if (etag === undefined && size !== undefined && size !== facts.size)
       throw new SupersededError(`read ${JSON.stringify(key)}: it is ${facts.size} bytes long, not ${size}`);
-    const set = await setPermissions(path, step, facts.permissions, context, options);
-    failpoint('step.permitted');
+    const permissions = permissionsOf(step, facts.permissions, context);
     const chunks = served(body, facts.size, serving);
-    await fileManager.saveToDisk(path, { body: chunks, length: facts.size }, options);
-    return { bytes: facts.size, verification, ...set };
+    await store(path, { body: chunks, length: facts.size, permissions }, step, context, options);
+    return { bytes: facts.size, verification, ...(permissions !== undefined && { permissions }) };
   } catch (error) {
     throw serving.isAwaited ? asUnserved(error, key) : error;
   } finally {

@@ -42,6 +42,7 @@ export const carryOut = async (
   const applied = await applyPlan(plan, {
     ...applying,
     folderPermissions: capabilities.includes('folder-permissions'),
+    savePermissions: capabilities.includes('save-permissions'),
     onBegin: createUnderWay(log.database).begin,
     onEnded: ({ operation }) => ended.push(operation.op_id),
     onUnreadable: (step, reason) => unreadable.push({ step, reason }),

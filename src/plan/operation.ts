@@ -46,6 +46,8 @@ export type Step = {
   /** Of a step that was begun: when, in milliseconds by this machine's clock, and its key where that is not `op_id`. */
   readonly begunAt?: number;
   readonly key?: string;
+  /** Its save takes permissions along, in one request: a repeat under the same key is to be the same request. */
+  readonly withPermissions?: boolean;
 };
 
 /** A path that cannot be carried over, with the reason (a file `a` beside `a/b`, …). Visible, never retried endlessly. */

@@ -50,7 +50,7 @@ const costOf = async (settled: number) => {
   try {
     await settle(world, settled);
     await world.cycle();
-    for (const name of ['a', 'b', 'c']) await world.put(`new/${name}`, 'content');
+    for (const name of ['a', 'b', 'c']) await world.put(`new/${name}`, 'content', { permissions: '0640' });
     await world.workspace().projector.catchUp();
     const asked: string[] = [];
     let folder = '';

@@ -19,7 +19,7 @@ import { freshFolder, removeFolder } from '../support/folder.ts';
 /** Events of every kind about the change from the first state of the bucket to the second, and a line that is none. */
 const changes = [
   { type: 'create', path: 'new.txt', size: 3 },
-  { type: 'create', path: 'docs/changed.txt', size: 13 },
+  { type: 'create', path: 'docs/changed.txt', size: 13, permissions: '0640' },
   { type: 'rename', path: 'docs/old name.txt', to: 'docs/new name.txt' },
   { type: 'move', path: 'docs/moved.txt', to: 'archive/2026/moved.txt' },
   { type: 'rename', path: 'photos/', to: 'pictures/' },

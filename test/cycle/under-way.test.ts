@@ -8,7 +8,7 @@ import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { answer, startProxy } from '../apply/real.ts';
-import { createWorld } from '../support/world.ts';
+import { createWorld, inTwoRequests } from '../support/world.ts';
 
 const onceOnly = { concurrency: 1, retry: { attemptsMax: 1 } };
 
@@ -128,7 +128,7 @@ test('permissions of a content that changed while it was read do not stay with t
       ),
     }),
   };
-  t.is((await world.cycle({ bucket: changing })).report.states.superseded, 1);
+  t.is((await world.cycle({ bucket: changing, fileManager: inTwoRequests(world.client) })).report.states.superseded, 1);
   await world.put('a', 'first', { permissions: '0600' });
   await world.cycle();
   t.deepEqual(await world.differences(), []);
@@ -249,7 +249,7 @@ test('a folder whose permissions were asked for without an answer gets them', as
   await world.writer.put('d/', Buffer.from(''));
   await world.append({ type: 'create', path: 'd/', size: 0, permissions: '0750' });
   const silent: FileManager = {
-    ...world.client,
+    ...inTwoRequests(world.client),
     updatePermissions: () => Promise.reject(new RetryableError('no answer')),
   };
   await world.cycle({ fileManager: silent, ...onceOnly });

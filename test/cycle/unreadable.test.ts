@@ -8,7 +8,7 @@ import { RetryableError, SupersededError } from '../../src/errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { runCli } from '../support/cli.ts';
 import { uniqueName } from '../support/servers.ts';
-import { createWorld, startRecorder } from '../support/world.ts';
+import { createWorld, inTwoRequests, startRecorder } from '../support/world.ts';
 
 const minuteMs = 60_000;
 
@@ -225,7 +225,7 @@ test('an object that changed after its permissions had been set is asked for no 
   await cycleAt(0);
   await world.put('late', 'announced', { permissions: '0640' });
   const fileManager: FileManager = {
-    ...world.client,
+    ...inTwoRequests(world.client),
     saveToDisk: async (path) => {
       await world.writer.put(path, Buffer.from('something else'));
       throw new SupersededError(`${path} changed while it was read`);

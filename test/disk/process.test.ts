@@ -50,7 +50,6 @@ const phases: readonly (readonly [title: string, isReached: (request: IncomingMe
   ['asking the file manager what it can', ({ method, url }) => method === 'GET' && url === '/'],
   ['a download', ({ method, url }) => method === 'GET' && /\/f\d+\?x-id=GetObject/.test(url ?? '')],
   ['an upload', ({ method }) => method === 'PUT'],
-  ['setting permissions', ({ url }) => url === '/updatePermissions'],
   ['delivering the report', ({ url }) => url === '/report'],
 ];
 

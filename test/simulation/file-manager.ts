@@ -17,6 +17,7 @@ export const createSimulatedFileManager = (
   faults: Faults,
   clock: VirtualClock,
   crash: Crash,
+  capabilities: readonly string[],
 ) => {
   const stored = new Map<string, Stored>();
   const waitingPermissions = new Map<string, string>();
@@ -119,7 +120,7 @@ export const createSimulatedFileManager = (
     });
 
   const port: FileManager = {
-    saveToDisk: async (path, { body, length }, options) => {
+    saveToDisk: async (path, { body, length, permissions: given = null }, options) => {
       const chunks: Buffer[] = [];
       const cut = faults.strikes('connection cut in the middle of a body', 0.03);
       for await (const chunk of body) {
@@ -129,9 +130,9 @@ export const createSimulatedFileManager = (
       const bytes = Buffer.concat(chunks);
       if (bytes.length !== length) throw new RefusedError(400, `${bytes.length} bytes arrived of ${length}`);
       const md5 = createHash('md5').update(bytes).digest('hex');
-      await once(`save ${path} ${md5}`, options, () => {
+      await once(`save ${path} ${md5} ${given}`, options, () => {
         inTheWay(path);
-        const permissions = waitingPermissions.get(path) ?? stored.get(path)?.permissions ?? null;
+        const permissions = given ?? waitingPermissions.get(path) ?? stored.get(path)?.permissions ?? null;
         waitingPermissions.delete(path);
         stored.set(path, { md5, bytes, permissions });
       });
@@ -155,7 +156,7 @@ export const createSimulatedFileManager = (
     rename: relocate,
     move: relocate,
     report: async () => undefined,
-    describe: async () => ({ name: 'simulated', version: '1', capabilities: ['folders'] }),
+    describe: async () => ({ name: 'simulated', version: '1', capabilities }),
     async *list() {
       yield* [];
     },

@@ -77,6 +77,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
     faults,
     clock,
     (kind) => crash(kind, 0.01),
+    seed % 2 === 0 ? ['folders', 'save-permissions'] : ['folders'],
   );
 
   const reopenAfterCrash = async (): Promise<void> => {

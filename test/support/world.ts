@@ -8,6 +8,7 @@ import { loadConfig } from '../../src/config/config.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
 import { openWorkspace, type Workspace } from '../../src/data-folder/workspace.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { verify } from '../../src/verify/verify.ts';
@@ -139,6 +140,15 @@ export const createWorld = async ({
 };
 
 export type World = Awaited<ReturnType<typeof createWorld>>;
+
+/** The file manager as one that takes the permissions of a save by a request of their own alone. */
+export const inTwoRequests = (fileManager: FileManager): FileManager => ({
+  ...fileManager,
+  describe: async (options) => {
+    const { capabilities, ...info } = await fileManager.describe(options);
+    return { ...info, capabilities: capabilities.filter((name) => name !== 'save-permissions') };
+  },
+});
 
 /** The settings of a command that works on this world. */
 export const environmentOf = ({ config, s3, access, server }: World): Record<string, string> => ({
