@@ -36,7 +36,12 @@ export type Exchange = {
 /** An answer whose headers have arrived. The caller reads `response` and calls `done` when it needs it no more. */
 export type Opened = { readonly response: Response; readonly watch: Watch; readonly done: () => void };
 
-type Watch = { readonly signal: AbortSignal; wait(ms: number, why: string): void };
+type Watch = {
+  readonly signal: AbortSignal;
+  wait(ms: number, why: string): void;
+  /** Nothing is waited for: what takes time now is a matter of this side. */
+  rest(): void;
+};
 
 /** Aborts with a RetryableError that says what was waited for; `wait` starts the next phase. */
 const createWatch = ({ what, isUpload, signal: outer }: Exchange, limits: ExchangeLimits): Watch & { end(): void } => {
@@ -60,6 +65,10 @@ const createWatch = ({ what, isUpload, signal: outer }: Exchange, limits: Exchan
       clearTimeout(phase);
       current = why;
       phase = setTimeout(fail(why, ms), ms);
+    },
+    rest: () => {
+      clearTimeout(phase);
+      phase = undefined;
     },
     end: () => {
       clearTimeout(total);
@@ -158,6 +167,7 @@ export async function* piecesOfAnswer(
   try {
     if (response.body === null) return;
     for await (const piece of response.body) {
+      watch.rest();
       yield Buffer.from(piece);
       watch.wait(limits.stallTimeoutMs, 'the answer stopped');
     }

@@ -157,6 +157,19 @@ test('an answer that never comes, or never ends, is bounded in time', async (t) 
   });
 });
 
+test('a reader may take its time between two pieces of an answer', async (t) => {
+  const entries = Array.from({ length: 20_000 }, (_, n) => `{"path":"${String(n).padStart(100, '0')}","size":1}\n`);
+  const listing = `${entries.join('')}{"end":true,"count":20000}\n`;
+  const headers = { 'content-type': 'application/x-ndjson' };
+  const client = await against(t, answering(200, listing, headers), { stallTimeoutMs: 2_000 });
+  let seen = 0;
+  for await (const _ of client.list()) {
+    if (seen === 0) await new Promise((resolve) => setTimeout(resolve, 3_000));
+    seen += 1;
+  }
+  t.is(seen, 20_000);
+});
+
 test('an upload may take longer than any other exchange, as long as it goes on', async (t) => {
   const client = await against(t, answering(200, { ok: true, path: 'a', size: 4 }), { totalTimeoutMs: 50 });
   const body = Readable.from(
