@@ -26,7 +26,7 @@ export const retryLimits: RetryLimits = {
 export const backoff = (
   failed: number,
   retryAfterMs: number | undefined,
-  limits: RetryLimits,
+  limits: Pick<RetryLimits, 'baseMs' | 'waitMsMax'>,
   random: () => number,
 ): number =>
   retryAfterMs === undefined

@@ -1,4 +1,5 @@
 import type { Readable } from 'node:stream';
+import type { Patience } from '../patience.ts';
 import type { Verification } from './checksum.ts';
 
 /** One object of a listing. */
@@ -43,7 +44,13 @@ export type BucketIdentity = { readonly endpoint: string; readonly name: string;
 /** The customer's bucket, read only. Errors are ConfigError, RetryableError, FatalError or SupersededError. */
 export type Bucket = {
   readonly name: string;
-  list(options?: { prefix?: string; startAfter?: string; signal?: AbortSignal }): AsyncIterable<ListingPage>;
+  /** With `patience` each page is asked for again where that may help. */
+  list(options?: {
+    prefix?: string;
+    startAfter?: string;
+    signal?: AbortSignal;
+    patience?: Patience;
+  }): AsyncIterable<ListingPage>;
   /** Undefined when there is no such object. */
   head(key: string, options?: { signal?: AbortSignal }): Promise<ObjectFacts | undefined>;
   /** Permissions from the object's ACL through the configured mapping; undefined when the ACL maps to none. */

@@ -1,5 +1,6 @@
 import { type _Object as ListedByS3, ListObjectsV2Command, type S3Client } from '@aws-sdk/client-s3';
 import { FatalError, RetryableError } from '../errors.ts';
+import type { Patience } from '../patience.ts';
 import type { Bucket, ListedObject, ListingPage } from './bucket.ts';
 import { bareEtag, type Connection, guardedSmall, isoTime, observedAtOf } from './client.ts';
 import type { Asked } from './errors.ts';
@@ -20,27 +21,27 @@ const listedObject = (object: ListedByS3, encoded: boolean): ListedObject => ({
   modifiedAt: isoTime(object.LastModified),
 });
 
+const once: Patience = (ask) => ask();
+
 /**
  * The bucket's objects, a page at a time. The last page alone says `last`; a listing that fails, or that goes on without
  * saying where, throws: it never looks complete.
  */
 export const listing = (client: S3Client, connection: Connection): Bucket['list'] =>
-  async function* ({ prefix, startAfter, signal } = {}): AsyncGenerator<ListingPage> {
+  async function* ({ prefix, startAfter, signal, patience = once } = {}): AsyncGenerator<ListingPage> {
     const name = connection.bucket;
     const asked: Asked = { what: 'list the bucket', of: 'bucket', bucket: name };
     let token: string | undefined;
     for (;;) {
-      const page = await guardedSmall(asked, connection, signal, (options) =>
-        client.send(
-          new ListObjectsV2Command({
-            Bucket: name,
-            EncodingType: 'url',
-            ...(prefix !== undefined && { Prefix: prefix }),
-            ...(startAfter !== undefined && { StartAfter: startAfter }),
-            ...(token !== undefined && { ContinuationToken: token }),
-          }),
-          options,
-        ),
+      const command = new ListObjectsV2Command({
+        Bucket: name,
+        EncodingType: 'url',
+        ...(prefix !== undefined && { Prefix: prefix }),
+        ...(startAfter !== undefined && { StartAfter: startAfter }),
+        ...(token !== undefined && { ContinuationToken: token }),
+      });
+      const page = await patience(() =>
+        guardedSmall(asked, connection, signal, (options) => client.send(command, options)),
       );
       const next = page.IsTruncated ? page.NextContinuationToken : undefined;
       // An empty answer, or a web page, has none of this: it must not pass for an empty bucket.

@@ -4,8 +4,9 @@ import { exitCode, FatalError } from '../errors.ts';
 import type { ScanResult } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
 import { counted } from '../text.ts';
-import { bucketOf, type Context, fileManagerOf } from './context.ts';
+import { bucketOf, type Context } from './context.ts';
 import { listBucket } from './listing.ts';
+import { patientBucket, patientFileManager } from './patient.ts';
 import { createProgress } from './progress.ts';
 
 /** Compares a fresh listing with the projection, and appends what is missing or stale as events. */
@@ -57,8 +58,8 @@ export const runReconcileFileManager = async (
   try {
     const result = await scanFileManager({
       workspace,
-      bucket,
-      fileManager: fileManagerOf(context),
+      bucket: patientBucket(context, bucket),
+      fileManager: patientFileManager(context),
       signal: context.signal,
       onProgress: createProgress(context.logger, 'comparing the file manager', 'paths'),
       ...(flags.prefix !== undefined && { prefix: flags.prefix }),

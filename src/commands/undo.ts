@@ -10,7 +10,8 @@ import type { FileManagerClient, SkippedUndo } from '../file-manager/client.ts';
 import { harmlessLine } from '../harmless.ts';
 import { type Deletion, notBack, readUndo, undoOutcome } from '../plan/undo.ts';
 import { counted, wrapped } from '../text.ts';
-import { type Context, fileManagerOf } from './context.ts';
+import type { Context } from './context.ts';
+import { patientFileManager } from './patient.ts';
 
 /** A file manager takes that many keys in one request. */
 const keysPerRequest = 10_000;
@@ -109,16 +110,17 @@ const ask = async (fileManager: FileManagerClient, keys: readonly string[], { st
 /** Brings back from the file manager's trash what a plan deleted, and records that the file manager holds it again. */
 export const runUndo = async (context: Context, id: string, flags: { json?: boolean }): Promise<number> => {
   const { plan, deletions } = await readUndo(join(context.config.paths.data, 'plans'), id);
-  const fileManager = fileManagerOf(context);
+  const fileManager = patientFileManager(context);
   const workspace = await context.openWorkspace();
   try {
-    if (!(await fileManager.describe()).capabilities.includes('trash'))
+    if (!(await fileManager.describe({ signal: context.signal })).capabilities.includes('trash'))
       throw new FatalError('this file manager keeps no trash: what was deleted there comes back from a backup only');
     const { confirmed, before } = await confirmedOf(workspace, deletions);
     const restored: string[] = [];
     const skipped: SkippedUndo[] = [];
     const lost: string[] = [];
     for (let at = 0; at < confirmed.length; at += keysPerRequest) {
+      if (context.signal.aborted) throw new FatalError('stopped before all was brought back: run it again');
       const batch = confirmed.slice(at, at + keysPerRequest);
       const noted = await noteUnknown(
         workspace,

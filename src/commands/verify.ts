@@ -2,7 +2,8 @@ import { exitCode, FatalError } from '../errors.ts';
 import { harmlessLine } from '../harmless.ts';
 import { openProjections } from '../status/projections.ts';
 import { signOf, verify } from '../verify/verify.ts';
-import { bucketOf, type Context, fileManagerOf } from './context.ts';
+import { bucketOf, type Context } from './context.ts';
+import { patientBucket, patientFileManager } from './patient.ts';
 import { openExistingLog } from './replay.ts';
 
 export type VerifyCounts = {
@@ -28,9 +29,9 @@ export const verifySides = async (
   const { signal } = context;
   try {
     for await (const line of verify({
-      bucket,
+      bucket: patientBucket(context, bucket),
       database: live.database,
-      fileManager: fileManagerOf(context),
+      fileManager: patientFileManager(context),
       checksum,
       signal,
     })) {

@@ -17,7 +17,8 @@ export async function* entriesIn(pieces: AsyncIterable<Buffer>, type: string | n
     if (ended) throw notAFileManager('GET /files went on after its end');
     const value = parsed(line);
     if (value['end'] === true) {
-      if (value['count'] !== count) throw new RetryableError(`GET /files gave ${count} entries and counted others`);
+      // Nobody can tell which are missing, so the rest alone would not mend it.
+      if (value['count'] !== count) throw new FatalError(`GET /files gave ${count} entries and counted others`);
       ended = true;
       continue;
     }

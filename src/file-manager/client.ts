@@ -111,8 +111,9 @@ export const createFileManagerClient = (options: ClientOptions): FileManagerClie
     },
     undo: async (what, call) => undoneIn(await post('undo', what, call)),
     describe: async ({ signal } = {}) => infoIn(await exchangeJson(get('/', signal), limits)),
-    list: async function* ({ signal } = {}) {
-      const exchange = get('/files', signal, 'application/x-ndjson');
+    list: async function* ({ after, signal } = {}) {
+      const rest = after === undefined ? '' : `?after=${encoded(after)}`;
+      const exchange = get(`/files${rest}`, signal, 'application/x-ndjson');
       const opened = await openSuccess(exchange, limits);
       yield* entriesIn(piecesOfAnswer(opened, exchange, limits), opened.response.headers.get('content-type'));
     },

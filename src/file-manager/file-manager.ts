@@ -51,8 +51,8 @@ export type FileManager = {
   report(report: unknown, options: CallOptions): Promise<void>;
   /** What the file manager is and can do; also the connection check. */
   describe(options?: { signal?: AbortSignal }): Promise<FileManagerInfo>;
-  /** Every file with size and permissions, in path order, for `verify`. */
-  list(options?: { signal?: AbortSignal }): AsyncIterable<FileManagerEntry>;
+  /** Every file with size and permissions, in path order, for `verify`; `after`: those behind this path. */
+  list(options?: { after?: string; signal?: AbortSignal }): AsyncIterable<FileManagerEntry>;
   /** The stored bytes, for `verify --checksum`. */
   read(path: string, options?: { signal?: AbortSignal }): Promise<Readable>;
 };

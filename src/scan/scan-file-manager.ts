@@ -7,7 +7,7 @@ import type { Workspace } from '../data-folder/workspace.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import { undoneRows } from '../plan/undo.ts';
 import type { Queries } from '../storage/database.ts';
-import { type BytesFound, compareBytes, type Pair } from '../verify/bytes.ts';
+import { type BytesFound, type CompareBytes, createCompareBytes, type Pair } from '../verify/bytes.ts';
 import { cursor, entriesOf, rowsOf } from '../verify/sides.ts';
 
 export type FileManagerScanOptions = {
@@ -61,6 +61,7 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
   const counts = { compared: 0, missing: 0, unknown: 0, different: 0, under_way: 0, unread: 0 };
   const mirror = cursor(rowsOf(projector.database, 'mirror'), 'mirror');
   const manager = cursor(entriesOf(fileManager, signal ? { signal } : {}), 'file manager');
+  const compareBytes = createCompareBytes(options);
   let waiting: Found[] = [];
   let complete = false;
   try {
@@ -68,6 +69,8 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
     complete = true;
   } catch (error) {
     if (!signal?.aborted) throw error;
+  } finally {
+    await manager.end();
   }
   await record();
   await projector.catchUp();
@@ -89,7 +92,7 @@ export const scanFileManager = async (options: FileManagerScanOptions): Promise<
   async function take(path: string, sides: Rows): Promise<void> {
     counts.compared += 1;
     onProgress?.(counts.compared);
-    const found = await compare(path, sides, options);
+    const found = await compare(path, sides, compareBytes);
     if (found.finding === 'same' || (sides.entry && (await isBroughtBack(sides.row)))) return;
     if (isUnderWay(path)) {
       counts.under_way += 1;
@@ -138,14 +141,14 @@ const broughtBack = async (database: Queries): Promise<(row: FileRow | undefined
 /** The mirror says already that it is not known what is there: see `unknownAt`. The next cycle settles it. */
 const isUnknown = ({ file_id }: FileRow): boolean => file_id === 0;
 
-const compare = async (path: string, { row, entry }: Rows, options: FileManagerScanOptions): Promise<Found> => {
+const compare = async (path: string, { row, entry }: Rows, compareBytes: CompareBytes): Promise<Found> => {
   if (row && isUnknown(row)) return { path, finding: 'same' };
   if (!entry) return { path, finding: 'missing' };
   if (!row) return { path, finding: 'unknown', entry };
   if (!isFolder(path)) {
     if (row.size !== null && row.size !== entry.size) return { path, finding: 'different' };
     const pair = { path, key: row.key ?? path, etag: row.etag, md5: entry.md5 };
-    const bytes = await compareBytes(pair, options);
+    const bytes = await compareBytes(pair);
     if (bytes !== 'same') return { path, finding: isKnownToDiffer(bytes, pair) ? 'different' : 'unread' };
   }
   if (row.permissions === null || row.permissions === entry.permissions) return { path, finding: 'same' };

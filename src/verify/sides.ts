@@ -42,5 +42,7 @@ export const cursor = <T extends { path: string }>(items: AsyncGenerator<T>, sid
       throw new FatalError(`the ${side} lists ${JSON.stringify(head.path)} out of order: it cannot be compared`);
     previous = path;
   };
-  return { next, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
+  /** Lets go of what lies behind the side. */
+  const end = async (): Promise<void> => void (await items.return(undefined));
+  return { next, end, at: (path: string) => (head?.path === path ? head : undefined), head: () => head };
 };

@@ -3,7 +3,7 @@ import type { Bucket, ListedObject } from '../bucket/bucket.ts';
 import { byBytes } from '../byte-order.ts';
 import type { FileManager, FileManagerEntry } from '../file-manager/file-manager.ts';
 import type { Database } from '../storage/database.ts';
-import { compareBytes } from './bytes.ts';
+import { type CompareBytes, createCompareBytes } from './bytes.ts';
 import { type Listed, listBucket } from './listed.ts';
 import { cursor, entriesOf, rowsOf } from './sides.ts';
 
@@ -51,31 +51,37 @@ async function* merge(sides: Sides, listed: Listed): AsyncGenerator<Verified> {
   const bucket = cursor(listed.objects(), 'bucket');
   const projection = cursor(rowsOf(sides.database, 'file'), 'projection');
   const manager = cursor(entriesOf(sides.fileManager, sides.signal ? { signal: sides.signal } : {}), 'file manager');
-  await Promise.all([bucket.next(), projection.next(), manager.next()]);
-  for (;;) {
-    sides.signal?.throwIfAborted();
-    const paths = [bucket.head()?.path, projection.head()?.path, manager.head()?.path].filter(
-      (path) => path !== undefined,
-    );
-    if (paths.length === 0) return;
-    const path = paths.reduce((least, other) => (byBytes(other, least) < 0 ? other : least));
-    const object = bucket.at(path)?.object;
-    const row = projection.at(path)?.row;
-    const entry = manager.at(path)?.entry;
-    yield await compare(sides, path, object, row, entry);
-    if (object) await bucket.next();
-    if (row) await projection.next();
-    if (entry) await manager.next();
+  const compareBytes = createCompareBytes(sides);
+  try {
+    await Promise.all([bucket.next(), projection.next(), manager.next()]);
+    for (;;) {
+      sides.signal?.throwIfAborted();
+      const paths = [bucket.head()?.path, projection.head()?.path, manager.head()?.path].filter(
+        (path) => path !== undefined,
+      );
+      if (paths.length === 0) return;
+      const path = paths.reduce((least, other) => (byBytes(other, least) < 0 ? other : least));
+      const object = bucket.at(path)?.object;
+      const row = projection.at(path)?.row;
+      const entry = manager.at(path)?.entry;
+      const bytes = object && entry && (await differentBytes(sides, compareBytes, object, entry));
+      yield compare(path, object, row, entry, bytes);
+      if (object) await bucket.next();
+      if (row) await projection.next();
+      if (entry) await manager.next();
+    }
+  } finally {
+    await manager.end();
   }
 }
 
-const compare = async (
-  sides: Sides,
+const compare = (
   path: string,
   object: ListedObject | undefined,
   row: FileRow | undefined,
   entry: FileManagerEntry | undefined,
-): Promise<Verified> => {
+  bytes: string | undefined,
+): Verified => {
   const details: string[] = [];
   const presence = (there: unknown): Sign => (object && !there ? '-' : !object && there ? '+' : '=');
   let sign = presence(entry);
@@ -85,7 +91,6 @@ const compare = async (
       details.push(`size ${object.size} in the bucket, ${entry.size} in the file manager`);
     if (row?.permissions != null && row.permissions !== entry.permissions)
       details.push(`permissions ${row.permissions} expected, ${entry.permissions}`);
-    const bytes = await differentBytes(sides, object, entry);
     if (bytes) details.push(bytes);
     if (details.length > 0) sign = bytes?.startsWith('could not') ? '!' : '*';
   }
@@ -98,12 +103,13 @@ const compare = async (
 };
 
 const differentBytes = async (
-  sides: Sides,
+  { checksum }: Sides,
+  compareBytes: CompareBytes,
   { key, etag, size }: ListedObject,
   { path, md5, ...entry }: FileManagerEntry,
 ): Promise<string | undefined> => {
-  if (key.endsWith('/') || (size !== entry.size && !sides.checksum)) return undefined;
-  const found = await compareBytes({ path, key, etag, md5 }, sides);
+  if (key.endsWith('/') || (size !== entry.size && !checksum)) return undefined;
+  const found = await compareBytes({ path, key, etag, md5 });
   if (found === 'same') return undefined;
   return found === 'different' ? 'the bytes differ' : `could not be read: ${found.unread}`;
 };

@@ -279,7 +279,7 @@ test('an abort ends a call at once with its reason', async (t) => {
 for (const [title, lines, expected] of [
   ['without its last line', ['{"path":"a","size":1}'], { name: 'RetryableError', message: /broke off/ }],
   ['cut within a line', ['{"path":"a","size":1}', '{"pa'], { name: 'RetryableError', message: /broke off within/ }],
-  ['with a wrong count', ['{"end":true,"count":2}'], { name: 'RetryableError', message: /counted/ }],
+  ['with a wrong count', ['{"end":true,"count":2}'], { name: 'FatalError', message: /counted/ }],
   ['out of order', ['{"path":"b","size":1}', '{"path":"a","size":1}'], { name: 'FatalError', message: /order/ }],
   ['with an endless line', ['x'.repeat(100_000)], { name: 'FatalError', message: /line/ }],
 ] as const) {
