@@ -35,12 +35,20 @@ export const askOne = async <Answer>(
   }
 };
 
-/** Requests to the bucket under way at once; after as many that failed for now, the other questions are not asked. */
+/** Requests to the bucket under way at once. As many that fail in a row are the sign of a bucket that is away. */
 const concurrency = 16;
 
+/** Neighbours far from each other, always in the same way: objects that the bucket fails to tell about often lie together. */
+const scattered = <Item>(items: readonly Item[]): readonly Item[] =>
+  items
+    .map((item, at) => ({ item, place: (at * 0x9e3779b1) % 2 ** 32 }))
+    .sort((a, b) => a.place - b.place)
+    .map(({ item }) => item);
+
 /**
- * Asks the bucket each of these questions. Resolves with those that got no answer. Throws what only a person can repair, and
- * whatever a question ends with once the signal is given.
+ * Asks the bucket each of these questions, in no order of theirs. Resolves with those that got no answer; while the bucket is
+ * away most of them are not even asked. Throws what only a person can repair, and whatever a question ends with once the
+ * signal is given.
  */
 export const askEach = async <Question>(
   questions: readonly Question[],
@@ -48,25 +56,33 @@ export const askEach = async <Question>(
   signal?: AbortSignal,
 ): Promise<readonly Unanswered<Question>[]> => {
   const unanswered: Unanswered<Question>[] = [];
-  let failures = 0;
+  const underWay = new Set<Promise<void>>();
+  let failedInARow = 0;
   let last: RetryableError | undefined;
-  const one = async (asked: Question): Promise<void> => {
-    if (last && failures >= concurrency) {
-      unanswered.push({ asked, error: last });
-      return;
-    }
+  const isAway = (): boolean => failedInARow >= concurrency;
+  const hear = async (asked: Question): Promise<void> => {
     try {
       await ask(asked);
+      failedInARow = 0;
     } catch (error) {
       const isUnreadable = error instanceof UnreadableError;
       if (signal?.aborted || !(isUnreadable || error instanceof RetryableError)) throw error;
-      if (!isUnreadable) {
-        failures += 1;
-        last = error;
-      }
       unanswered.push({ asked, error });
+      failedInARow = isUnreadable ? 0 : failedInARow + 1;
+      if (!isUnreadable) last = error;
     }
   };
-  await lastValueFrom(from(questions).pipe(mergeMap(one, concurrency)), { defaultValue: undefined });
+  const one = async (asked: Question): Promise<void> => {
+    // Those under way may be answered yet, more slowly than others fail.
+    if (isAway()) await Promise.allSettled(underWay);
+    if (last && isAway()) {
+      unanswered.push({ asked, error: last });
+      return;
+    }
+    const heard = hear(asked);
+    underWay.add(heard);
+    await heard.finally(() => underWay.delete(heard));
+  };
+  await lastValueFrom(from(scattered(questions)).pipe(mergeMap(one, concurrency)), { defaultValue: undefined });
   return unanswered;
 };

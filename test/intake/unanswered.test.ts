@@ -70,6 +70,9 @@ const unclear = (...keys: readonly string[]): Delivery =>
     })),
   });
 
+const idsOf = (deliveries: readonly Delivery[]): readonly string[] =>
+  deliveries.map(({ deliveryId }) => deliveryId).sort();
+
 test('while the bucket cannot be asked, messages that need it wait, and the rest of their batch does not', async (t) => {
   const { log, options, asked } = await started(t, (method, _, response) => {
     if (method === 'HEAD') response.writeHead(503).end();
@@ -80,11 +83,23 @@ test('while the bucket cannot be asked, messages that need it wait, and the rest
   const batch = [first, ...questions, second];
   const intake = await takeIn(batch, options);
   t.like(intake, { messages: 202, appended: 2, ignored: 0, quarantined: 0, refused: [] });
-  const idsOf = (deliveries: readonly Delivery[]) => deliveries.map(({ deliveryId }) => deliveryId).sort();
   t.deepEqual(idsOf(intake.waiting), idsOf(questions));
   t.regex(intake.waitingFor ?? '', /ask about/);
   t.is(await log.last(), 2);
   t.true(new Set(asked).size <= 32, `${new Set(asked).size} of 400 keys were asked about in vain`);
+});
+
+test('objects that the bucket fails to tell about wait alone, however many of a batch lie together', async (t) => {
+  const { options } = await started(t, (method, path, response) => {
+    const fails = method === 'HEAD' && path.includes('/bad');
+    if (fails) response.writeHead(500).end();
+    return fails;
+  });
+  const bad = Array.from({ length: 40 }, (_, n) => unclear(`bad${n}`));
+  const good = Array.from({ length: 20 }, (_, n) => unclear(`good${n}`));
+  const { waiting, ...intake } = await takeIn([...bad, ...good], options);
+  t.like(intake, { messages: 60, appended: 20, quarantined: 0 });
+  t.deepEqual(idsOf(waiting), idsOf(bad));
 });
 
 test('an object that may not be read is a matter of its own message alone', async (t) => {
