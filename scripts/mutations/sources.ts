@@ -347,4 +347,20 @@ export const sourceMutations: readonly Mutation[] = [
     tests: ['test/sources/consume.test.ts'],
     match: 'what waits is held back*',
   },
+  {
+    name: 'unpack whatever a compressed body holds',
+    file: 'src/sources/content-coding.ts',
+    find: '{ maxOutputLength: bytesMax }',
+    replace: '{}',
+    tests: ['test/sources/http.test.ts'],
+    match: 'a compressed body is*',
+  },
+  {
+    name: 'keep room for the bytes that a compressed body has, not for those that it holds',
+    file: 'src/sources/content-coding.ts',
+    find: 'bytes * ratioMax',
+    replace: 'bytes',
+    tests: ['test/sources/http.test.ts'],
+    match: 'room is kept for what*',
+  },
 ];

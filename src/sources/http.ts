@@ -4,6 +4,7 @@ import { bearerOf, sameSecret } from '../bearer.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
 import { createAdmission, type Room } from './admission.ts';
+import { codingOf, codingsTaken, decodedBody, mostHeld } from './content-coding.ts';
 import { pushedMessage, webhookMessage } from './http-messages.ts';
 import { createInbox } from './inbox.ts';
 import { createPushVerifier, type PushOptions } from './push-token.ts';
@@ -85,7 +86,9 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
   });
   server.server.maxConnections = limits.connectionsMax;
   server.removeAllContentTypeParsers();
-  server.addContentTypeParser('*', { parseAs: 'buffer' }, (_, body, done) => done(null, body));
+  server.addContentTypeParser('*', { parseAs: 'buffer' }, ({ headers }: FastifyRequest, body: Buffer) =>
+    decodedBody(headers['content-encoding'], body, limits.bodyBytesMax),
+  );
   // What a message is, its body says. A header that is none of HTTP's would be refused before anybody looks at it.
   server.addHook('onRequest', async ({ raw }) => {
     delete raw.headers['content-type'];
@@ -97,15 +100,25 @@ export const createHttpSource = async (options: HttpSourceOptions): Promise<Sour
     return request.headers['transfer-encoding'] === undefined ? 0 : limits.bodyBytesMax;
   };
 
-  const turnAway = (request: FastifyRequest, reply: FastifyReply, status: 401 | 503, detail?: string): FastifyReply => {
+  const turnAway = (
+    request: FastifyRequest,
+    reply: FastifyReply,
+    status: 401 | 415 | 503,
+    detail?: string,
+  ): FastifyReply => {
     if (declaredBytes(request) > drainedBytesMax) reply.header('connection', 'close');
     if (status === 503) reply.header('retry-after', String(retryAfterSeconds));
+    if (status === 415) reply.header('accept-encoding', codingsTaken);
     return reply.code(status).send(detail === undefined ? undefined : { detail });
   };
 
   /** Before the body is read: a place for the most that it can be. Too long a body is refused by the server itself. */
   const enter = async (request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply | undefined> => {
-    const room = closed ? undefined : admission.enter(Math.min(declaredBytes(request), limits.bodyBytesMax));
+    const coding = request.headers['content-encoding'];
+    if (codingOf(coding) === undefined)
+      return turnAway(request, reply, 415, `Content-Encoding may be one of ${codingsTaken}`);
+    const most = Math.min(mostHeld(coding, declaredBytes(request)), limits.bodyBytesMax);
+    const room = closed ? undefined : admission.enter(most);
     if (!room) return turnAway(request, reply, 503);
     rooms.set(request, room);
     reply.raw.once('close', () => {

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { connect } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { brotliCompressSync, gzipSync } from 'node:zlib';
 import test, { type ExecutionContext } from 'ava';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { admitsOf } from '../../src/commands/sources.ts';
@@ -165,6 +166,59 @@ test('headers and bodies have a limit', async (t) => {
   const endless = new ReadableStream({ pull: (controller) => controller.enqueue(Buffer.alloc(500)) });
   t.true([413, 'cut'].includes(await post(endless)), 'a body that does not say how long it is');
   await source.close();
+});
+
+test('a compressed body is the message that it holds, and no larger than any other', async (t) => {
+  const source = await receiver(t, {
+    webhook: { token: 'right' },
+    limits: { bodyBytesMax: 100_000, bytesMax: 100_000 },
+  });
+  const post = (body: Buffer, coding: string, token = 'right') =>
+    fetch(`${source.url}/webhook`, {
+      method: 'POST',
+      body: new Uint8Array(body),
+      headers: { authorization: `Bearer ${token}`, 'content-encoding': coding },
+      signal: AbortSignal.timeout(5_000),
+    });
+  const text = JSON.stringify({ a: 'ä'.repeat(10_000) });
+  for (const [coding, body] of [
+    ['gzip', gzipSync(text)],
+    ['X-Gzip', gzipSync(text)],
+    ['identity', Buffer.from(text)],
+  ] as const) {
+    const answer = post(body, coding);
+    const batch = await source.receive(limitsOf, receiving);
+    t.is(batch[0]?.message.body.toString(), text, coding);
+    await source.ack(batch);
+    t.is((await answer).status, 204, coding);
+  }
+  t.is((await post(gzipSync(Buffer.alloc(100_001)), 'gzip')).status, 413);
+  t.is((await post(gzipSync(Buffer.alloc(5_000_000)), 'gzip')).status, 413);
+  t.is((await post(gzipSync(text).subarray(0, 20), 'gzip')).status, 400);
+  t.is((await post(Buffer.from(text), 'gzip')).status, 400);
+  const other = await post(brotliCompressSync(text), 'br');
+  t.is(other.status, 415);
+  t.is(other.headers.get('accept-encoding'), 'gzip, identity');
+  t.regex(await other.text(), /Content-Encoding/);
+  t.is((await post(brotliCompressSync(text), 'br', 'wrong')).status, 401, 'who may not send learns nothing');
+  t.is((await post(gzipSync(text), 'gzip, gzip')).status, 415);
+});
+
+test('room is kept for what a compressed body may hold', async (t) => {
+  const limits = { bodyBytesMax: 1_000_000, bytesMax: 1_500_000 };
+  const source = await receiver(t, { webhook: 'unauthenticated', limits });
+  const slow = connect(Number(new URL(source.url).port), '127.0.0.1');
+  slow.write(headOf(2_000, 'content-encoding: gzip'));
+  await sleep(50);
+  t.is((await byHand(source.url, [headOf(900_000)])).status, 503);
+  const small = fetch(`${source.url}/webhook`, {
+    method: 'POST',
+    body: new Uint8Array(gzipSync('small')),
+    headers: { 'content-encoding': 'gzip' },
+  });
+  await source.ack(await source.receive(limitsOf, receiving));
+  t.is((await small).status, 204, 'a small one cannot hold much');
+  slow.destroy();
 });
 
 test('a door that was not opened is not there', async (t) => {
