@@ -245,6 +245,8 @@ test('closing answers every sender, and a half-sent request does not hold it up'
   await source.receive(limitsOf, receiving);
   const waiting = post();
   const half = byHand(source.url, [headOf(100), 'x']);
+  const health = async () => (await (await fetch(`${source.url}/health`)).json()) as { waiting: number };
+  while ((await health()).waiting < 2) await sleep(20);
   await sleep(100);
   await source.close();
   t.deepEqual(await Promise.all([inHand, waiting]), [503, 503], 'never committed, never acknowledged');
