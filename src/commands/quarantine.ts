@@ -39,11 +39,11 @@ const allIds = async (database: Queries): Promise<number[]> => {
   }
 };
 
-/** The messages that are named; undefined for all of them. */
+/** The messages that are named; undefined for all of them. Whoever names some and says all meant one of the two. */
 const namedBy = (ids: readonly string[], all: boolean): readonly number[] | undefined => {
-  if (all) return undefined;
-  if (ids.length === 0) throw new ConfigError('name the messages by their ids, or use --all');
-  return [...new Set(ids.map(idOf))];
+  if (all === ids.length > 0)
+    throw new ConfigError(`name the messages by their ids, or use --all${all ? ', not both' : ''}`);
+  return all ? undefined : [...new Set(ids.map(idOf))];
 };
 
 const idOf = (id: string): number => {

@@ -148,6 +148,17 @@ test('an id that is named twice is one message, and an unknown one leaves all as
   t.deepEqual(await entries(), []);
 });
 
+test('ids and --all contradict each other, and neither is taken for what was meant', async (t) => {
+  const { run, entries } = await started();
+  await run(['ingest'], 'not json\nnor this');
+  for (const command of ['retry', 'drop'])
+    await t.throwsAsync(run(['quarantine', command, '--all', '1']), {
+      name: 'ConfigError',
+      message: /ids, or use --all, not both/,
+    });
+  t.is((await entries()).length, 2);
+});
+
 test('quarantine is bounded, and a full one says so in its list and in the status', async (t) => {
   const { data, run } = await started();
   await run(['ingest'], 'not json');
