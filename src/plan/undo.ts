@@ -70,7 +70,7 @@ export const readUndo = async (folder: string, id: string): Promise<{ plan: stri
     throw new FatalError(
       found.length > 1
         ? `${JSON.stringify(id)} is the beginning of several plans: ${found.map((record) => record.id).join(', ')}`
-        : `no plan ${JSON.stringify(id)} was carried out that deleted anything; ${await describeRecords(folder, records)}`,
+        : `no plan that deleted anything was carried out under the id ${JSON.stringify(id)}; ${await describeRecords(folder, records)}`,
     );
   }
   return { plan, deletions: await readRecord(folder, plan) };

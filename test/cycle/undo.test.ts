@@ -212,7 +212,9 @@ test('undo says what it cannot do: no such plan, no trash', async (t) => {
   t.is(unknown.code, 1);
   t.regex(
     unknown.stderr,
-    new RegExp(`no plan "0123456789" was carried out that deleted anything; kept are\\n  ${plan}  2.*Z  3 files`),
+    new RegExp(
+      `no plan that deleted anything was carried out under the id "0123456789"; kept are\\n  ${plan}  2.*Z  3 files`,
+    ),
   );
   const without = await runCli(['undo', plan], environmentOf(world));
   t.is(without.code, 1);
