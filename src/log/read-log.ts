@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { Recorded } from '../../events/event.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
@@ -42,6 +43,17 @@ export const reading = (database: Database, logId: string): Log => ({
   read: (from, to, limit) => readPage(database, from, to, limit),
   close: () => database.close(),
 });
+
+/** Whether a log is there: a file in which a writer has come as far as its tables. A full disk may leave one without. */
+export const isLogBegun = async (path: string): Promise<boolean> => {
+  if (!existsSync(path)) return false;
+  const database = await openDatabase({ path, mode: 'read' });
+  try {
+    return (await database.get(`SELECT 1 FROM sqlite_schema WHERE type = 'table'`)) !== undefined;
+  } finally {
+    await database.close();
+  }
+};
 
 /** Opens an existing log for reading beside a running writer. Throws FatalError when there is none. */
 export const openLogForReading = async (path: string): Promise<Log> => {

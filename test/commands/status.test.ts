@@ -1,3 +1,4 @@
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { statusText } from '../../src/commands/status.ts';
@@ -26,6 +27,12 @@ test('status says that there is no event log, and reads of one when its last eve
   const none = await status(env);
   t.regex(none.text, /Eventlogthereisnoneat.*data\/events\.dbyet/);
   t.like(none.log, { exists: false, last_offset: 0, last_event_at: null });
+
+  // A writer is about to begin it, or found no room on the disk to begin it.
+  await mkdir(env.DATA_DIR);
+  await writeFile(join(env.DATA_DIR, 'events.db'), '');
+  t.regex((await status(env)).text, /Eventlogthereisnoneat.*data\/events\.dbyet/);
+  t.regex((await runCli(['snapshot'], env)).stderr, /there is no event log \S+ yet: 's3-sync initial-sync'/);
 
   t.is((await runCli(['ingest', '-'], env, lines)).code, 0);
   t.is((await runCli(['replay', '--to', '1'], env)).code, 0);
