@@ -9,7 +9,7 @@ import { lockForWriting } from '../data-folder/lock.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { isLogBegun, type Log, openLogForReading } from '../log/read-log.ts';
+import { isLogAt, type Log, openLogForReading } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { readEventsOn } from '../projector/events-on.ts';
 import { insistReplaceable } from '../projector/open-views.ts';
@@ -30,7 +30,7 @@ const pageEvents = 5_000;
 
 /** Throws FatalError where no log was made yet. */
 export const insistOnLog = async ({ paths }: Config): Promise<void> => {
-  if (await isLogBegun(paths.log)) return;
+  if (await isLogAt(paths.log)) return;
   await insistNoFileAt(paths.data, 'DATA_DIR');
   throw new FatalError(
     `there is no event log ${paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,

@@ -3,7 +3,7 @@ import type { Recorded } from '../../events/event.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
 import { type EventRow, eventOf } from './rows.ts';
-import { readLogMeta } from './schema.ts';
+import { isLogBegun, readLogMeta } from './schema.ts';
 import type { Place } from './window.ts';
 
 export type Log = {
@@ -44,12 +44,12 @@ export const reading = (database: Database, logId: string): Log => ({
   close: () => database.close(),
 });
 
-/** Whether a log is there: a file in which a writer has come as far as its tables. A full disk may leave one without. */
-export const isLogBegun = async (path: string): Promise<boolean> => {
+/** Whether a log is there, with its tables. Throws FatalError where something else is. */
+export const isLogAt = async (path: string): Promise<boolean> => {
   if (!existsSync(path)) return false;
   const database = await openDatabase({ path, mode: 'read' });
   try {
-    return (await database.get(`SELECT 1 FROM sqlite_schema WHERE type = 'table'`)) !== undefined;
+    return await isLogBegun(database);
   } finally {
     await database.close();
   }

@@ -51,16 +51,24 @@ CREATE TABLE IF NOT EXISTS quarantine (
 `;
 
 /**
- * Creates what is missing and checks the version. `log_id` names this log for ever: a projection that was folded from
- * another log is recognised by it and rebuilt. Throws FatalError for a log from a newer version of the service.
+ * Whether a writer has come as far as a log's tables; a full disk may leave a file without. Throws FatalError where something
+ * else is in it.
  */
-export const prepareLog = async (database: Database): Promise<{ logId: string }> => {
+export const isLogBegun = async (database: Pick<Database, 'all' | 'path'>): Promise<boolean> => {
   const tables = await database.all<{ name: string }>("SELECT name FROM sqlite_schema WHERE type = 'table'");
   if (tables.length > 0 && !tables.some(({ name }) => name === 'event')) {
     const names = tables.map(({ name }) => name).join(', ');
     throw new FatalError(`${database.path} holds something else than an event log (${names}): name another file`);
   }
-  const { version } = tables.length > 0 ? await readLogMeta(database) : { version: logVersion };
+  return tables.length > 0;
+};
+
+/**
+ * Creates what is missing and checks the version. `log_id` names this log for ever: a projection that was folded from
+ * another log is recognised by it and rebuilt. Throws FatalError for a log from a newer version of the service.
+ */
+export const prepareLog = async (database: Database): Promise<{ logId: string }> => {
+  const { version } = (await isLogBegun(database)) ? await readLogMeta(database) : { version: logVersion };
   await database.transaction(async (queries) => {
     const createTables = (): Promise<void> => queries.exec(schema);
     if (version === 1) await (await import('./migrate.ts')).migrateFrom1(queries, createTables);

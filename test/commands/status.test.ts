@@ -40,6 +40,10 @@ test('status says that there is no event log, and reads of one when its last eve
   t.regex(behind.text, /Eventlogoffset3,lastevent2026-01-03T00:00:00Z/);
   t.like(behind.log, { exists: true, last_offset: 3, last_event_at: '2026-01-03T00:00:00Z' });
 
+  const swapped = await runCli(['status'], { ...env, EVENT_LOG_PATH: join(env.DATA_DIR, 'projections.db') });
+  t.is(swapped.code, 1);
+  t.regex(swapped.stderr, /projections\.db holds something else than an event log/);
+
   const elsewhere = await status({ ...env, EVENT_LOG_PATH: join(folder, 'nowhere.db') });
   t.regex(elsewhere.text, /Eventlogthereisnoneat.*nowhere\.dbyet/);
   await removeFolder(folder);
