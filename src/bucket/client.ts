@@ -1,7 +1,7 @@
 import { S3Client } from '@aws-sdk/client-s3';
 import { FatalError, RetryableError } from '../errors.ts';
 import { followingSignals } from '../follow-signals.ts';
-import { type Asked, asBucketError } from './errors.ts';
+import { type Asked, asBucketError, type BucketSettings } from './errors.ts';
 
 export type Connection = {
   /** Empty for AWS itself; with one, buckets are addressed by path. */
@@ -11,6 +11,8 @@ export type Connection = {
   readonly accessKey?: string | undefined;
   readonly secretKey?: string | undefined;
   readonly bucket: string;
+  /** Those that it comes from, named where they are wrong. Default: those of the customer's bucket. */
+  readonly settings?: BucketSettings | undefined;
   /** Longest wait for an answer to start, and then for its next piece, in milliseconds. */
   readonly silenceMsMax?: number;
   /** How often the SDK sends a request whose failure may pass, the first time included. */

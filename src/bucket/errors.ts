@@ -17,8 +17,17 @@ type SdkError = Error & {
   readonly code?: string;
 };
 
+/** What the names of the settings begin with that lead to a bucket. */
+export type BucketSettings = 'CUSTOMER_S3' | 'BACKUP_S3';
+
 /** What was asked: in words and without secrets, of the bucket as a whole or of one object in it. */
-export type Asked = { readonly what: string; readonly of: 'bucket' | 'object'; readonly bucket: string };
+export type Asked = {
+  readonly what: string;
+  readonly of: 'bucket' | 'object';
+  readonly bucket: string;
+  /** Default: those of the customer's bucket. */
+  readonly settings?: BucketSettings | undefined;
+};
 
 const credentialErrors = /^(InvalidAccessKeyId|SignatureDoesNotMatch|InvalidToken|ExpiredToken|TokenRefreshRequired)$/;
 const regionErrors = /^(PermanentRedirect|AuthorizationHeaderMalformed|IllegalLocationConstraintException)$/;
@@ -26,18 +35,18 @@ const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|ETIMEDOUT|EPIPE
 const waitMsMax = 300_000;
 
 /** The mistakes that only a person can mend, whatever was asked. */
-const configProblem = (name: string, code: string, { bucket }: Asked): string | undefined => {
+const configProblem = (name: string, code: string, { bucket, settings = 'CUSTOMER_S3' }: Asked): string | undefined => {
   if (credentialErrors.test(name))
-    return `the bucket refuses the credentials (${name}): check CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY`;
+    return `the bucket refuses the credentials (${name}): check ${settings}_ACCESS_KEY and ${settings}_SECRET_KEY`;
   if (name === 'CredentialsProviderError')
-    return 'there are no credentials for the bucket: set CUSTOMER_S3_ACCESS_KEY and CUSTOMER_S3_SECRET_KEY';
+    return `there are no credentials for the bucket: set ${settings}_ACCESS_KEY and ${settings}_SECRET_KEY`;
   if (name === 'RequestTimeTooSkewed') return "this machine's clock is too far from the bucket's: set the clock";
   if (name === 'NoSuchBucket' || name === 'InvalidBucketName')
-    return `there is no bucket ${JSON.stringify(bucket)}: check CUSTOMER_S3_BUCKET and CUSTOMER_S3_ENDPOINT`;
+    return `there is no bucket ${JSON.stringify(bucket)}: check ${settings}_BUCKET and ${settings}_ENDPOINT`;
   if (regionErrors.test(name))
-    return `the bucket ${JSON.stringify(bucket)} is in another region (${name}): check CUSTOMER_S3_REGION and CUSTOMER_S3_ENDPOINT`;
+    return `the bucket ${JSON.stringify(bucket)} is in another region (${name}): check ${settings}_REGION and ${settings}_ENDPOINT`;
   if (/CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/.test(code))
-    return `the certificate of the bucket's endpoint is not trusted (${code}): check CUSTOMER_S3_ENDPOINT`;
+    return `the certificate of the bucket's endpoint is not trusted (${code}): check ${settings}_ENDPOINT`;
   return undefined;
 };
 
@@ -58,7 +67,7 @@ export const isTold = (error: unknown): error is Error =>
 /** What an SDK error asks of the caller. An abort is passed on as it is. */
 export const asBucketError = (error: unknown, asked: Asked): Error => {
   if (isTold(error)) return error;
-  const { what } = asked;
+  const { what, settings = 'CUSTOMER_S3' } = asked;
   if (!(error instanceof Error)) return new FatalError(`${what}: ${messageOf(error)}`);
   if (error.name === 'AbortError') return error;
   const { $metadata, code = '', Code } = error as SdkError;
@@ -66,7 +75,7 @@ export const asBucketError = (error: unknown, asked: Asked): Error => {
   const cause = { cause: error };
   const name = Code ?? error.name;
   const problem = isPlainText(code, error.message)
-    ? "the bucket's endpoint does not speak TLS: should CUSTOMER_S3_ENDPOINT begin with http:// instead of https://?"
+    ? `the bucket's endpoint does not speak TLS: should ${settings}_ENDPOINT begin with http:// instead of https://?`
     : configProblem(name, code, asked);
   if (problem !== undefined) return new ConfigError(problem, cause);
   if (status === 412) return new SupersededError(`${what}: the object has changed since`, cause);
@@ -77,18 +86,18 @@ export const asBucketError = (error: unknown, asked: Asked): Error => {
   } else if (status === 404 || status === 403) {
     const why = status === 404 ? 'it answered 404' : 'access is denied';
     return new ConfigError(
-      `${what}: ${why}: check CUSTOMER_S3_BUCKET, CUSTOMER_S3_ENDPOINT, and what CUSTOMER_S3_ACCESS_KEY may do`,
+      `${what}: ${why}: check ${settings}_BUCKET, ${settings}_ENDPOINT, and what ${settings}_ACCESS_KEY may do`,
       cause,
     );
   }
   if (unreachable.test(`${code} ${error.message}`) || name === 'TimeoutError')
     return new RetryableError(
-      `${what}: the bucket cannot be reached (${code || error.message}): check CUSTOMER_S3_ENDPOINT`,
+      `${what}: the bucket cannot be reached (${code || error.message}): check ${settings}_ENDPOINT`,
       cause,
     );
   if (status !== undefined && status < 300)
     return new RetryableError(
-      `${what}: the answer is no S3 answer, or broke off: is CUSTOMER_S3_ENDPOINT an S3 endpoint?`,
+      `${what}: the answer is no S3 answer, or broke off: is ${settings}_ENDPOINT an S3 endpoint?`,
       cause,
     );
   if (status === undefined || status >= 500 || status === 429 || status === 408)

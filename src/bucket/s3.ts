@@ -62,7 +62,12 @@ export type BucketWriter = {
 export const createBucketWriter = (options: Connection): BucketWriter => {
   const client = connect(options, 'write');
   const Bucket = options.bucket;
-  const asked = (what: string, of: Asked['of'] = 'object'): Asked => ({ what, of, bucket: Bucket });
+  const asked = (what: string, of: Asked['of'] = 'object'): Asked => ({
+    what,
+    of,
+    bucket: Bucket,
+    settings: options.settings,
+  });
   return {
     create: () => createIfMissing(client, asked('create the bucket', 'bucket')),
     put: async (key, body, { length, metadata } = {}) => {

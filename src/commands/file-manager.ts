@@ -19,6 +19,7 @@ const backupOf = async ({ config }: Context) => {
     accessKey: config.optional('BACKUP_S3_ACCESS_KEY'),
     secretKey: config.optional('BACKUP_S3_SECRET_KEY'),
     bucket,
+    settings: 'BACKUP_S3',
   });
   await writer.create();
   return createBucketBackup({

@@ -58,6 +58,8 @@ for (const [title, error, asked, type, message] of [
     t.regex(told.message, message);
     t.is(told.cause, error);
     t.is(asBucketError(told, asked), told, 'and stays it');
+    const ofBackup = asBucketError(error, { ...asked, settings: 'BACKUP_S3' }).message;
+    t.is(ofBackup, told.message.replaceAll('CUSTOMER_S3_', 'BACKUP_S3_'), 'and names the settings of that bucket');
   });
 }
 

@@ -36,6 +36,21 @@ test('https:// to a server without TLS is told as that, with the setting', async
   close();
 });
 
+test('a backup bucket that cannot be used is told with its own settings', async (t) => {
+  t.timeout(60_000);
+  const { address, close } = await plainServer();
+  const { code, stderr } = await runCli(['file-manager', '--port', '0'], {
+    DATA_DIR: await freshFolder(),
+    BACKUP_S3_ENDPOINT: `https://${address}`,
+    BACKUP_S3_BUCKET: 'backup',
+    BACKUP_S3_ACCESS_KEY: 'key',
+    BACKUP_S3_SECRET_KEY: 'secret',
+  });
+  t.is(code, 2, stderr);
+  t.regex(stderr, /should BACKUP_S3_ENDPOINT begin with http:/);
+  close();
+});
+
 test('a file manager that is not there is told with the setting that names it', async (t) => {
   const client = createFileManagerClient({ baseUrl: `http://127.0.0.1:${await freePort()}` });
   await t.throwsAsync(client.describe({ signal: AbortSignal.timeout(10_000) }), {
