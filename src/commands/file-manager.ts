@@ -22,11 +22,14 @@ const backupOf = async ({ config }: Context) => {
     settings: 'BACKUP_S3',
   });
   await writer.create();
-  return createBucketBackup({
-    putObject: (key, body, length) => writer.put(key, body, { length }),
-    copyObject: writer.copy,
-    deleteObject: writer.delete,
-  });
+  return createBucketBackup(
+    {
+      putObject: (key, body, length) => writer.put(key, body, { length }),
+      copyObject: writer.copy,
+      deleteObject: writer.delete,
+    },
+    `${config.optional('BACKUP_S3_ENDPOINT') ?? config.text('BACKUP_S3_REGION')}/${bucket}`,
+  );
 };
 
 /** Runs the reference file manager until it is stopped. */

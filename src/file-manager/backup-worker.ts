@@ -12,6 +12,8 @@ import { isExplicit, within } from './state.ts';
  * order, one at a time, and one that fails is tried again, with growing pauses, before any later one.
  */
 export type BackupWorker = {
+  /** Takes up what changed while there was no backup storage, or another one: what this one lacks, or holds still. */
+  catchUp(): Promise<void>;
   wake(): void;
   pending(): Promise<number>;
   /** Stops after the task that runs; the others stay for the next start. */
@@ -20,6 +22,8 @@ export type BackupWorker = {
 
 type Task = { readonly id: number; readonly kind: string; readonly path: string; readonly target: string | null };
 
+/** What stands for the content of a folder of its own. */
+const folderStamp = 'folder';
 const pauseMs = { first: 500, max: 60_000 } as const;
 
 /** One task for a file; for a folder one for each stored path beneath it. Call before its rows change. */
@@ -38,6 +42,22 @@ export const enqueueBackup = async (
     `INSERT INTO backup_task (kind, path, target)
      SELECT ?, path, ? || substr(path, ?) FROM attribute WHERE ${sql} AND (explicit = 1 OR stamp IS NOT NULL)`,
     [kind, to ?? null, [...path].length + 1, ...parameters],
+  );
+};
+
+/** Tasks for every path that differs from what this place has taken, but for those that have one already. */
+const enqueueMissed = async (db: Queries, place: string): Promise<void> => {
+  if ((await db.all('SELECT 1 FROM backup_place WHERE place <> ?', [place])).length > 0)
+    await db.exec('DELETE FROM backed_up; DELETE FROM backup_place');
+  await db.run('INSERT OR IGNORE INTO backup_place VALUES (?)', [place]);
+  await db.exec(
+    `WITH present AS (
+       SELECT path, coalesce(stamp, '${folderStamp}') AS stamp FROM attribute WHERE explicit = 1 OR stamp IS NOT NULL),
+     missed AS (
+       SELECT path FROM (SELECT * FROM present EXCEPT SELECT path, stamp FROM backed_up)
+       UNION SELECT path FROM backed_up WHERE path NOT IN (SELECT path FROM present)
+       EXCEPT SELECT path FROM backup_task EXCEPT SELECT target FROM backup_task)
+     INSERT INTO backup_task (kind, path) SELECT 'put', path FROM missed`,
   );
 };
 
@@ -80,6 +100,7 @@ export const createBackupWorker = (options: {
       });
   };
   return {
+    catchUp: () => db.transaction((queries) => enqueueMissed(queries, storage.place)),
     wake,
     pending: async () => (await db.get<{ n: number }>('SELECT count(*) AS n FROM backup_task'))?.n ?? 0,
     stop: async () => {
@@ -92,7 +113,7 @@ export const createBackupWorker = (options: {
 
 /** What the disk holds at a path now; undefined when the backup storage should hold nothing there. */
 const presentAt = async (root: string, db: Database, path: string): Promise<Present | undefined> => {
-  if (path.endsWith('/')) return (await isExplicit(db, path)) ? { stamp: 'folder', length: 0 } : undefined;
+  if (path.endsWith('/')) return (await isExplicit(db, path)) ? { stamp: folderStamp, length: 0 } : undefined;
   const { kind, stats } = await look(root, path, { lenient: true });
   return kind === 'file' && stats !== undefined ? { stamp: stampOf(stats), length: stats.size } : undefined;
 };

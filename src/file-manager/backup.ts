@@ -5,6 +5,8 @@ import { Readable } from 'node:stream';
  * order of the changes, until it succeeds; a call can be repeated, so each must be idempotent.
  */
 export type BackupStorage = {
+  /** Tells this storage from another one, which holds nothing of what this one has taken. */
+  readonly place: string;
   /** Stores a file, or an empty marker for a path that ends in `/`. `file` opens the bytes; `length` is exact. */
   put(path: string, file: () => Readable, length: number): Promise<void>;
   /** Removing what is not there succeeds. */
@@ -21,7 +23,8 @@ export type BackupBucket = {
 };
 
 /** Keeps the backup in a bucket, each path under the same key, behind an optional prefix. */
-export const createBucketBackup = (bucket: BackupBucket, prefix = ''): BackupStorage => ({
+export const createBucketBackup = (bucket: BackupBucket, place: string, prefix = ''): BackupStorage => ({
+  place: `${place}/${prefix}`,
   put: (path, file, length) =>
     bucket.putObject(`${prefix}${path}`, length === 0 ? Readable.from([], { objectMode: false }) : file(), length),
   remove: (path) => bucket.deleteObject(`${prefix}${path}`),

@@ -82,6 +82,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   let sweeping: Promise<void> = Promise.resolve();
   try {
     await recover(store);
+    await store.backup?.catchUp();
     await sweep();
     await listen(app, options);
   } catch (error) {

@@ -257,31 +257,3 @@ test('a second file manager on the same root is refused', async (t) => {
     message: /locked by another process/,
   });
 });
-
-test('the backup storage gets every change, in order, and again after it has failed', async (t) => {
-  const stored = new Map<string, string>();
-  let failures = 1;
-  const { client, server } = await started(t, {
-    backup: {
-      put: async (path, file, length) => {
-        if (failures-- > 0) throw new Error('unreachable');
-        let value = '';
-        if (length > 0) for await (const piece of file()) value += String(piece);
-        stored.set(path, value);
-      },
-      remove: async (path) => void stored.delete(path),
-      rename: async (path, to) => {
-        const value = stored.get(path);
-        if (value !== undefined) stored.set(to, value);
-        stored.delete(path);
-      },
-    },
-  });
-  for (const path of ['d/x', 'd/y', 'e', 'f']) await save(client, path, path);
-  await client.rename('d/', 'g/', newKey());
-  await client.delete('e', { idempotencyKey: 'k' });
-  await client.delete('f', newKey());
-  await client.undo({ keys: ['k'] }, newKey());
-  while ((await server.backupPending()) > 0) await pause(20);
-  t.deepEqual(Object.fromEntries(stored), { 'g/x': 'd/x', 'g/y': 'd/y', e: 'e' });
-});
