@@ -20,7 +20,7 @@ import { isCutOff } from '../sources/file.ts';
 import type { Queries } from '../storage/database.ts';
 import { counted } from '../text.ts';
 import { bucketOf, type Context, permissionSources } from './context.ts';
-import { insistOnLog, openExistingLog } from './replay.ts';
+import { openExistingLog } from './replay.ts';
 
 /** JSON in which control characters beyond ASCII are escaped too: it is still the same JSON. */
 const harmlessJson = (value: unknown): string =>
@@ -118,7 +118,7 @@ const onMessages = async (
   work: (workspace: Workspace, messages: readonly number[]) => Promise<void>,
 ): Promise<number> => {
   const named = namedBy(ids, flags.all === true);
-  await insistOnLog(context.config);
+  await (await openExistingLog(context.config)).close();
   const workspace = await context.openWorkspace();
   try {
     await work(workspace, named ?? (await allIds(workspace.log.database)));

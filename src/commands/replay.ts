@@ -9,7 +9,7 @@ import { lockForWriting } from '../data-folder/lock.ts';
 import { outputPlace } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode, FatalError } from '../errors.ts';
 import { failpoint } from '../failpoint.ts';
-import { isLogAt, type Log, openLogForReading } from '../log/read-log.ts';
+import { findLog, type Log } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { readEventsOn } from '../projector/events-on.ts';
 import { insistReplaceable } from '../projector/open-views.ts';
@@ -29,17 +29,13 @@ export type ReplayFlags = {
 const pageEvents = 5_000;
 
 /** Throws FatalError where no log was made yet. */
-export const insistOnLog = async ({ paths }: Config): Promise<void> => {
-  if (await isLogAt(paths.log)) return;
+export const openExistingLog = async ({ paths }: Config): Promise<Log> => {
+  const log = await findLog(paths.log);
+  if (log) return log;
   await insistNoFileAt(paths.data, 'DATA_DIR');
   throw new FatalError(
     `there is no event log ${paths.log} yet: 's3-sync initial-sync', 'ingest' or 'subscribe' make one`,
   );
-};
-
-export const openExistingLog = async (config: Config): Promise<Log> => {
-  await insistOnLog(config);
-  return openLogForReading(config.paths.log);
 };
 
 const wholeNumber = (text: string | undefined, expected: string, fallback: number): number => {

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import type { Recorded } from '../../events/event.ts';
+import { FatalError } from '../errors.ts';
 import { type Database, openDatabase, type Queries } from '../storage/database.ts';
 import { eventColumnList } from './columns.ts';
 import { type EventRow, eventOf } from './rows.ts';
@@ -44,25 +45,23 @@ export const reading = (database: Database, logId: string): Log => ({
   close: () => database.close(),
 });
 
-/** Whether a log is there, with its tables. Throws FatalError where something else is. */
-export const isLogAt = async (path: string): Promise<boolean> => {
-  if (!existsSync(path)) return false;
+/** Opens a log for reading beside a running writer; undefined where none was made yet. Throws FatalError where something else is. */
+export const findLog = async (path: string): Promise<Log | undefined> => {
+  if (!existsSync(path)) return undefined;
   const database = await openDatabase({ path, mode: 'read' });
   try {
-    return await isLogBegun(database);
-  } finally {
-    await database.close();
-  }
-};
-
-/** Opens an existing log for reading beside a running writer. Throws FatalError when there is none. */
-export const openLogForReading = async (path: string): Promise<Log> => {
-  const database = await openDatabase({ path, mode: 'read' });
-  try {
-    const { logId } = await readLogMeta(database);
-    return reading(database, logId);
+    if (await isLogBegun(database)) return reading(database, (await readLogMeta(database)).logId);
   } catch (error) {
     await database.close();
     throw error;
   }
+  await database.close();
+  return undefined;
+};
+
+/** The same where one must be there: throws FatalError when there is none. */
+export const openLogForReading = async (path: string): Promise<Log> => {
+  const log = await findLog(path);
+  if (!log) throw new FatalError(`there is no event log ${path}`);
+  return log;
 };

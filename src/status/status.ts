@@ -6,7 +6,7 @@ import { addressOf, type OtherAddress, otherAddress } from '../cycle/address.ts'
 import { recall } from '../cycle/memory.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
-import { isLogAt, openLogForReading } from '../log/read-log.ts';
+import { findLog } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import { type DamagedPlan, readPlans } from '../plan/store.ts';
 import { reportEndpoints } from '../report/endpoints.ts';
@@ -94,7 +94,7 @@ const lastEventAfter = async (database: Pick<Queries, 'get'>, offset: number): P
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
   await insistNoFileAt(data, 'DATA_DIR');
-  const log = (await isLogAt(logPath)) ? await openLogForReading(logPath) : undefined;
+  const log = await findLog(logPath);
   try {
     const last = (await log?.last()) ?? 0;
     const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log) : undefined;
