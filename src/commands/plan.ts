@@ -43,9 +43,11 @@ export const runApply = async (context: Context, id: string): Promise<number> =>
     const isSame = now.id === stored.plan.id || withheld?.plan.id === stored.plan.id;
     const isPart = stored.held.length > 0 && isStillMeant(stored, now, changes, verdict);
     if (!isSame && !(isPart && isCovered(now, changes, verdict, [stored]))) {
-      throw new FatalError(
-        `plan ${stored.plan.id} was made from a state that has moved on; the plan is ${now.id} now: look at it with 's3-sync plan'`,
-      );
+      const next =
+        now.steps.length > 0
+          ? `the plan is ${now.id} now: look at it with 's3-sync plan'`
+          : `nothing is planned now${withheld ? `, and plan ${withheld.plan.id} is held` : ''}`;
+      throw new FatalError(`plan ${stored.plan.id} was made from a state that has moved on; ${next}`);
     }
     if (now.id === stored.plan.id && stored.circumstances && !isTold(verdict, [stored])) {
       throw new FatalError(

@@ -147,8 +147,11 @@ withWorld('a held plan that means nothing any more carries nothing else out', as
   await world.release();
   const applied = await runCli(['apply', plan.id], environmentOf(world));
   t.is(applied.code, 1);
-  t.regex(applied.stderr, /has moved on/);
+  t.regex(applied.stderr, /has moved on; the plan is [0-9a-f]{16} now/);
   t.false('new' in (await held(world)));
+  t.is((await runCli(['incremental-sync', '--no-drain'], environmentOf(world))).code, 0);
+  const late = await runCli(['apply', plan.id], environmentOf(world));
+  t.regex(late.stderr, /has moved on; nothing is planned now/);
 });
 
 withWorld(
