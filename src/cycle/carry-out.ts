@@ -1,6 +1,6 @@
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import { failpoint } from '../failpoint.ts';
-import type { Plan, Step } from '../plan/operation.ts';
+import type { Step } from '../plan/operation.ts';
 import { keepUndo } from '../plan/undo.ts';
 import type { CycleOptions } from './cycle.ts';
 import { nothingApplied } from './failed.ts';
@@ -63,17 +63,20 @@ export const carryOut = async (
 
 /** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
 export const noteCarried = async (
-  plan: Plan,
+  planned: Planned,
   { applied, unreadable, superseded, failed }: Carried,
   options: CycleOptions,
 ): Promise<boolean> => {
   const now = options.now?.() ?? Date.now();
   const { database } = options.workspace.projector;
-  await noteFailed(database, plan, failed, now);
+  const steps = (planned.around ?? planned).plan.steps.length;
+  // What is left out meanwhile keeps its turn.
+  const meant = [...planned.plan.steps, ...(planned.around?.plan.steps ?? [])];
+  await noteFailed(database, meant, failed, now);
   await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
   const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
   // An object whose event is late is told of once, however often it is tried.
-  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < plan.steps.length;
+  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < steps;
 };
 
 export const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({

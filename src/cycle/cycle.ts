@@ -151,7 +151,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { applied } = carried;
   const before = finished && finished.left > 0 ? finished.result : undefined;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
-  const isNews = held || dryRun || (await noteCarried(meant.plan, carried, options));
+  const isNews = held || dryRun || (await noteCarried(planned, carried, options));
   if (!held && !dryRun) await rememberCycle(memory, verdict, identity, options);
   const ended = {
     cycle,

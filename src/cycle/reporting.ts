@@ -74,7 +74,7 @@ const sums = <T extends Partial<Record<string, number>>>(first: T, second: T): T
 const statusOf = ({ planned: { plan }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
   if (isBlocked) return 'partial';
   if (held) return 'held';
-  if (before && before.states.failed > 0) return 'partial';
+  if (before) return 'partial';
   if (plan.steps.length === 0) return 'idle';
   if (dryRun) return 'dry-run';
   return isWhole(plan, applied) ? 'done' : 'partial';

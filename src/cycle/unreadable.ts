@@ -1,4 +1,4 @@
-import type { Plan, Step } from '../plan/operation.ts';
+import type { Step } from '../plan/operation.ts';
 import type { Database, Queries } from '../storage/database.ts';
 
 /**
@@ -100,12 +100,12 @@ export const noteWaiting = async (
  */
 export const noteFailed = async (
   database: Database,
-  { steps }: Plan,
+  planned: readonly Step[],
   failed: readonly Failed[],
   nowMs: number,
 ): Promise<void> => {
   const over = new Map(await triedIn(database, 'failed'));
-  if (over.size > 0) for (const step of steps) if (isAmong(over, step)) over.delete(placeOf(step));
+  if (over.size > 0) for (const step of planned) if (isAmong(over, step)) over.delete(placeOf(step));
   await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...over.keys()]),
   ]);

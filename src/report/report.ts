@@ -6,7 +6,7 @@ import type { Unplaceable } from '../plan/operation.ts';
  * What a cycle did: kept as `report.json` in the cycle's folder and delivered to every configured endpoint.
  * - `idle`: file and mirror were equal, nothing was asked of the file manager.
  * - `done`: every operation of the plan was carried out.
- * - `partial`: some were not; the next cycle's diff shows them again.
+ * - `partial`: some were not; the next cycle's diff shows them again. Or something waits for an answer of the file manager.
  * - `held`: the gate holds the plan.
  * - `failed`: the cycle ended with an error, `stopped`. It is kept for the status, and delivered to nobody.
  */
@@ -38,5 +38,7 @@ export type Report = {
 };
 
 /** Whether anyone needs to hear of it. */
-export const isWorthReporting = ({ status }: Report): boolean =>
-  status !== 'idle' && status !== 'dry-run' && status !== 'failed';
+export const isWorthReporting = ({ status, states }: Report): boolean =>
+  status === 'partial'
+    ? Object.values(states).some((count) => count > 0)
+    : status !== 'idle' && status !== 'dry-run' && status !== 'failed';

@@ -6,6 +6,7 @@ import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { releasePlan } from '../../src/plan/store.ts';
+import { isWorthReporting } from '../../src/report/report.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { changesBetween } from '../plan/model.ts';
 import { row } from '../plan/tables.ts';
@@ -60,6 +61,35 @@ withWorld('a path about which the file manager says nothing keeps no other waiti
   t.deepEqual(await world.differences(), []);
   t.is((await world.cycle()).report.status, 'idle');
   t.is((await readStatus(world.config)).unanswered.objects, 0);
+});
+
+withWorld('a cycle that asks nothing says all the same that something waits, and tells nobody', async (t, world) => {
+  const fileManager = silentAbout(world, (path) => path === 'bad');
+  const now = Date.now;
+  await world.put('bad', 'x');
+  await world.cycle({ fileManager, now, ...once });
+  await world.cycle({ fileManager, now, ...once });
+  const { report } = await world.cycle({ fileManager, now, ...once });
+  t.like(report, { status: 'partial', plan: null, failures: [] });
+  t.false(isWorthReporting(report));
+});
+
+withWorld('what failed and is left out for an open place keeps its turn', async (t, world) => {
+  const silent = silentAbout(world, (path) => path === 'd/');
+  const saveToDisk: FileManager['saveToDisk'] = async (path, ...rest) => {
+    if (path === 'd/f') throw new FailedAnswerError('answered 500');
+    return silent.saveToDisk(path, ...rest);
+  };
+  const cycle = () => world.cycle({ fileManager: { ...silent, saveToDisk }, ...once });
+  const tries = () => world.workspace().projector.database.all("SELECT tries FROM failed WHERE path = 'd/f'");
+  await world.put('d/f', 'content');
+  await cycle();
+  await cycle();
+  await world.append({ type: 'create', path: 'd/' });
+  await cycle();
+  t.deepEqual(await tries(), [{ tries: 3 }]);
+  t.is((await cycle()).plan.steps.length, 2);
+  t.deepEqual(await tries(), [{ tries: 3 }]);
 });
 
 withWorld('a folder with a path about which nothing is said is not deleted as a whole', async (t, world) => {
