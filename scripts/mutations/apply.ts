@@ -1,6 +1,7 @@
 import type { Mutation } from './list.ts';
 
 const executorTests = ['test/apply/schedule.test.ts'];
+const silenceTests = ['test/apply/silence.test.ts'];
 const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 
 /** Breaks of what carries a plan out: executor, and both ends of the file manager. */
@@ -20,6 +21,54 @@ export const applyMutations: readonly Mutation[] = [
     replace: 'operation.recursive === true && { recursive: false }',
     tests: ['test/cycle/cycle.test.ts'],
     match: 'a folder of its own*',
+  },
+  {
+    name: 'go on in a folder about which nothing is said',
+    file: 'src/apply/silence.ts',
+    find: 'isOver() || doubtOf(index) === 0) return started',
+    replace: 'isOver() || doubtOf(index) >= 0) return started',
+    tests: silenceTests,
+    match: 'where nothing was said*',
+  },
+  {
+    name: 'try all of a folder about which nothing is said',
+    file: 'src/apply/silence.ts',
+    find: "if (how === 'silent' && isTrial) inVain += 1;",
+    replace: '',
+    tests: silenceTests,
+    match: 'in a folder about which*',
+  },
+  {
+    name: 'wait as often as for all else where nothing is said',
+    file: 'src/apply/run-step.ts',
+    find: 'isDoubtful ? { ...limits, ...doubtfulLimits } : limits',
+    replace: 'isDoubtful ? { ...limits } : { ...doubtfulLimits, ...limits }',
+    tests: silenceTests,
+    match: 'in a folder about which*',
+  },
+  {
+    name: 'doubt a folder that answers again',
+    file: 'src/apply/silence.ts',
+    find: "how === 'done' ? silent.delete(folder) : note(folder)",
+    replace: "if (how === 'silent') note(folder)",
+    tests: silenceTests,
+    match: 'files that get no answer*',
+  },
+  {
+    name: 'try first what is doubted most',
+    file: 'src/apply/silence.ts',
+    find: 'doubtOf(a) - doubtOf(b)',
+    replace: 'doubtOf(b) - doubtOf(a)',
+    tests: silenceTests,
+    match: 'what lies beside*',
+  },
+  {
+    name: 'give up a folder for what was refused there',
+    file: 'src/apply/apply.ts',
+    find: "isSilent ? 'silent' : how",
+    replace: "isSilent || how === 'other' ? 'silent' : how",
+    tests: silenceTests,
+    match: 'what is refused*',
   },
   {
     name: 'content is readable before its permissions are set',

@@ -10,6 +10,7 @@ import type { RetryLimits } from './retry.ts';
 import { stepRunner } from './run-step.ts';
 import { createSchedule, type StepState } from './schedule.ts';
 import { createSending } from './sending.ts';
+import { createSilence } from './silence.ts';
 import { createSpaceOrder } from './space.ts';
 import type { StepContext } from './step.ts';
 import { createTally } from './tally.ts';
@@ -64,8 +65,14 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' 
   readonly onMissing?: (step: Step) => void;
   /** Called for each other step that failed. */
   readonly onFailed?: (step: Step, reason: string) => void;
+  /** Called beside `onFailed` where the last attempt got no answer: what it asked for may happen yet. */
+  readonly onSilent?: (step: Step, reason: string) => void;
   /** In how many cycles before a step has failed: those that failed least go first, as far as dependencies allow. */
   readonly timesFailed?: (step: Step) => number;
+  /** Paths of operations that are under way, and have got no answer; see silence.ts. */
+  readonly silentAt?: readonly string[];
+  /** Once so many got no answer nothing more is begun, and from the first of them on none is waited for again and again. */
+  readonly silentMax?: number;
   /** Most operations under way at once; how many there are follows the file manager's latency and refusals. */
   readonly concurrency: number;
   /** The file manager takes permissions with the content of a save. What was begun otherwise goes on so. */
@@ -86,7 +93,7 @@ export type ApplyOptions = Omit<StepContext, 'signal' | 'serving' | 'onPartial' 
   readonly onProgress?: (finished: number, bytes: number) => void;
 };
 
-const defaults = { noSpaceMax: 20, graceMs: 5_000 };
+const defaults = { noSpaceMax: 20, silentMax: Number.POSITIVE_INFINITY, graceMs: 5_000 };
 
 /**
  * Carries out a plan with bounded concurrency: a step starts once every step it comes after is done, and its outcome
@@ -95,7 +102,7 @@ const defaults = { noSpaceMax: 20, graceMs: 5_000 };
  * committed or the plan is damaged, and then after everything under way has ended.
  */
 export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<ApplyResult> => {
-  const { clock = systemClock, onProgress } = options;
+  const { clock = systemClock, silentMax = defaults.silentMax, onProgress } = options;
   const started = clock.now();
   const tally = createTally();
   const stopping = new AbortController();
@@ -113,7 +120,8 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
   };
   const timesFailed = (index: number): number => options.timesFailed?.(plan.steps[index] as Step) ?? 0;
   const schedule = createSchedule(plan.steps, settled, timesFailed);
-  const order = createSpaceOrder(plan.steps, schedule, options.noSpaceMax ?? defaults.noSpaceMax);
+  const silence = createSilence(plan.steps, schedule, options.silentAt ?? []);
+  const order = createSpaceOrder(plan.steps, silence, options.noSpaceMax ?? defaults.noSpaceMax);
   const sending = createSending(clock, options.savePermissions);
   let commitFailed: { readonly error: unknown } | undefined;
   const noteFailure = (error: unknown): boolean => {
@@ -139,19 +147,26 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
     if (step.after.length > 0) await outcomes.flush();
     await options.onBegin?.(sending.of(step));
   };
+  let silent = 0;
+  const settle = (index: number, state: StepState, isSilent = false): void => {
+    if (isSilent) silent += 1;
+    const how = state === 'done' ? state : 'other';
+    order.ended(index, how);
+    silence.ended(index, isSilent ? 'silent' : how);
+    schedule.settle(index, state);
+  };
   const run = async (index: number): Promise<void> => {
     const step = plan.steps[index] as Step;
     const begun = await begin(step).then(() => true, noteFailure);
     if (!begun) {
       sending.ended(step);
-      order.ended(index, 'other');
-      return schedule.settle(index, 'not attempted');
+      return settle(index, 'not attempted');
     }
-    const { state, outcome } = await carryOut(step);
+    const isDoubtful = silence.isTrial(index) || (silent > 0 && options.silentMax !== undefined);
+    const { state, outcome, isSilent } = await carryOut(step, isDoubtful);
     if (state === 'again') return order.ended(index, state);
     sending.ended(step);
-    order.ended(index, state === 'done' ? state : 'other');
-    schedule.settle(index, state);
+    settle(index, state, isSilent);
     if (outcome === undefined) return;
     await outcomes.add(outcome).catch(noteFailure);
   };
@@ -162,10 +177,10 @@ export const applyPlan = async (plan: Plan, options: ApplyOptions): Promise<Appl
     for (let index: number | undefined; running < concurrency.limit; ) {
       index = order.next();
       if (index === undefined) break;
-      if (!stopping.signal.aborted && order.isHopeless(index)) tally.stop(noSpaceReason);
-      if (stopping.signal.aborted || order.isHopeless(index)) {
-        order.ended(index, 'other');
-        schedule.settle(index, 'not attempted');
+      const hopeless = order.isHopeless(index) ? noSpaceReason : silence.hopeless(index);
+      if (!stopping.signal.aborted && hopeless !== undefined) tally.stop(hopeless);
+      if (stopping.signal.aborted || hopeless !== undefined || silent >= silentMax) {
+        settle(index, 'not attempted');
         continue;
       }
       running += 1;

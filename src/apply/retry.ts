@@ -12,6 +12,8 @@ export type RetryLimits = {
   /** Longest attempt, and longest time for all of them, beside what `allowanceMs` grants for the bytes. */
   readonly attemptMsMax: number;
   readonly totalMsMax: number;
+  /** An attempt that took longer is not repeated: the next one would most likely be waited for as long. */
+  readonly repeatedMsMax: number;
 };
 
 export const retryLimits: RetryLimits = {
@@ -20,7 +22,11 @@ export const retryLimits: RetryLimits = {
   waitMsMax: 30_000,
   attemptMsMax: 120_000,
   totalMsMax: 900_000,
+  repeatedMsMax: Number.POSITIVE_INFINITY,
 };
+
+/** Where an answer may not come at all. */
+export const doubtfulLimits = { repeatedMsMax: 10_000 } satisfies Partial<RetryLimits>;
 
 /** How long to wait after the failure number `failed` (0 is the first): exponential with full jitter, or as asked, capped. */
 export const backoff = (
@@ -72,6 +78,7 @@ export const withRetries = async <T>(
     const admitted = await breaker.admit(stopping);
     if (!admitted) throw last ?? new NotAttempted('the cycle ends before it was attempted');
     const ended = context.onAttempt();
+    const begun = clock.now();
     try {
       const timeLeft = Math.max(0, Math.min(attemptMs, deadline - clock.now()));
       const reason = (): Error => lateError(`it was not finished within ${Math.round(timeLeft)} ms`);
@@ -89,7 +96,8 @@ export const withRetries = async <T>(
       admitted.failed(error.retryAfterMs);
       last = error;
       const wait = backoff(failed, error.retryAfterMs, limits, clock.random);
-      if (failed + 1 >= limits.attemptsMax || stopping.aborted || clock.now() + wait >= deadline) throw error;
+      const isLast = failed + 1 >= limits.attemptsMax || clock.now() - begun > limits.repeatedMsMax;
+      if (isLast || stopping.aborted || clock.now() + wait >= deadline) throw error;
       context.onRetry(error);
       await clock.sleep(wait, stopping).catch(() => undefined);
     }

@@ -16,7 +16,7 @@ import { breakerLimits, createBreaker } from './breaker.ts';
 import type { Clock } from './clock.ts';
 import type { Attempt } from './concurrency.ts';
 import { paced } from './pace.ts';
-import { NotAttempted, retryLimits, withRetries } from './retry.ts';
+import { doubtfulLimits, NotAttempted, retryLimits, withRetries } from './retry.ts';
 import type { StepState } from './schedule.ts';
 import type { Sending } from './sending.ts';
 import type { Serving } from './serving.ts';
@@ -41,9 +41,14 @@ export type Running = {
 };
 
 /** What a step came to; `again`: it was refused for want of space, and comes once more after others. */
-type Ended = { readonly state: StepState | 'again'; readonly outcome?: OutcomeEvent };
+type Ended = {
+  readonly state: StepState | 'again';
+  readonly outcome?: OutcomeEvent;
+  /** It failed, and the last attempt got no answer. */
+  readonly isSilent?: boolean;
+};
 
-/** Carries a step through its attempts to its state. Never rejects. */
+/** Carries a step through its attempts to its state; a doubtful one is not waited for again and again. Never rejects. */
 export const stepRunner = (options: ApplyOptions, running: Running) => {
   const { clock, tally, stopping, aborting, order, sending, begin } = running;
   const limits = { ...retryLimits, ...options.retry };
@@ -86,7 +91,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
       throw new NotAttempted('its key could not be noted');
     });
   };
-  return async (step: Step): Promise<Ended> => {
+  return async (step: Step, isDoubtful: boolean): Promise<Ended> => {
     const size = step.result?.size ?? 0;
     let uncertain = order.wasRefused(step);
     let unanswered = unansweredBefore.has(step);
@@ -111,7 +116,7 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
             }),
           {
             clock,
-            limits,
+            limits: isDoubtful ? { ...limits, ...doubtfulLimits } : limits,
             breaker,
             allowanceMs: (size / speedMin) * 1_000,
             lateError: (text) =>
@@ -145,7 +150,10 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
       }
       if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);
       else if (!unanswered && isOver(error)) options.onUncertain?.(step);
-      return { state: judge(error, step) };
+      const state = judge(error, step);
+      const isSilent = state === 'failed' && !isOver(error);
+      if (isSilent) options.onSilent?.(step, messageOf(error));
+      return { state, isSilent };
     }
   };
 };

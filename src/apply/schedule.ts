@@ -62,7 +62,7 @@ export const createSchedule = (
 };
 
 /** First in, first out. */
-const queueOf = (): { add(index: number): void; take(): number | undefined } => {
+export const queueOf = (): { add(index: number): void; take(): number | undefined } => {
   const waiting: number[] = [];
   let taken = 0;
   return {

@@ -19,7 +19,11 @@ export type SpaceOrder = {
   wasRefused(step: Step): boolean;
 };
 
-export const createSpaceOrder = (steps: readonly Step[], schedule: Schedule, refusalsMax: number): SpaceOrder => {
+export const createSpaceOrder = (
+  steps: readonly Step[],
+  schedule: Pick<Schedule, 'next'>,
+  refusalsMax: number,
+): SpaceOrder => {
   const refused = new Set<Step>();
   /** Saves that wait: those that have arrived, the ones in order of which so many are taken, and the refused ones. */
   let arrived: number[] = [];

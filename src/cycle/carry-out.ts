@@ -7,8 +7,10 @@ import { nothingApplied } from './failed.ts';
 import type { Planned } from './planning.ts';
 import { createUnderWay, forgetUnderWay, noteMissing } from './under-way.ts';
 import {
+  atOnce,
   type Failed,
   noteFailed,
+  noteTries,
   noteWaiting,
   supersededSchedule,
   timesFailedOf,
@@ -21,14 +23,22 @@ export type Carried = {
   readonly unreadable: readonly Failed[];
   readonly superseded: readonly Failed[];
   readonly failed: readonly Failed[];
+  /** Of those, the ones that got no answer. */
+  readonly silent: readonly Failed[];
 };
 
-export const nothingCarried: Carried = { applied: nothingApplied, unreadable: [], superseded: [], failed: [] };
+export const nothingCarried: Carried = {
+  applied: nothingApplied,
+  unreadable: [],
+  superseded: [],
+  failed: [],
+  silent: [],
+};
 
 /** Keeps what the plan deletes for an undo, applies the plan, and folds its outcomes. */
 export const carryOut = async (
   plans: string,
-  { plan, changes, capabilities }: Planned,
+  { plan, changes, capabilities, silentAt }: Planned,
   applying: ApplyOptions,
   options: CycleOptions,
 ): Promise<Carried> => {
@@ -36,11 +46,13 @@ export const carryOut = async (
   const unreadable: Failed[] = [];
   const superseded: Failed[] = [];
   const failed: Failed[] = [];
+  const silent: Failed[] = [];
   const missing: Step[] = [];
   const ended: string[] = [];
   await keepUndo(plans, plan, changes);
   const applied = await applyPlan(plan, {
     ...applying,
+    silentAt,
     folderPermissions: capabilities.includes('folder-permissions'),
     savePermissions: capabilities.includes('save-permissions'),
     onBegin: createUnderWay(log.database).begin,
@@ -48,6 +60,7 @@ export const carryOut = async (
     onUnreadable: (step, reason) => unreadable.push({ step, reason }),
     onSuperseded: (step, reason) => superseded.push({ step, reason }),
     onFailed: (step, reason) => failed.push({ step, reason }),
+    onSilent: (step, reason) => silent.push({ step, reason }),
     onMissing: (step) => missing.push(step),
     timesFailed: await timesFailedOf(projector.database),
     onProgress: (settled, bytes) => options.onProgress?.(settled, plan.steps.length, bytes),
@@ -58,13 +71,13 @@ export const carryOut = async (
   await noteMissing(options.workspace, missing);
   await projector.catchUp();
   failpoint('cycle.folded');
-  return { applied, unreadable, superseded, failed };
+  return { applied, unreadable, superseded, failed, silent };
 };
 
 /** Notes what waits for another try. Resolves with whether anything happened that was not told before. */
 export const noteCarried = async (
   planned: Planned,
-  { applied, unreadable, superseded, failed }: Carried,
+  { applied, unreadable, superseded, failed, silent }: Carried,
   options: CycleOptions,
 ): Promise<boolean> => {
   const now = options.now?.() ?? Date.now();
@@ -73,6 +86,7 @@ export const noteCarried = async (
   // What is left out meanwhile keeps its turn.
   const meant = [...planned.plan.steps, ...(planned.around?.plan.steps ?? [])];
   await noteFailed(database, meant, failed, now);
+  await noteTries(database, 'unanswered', silent, now, atOnce);
   await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
   const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
   // An object whose event is late is told of once, however often it is tried.

@@ -21,6 +21,8 @@ export type Made = { readonly plan: Plan; readonly changes: readonly Change[] };
 export type Planned = Made & {
   /** What of it can be carried out while nothing is said about some operations: all else waits for that. */
   readonly around?: Made;
+  /** Paths of operations under way. */
+  readonly silentAt: readonly string[];
   /** Of the file manager; none where there is nothing to do, and it was not asked. */
   readonly capabilities: readonly string[];
   /** Objects whose next try is not due yet, and those of which the file manager says nothing: not in the plan. */
@@ -59,6 +61,7 @@ export const planCycle = async (
     });
     return {
       changes,
+      silentAt: places,
       facts: await factsOf(changes),
       ...(free.length < changes.length && { free: { changes: free, facts: await factsOf(free) } }),
       waiting: wanted.length - due.length + changes.length - free.length,

@@ -14,28 +14,24 @@ export type Asking = {
   readonly now: boolean;
 };
 
-/** Of what was asked about in vain, as many come up again in a cycle: more would end it before anything else is begun. */
-const askedAgainMax = 3;
-
 /**
- * Divides the steps under way: `due` are those that were not asked about yet, and some whose time has come, those first that
- * have waited longest. `later` can wait; empty where nothing of `due` would tell that the file manager answers again.
+ * Divides the steps under way: `fresh` are those that were not asked about yet, `again` those whose time has come, those first
+ * that have waited longest, and `later` can wait.
  */
 export const stepsDue = async (
   queries: Pick<Queries, 'all'>,
   steps: readonly Step[],
   { clock, schedule, now }: Asking,
-): Promise<{ readonly due: readonly Step[]; readonly later: readonly Step[] }> => {
-  if (now) return { due: steps, later: [] };
+): Promise<Record<'fresh' | 'again' | 'later', readonly Step[]>> => {
+  if (now) return { fresh: steps, again: [], later: [] };
   const known = await triedIn(queries, 'unanswered');
   const waiting = await waitingIn(queries, 'unanswered', clock(), schedule);
   const at = Map.groupBy(steps, placeOf);
   const again = [...known.keys()]
     .flatMap((place) => at.get(place) ?? [])
-    .filter((step) => isAmong(known, step) && !isAmong(waiting, step))
-    .slice(0, askedAgainMax);
-  const due = [...steps.filter((step) => !isAmong(known, step)), ...again];
-  return { due, later: again.length > 0 ? steps.filter((step) => !due.includes(step)) : [] };
+    .filter((step) => isAmong(known, step) && !isAmong(waiting, step));
+  const fresh = steps.filter((step) => !isAmong(known, step));
+  return { fresh, again, later: steps.filter((step) => !fresh.includes(step) && !again.includes(step)) };
 };
 
 /**

@@ -1,6 +1,8 @@
 import { isFolder, type Observation } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
+import { doubtfulLimits } from '../apply/retry.ts';
+import { silentMax } from '../apply/silence.ts';
 import { isOfFolderAlone } from '../apply/step.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { failpoint } from '../failpoint.ts';
@@ -94,7 +96,8 @@ export type Finished = { readonly left: number; readonly result: ApplyResult };
  * Carries out again, under the same keys, what is under way. Where that is no longer possible (the object has changed, the
  * source of a rename is not there), or the file manager answers once more with a failure or a lie, it records that what is
  * at these paths is not known: the next plan saves or deletes there, whatever it was. What it says nothing about once more
- * stays, and comes up again after a while (unanswered.ts). So no path keeps the others waiting.
+ * stays, and comes up again after a while (unanswered.ts); once it said nothing about a few, no others are asked about in
+ * this cycle. So no path keeps the others waiting.
  * Undefined when nothing is under way, and then nothing is asked. `askCapabilities` asks those of the file manager, which
  * only a folder with permissions of its own depends on.
  */
@@ -111,14 +114,22 @@ export const finishUnderWay = async (
     await noteUnanswered(projector.database, [], [], asking);
     return undefined;
   }
-  const { due, later } = await stepsDue(projector.database, underWay, asking);
-  if (due.length === 0) return { left: underWay.length, result: nothingApplied };
-  const ask = (steps: readonly Step[]) => askAgain(workspace, options, steps, asking, askCapabilities);
-  const first = await ask(due);
-  if (later.length === 0 || first.silent > 0 || first.result.states.done === 0) return first;
+  const { fresh, again, later } = await stepsDue(projector.database, underWay, asking);
+  let [left, result, silent] = [underWay.length, nothingApplied, 0];
+  const ask = async (steps: readonly Step[], isKnown: boolean): Promise<void> => {
+    if (steps.length === 0 || silent >= silentMax || result.stopped !== undefined) return;
+    const retry = { ...options.retry, ...(isKnown && doubtfulLimits) };
+    const bounded = { ...options, retry, silentMax: silentMax - silent };
+    const asked = await askAgain(workspace, bounded, steps, asking, askCapabilities);
+    left = asked.left;
+    result = together(result, asked.result);
+    silent += asked.silent;
+  };
+  await ask(fresh, false);
+  await ask(again, true);
   // It answers again.
-  const rest = await ask(later);
-  return { left: rest.left, result: together(first.result, rest.result) };
+  if (silent === 0 && result.states.done > 0) await ask(later, true);
+  return { left, result };
 };
 
 const askAgain = async (

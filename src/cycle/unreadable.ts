@@ -8,7 +8,8 @@ import type { Database, Queries } from '../storage/database.ts';
  * - `unreadable`: it is there and cannot be read (archived, denied, encrypted with a key that we lack).
  * - `superseded`: it has changed or is gone. The event that says so may be late; later the bucket is asked (ask-again.ts).
  * - `failed`: its operation failed. It is tried in the next cycle, after what failed less often.
- * - `unanswered`: its operation is under way, and when it was asked again the file manager said nothing once more.
+ * - `unanswered`: its operation is under way, and the file manager said nothing about it. It is asked again in the next cycle,
+ *   and then after ever longer.
  */
 export type WaitingTable = 'unreadable' | 'superseded' | 'failed' | 'unanswered';
 
@@ -34,6 +35,9 @@ export const supersededSchedule: UnreadableSchedule = { firstMs: 60_000, mostMs:
 
 /** Soon, since a file manager that was away may be back; and seldom, since to wait for an answer in vain takes minutes. */
 export const unansweredSchedule: UnreadableSchedule = { firstMs: 30_000, mostMs: 900_000 };
+
+/** In the next cycle. */
+export const atOnce: UnreadableSchedule = { firstMs: 0, mostMs: 0 };
 
 const tableOf = (name: WaitingTable): string => `CREATE TABLE IF NOT EXISTS ${name} (
   path TEXT NOT NULL PRIMARY KEY, "offset" INTEGER NOT NULL, reason TEXT NOT NULL, tries INTEGER NOT NULL,
@@ -109,8 +113,7 @@ export const noteFailed = async (
   await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
     JSON.stringify([...over.keys()]),
   ]);
-  // What failed waits for no time.
-  await noteTries(database, 'failed', failed, nowMs, { firstMs: 0, mostMs: 0 });
+  await noteTries(database, 'failed', failed, nowMs, atOnce);
 };
 
 /** Keeps what could not be carried over, with its next time, and forgets nothing. Returns how many are there for the first time. */

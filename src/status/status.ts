@@ -46,7 +46,7 @@ export type Status = {
   readonly unreadable: UnreadableSummary;
   /** Objects that have changed or are gone, and the event that says so has not come yet. */
   readonly superseded: UnreadableSummary;
-  /** Paths of operations about which the file manager said nothing, asked more than once: nothing is planned there until it does. */
+  /** Paths of operations about which the file manager said nothing: nothing is planned there until it does. */
   readonly unanswered: UnreadableSummary;
   /** False until the bucket was listed as a whole: what it held before its first event may be in no event. */
   readonly bucket_listed: boolean;

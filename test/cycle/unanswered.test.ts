@@ -1,7 +1,6 @@
 import { join } from 'node:path';
 import test from 'ava';
 import { openAt, withoutOpen } from '../../src/cycle/unanswered.ts';
-import { RetryableError } from '../../src/errors.ts';
 import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
@@ -10,31 +9,13 @@ import { isWorthReporting } from '../../src/report/report.ts';
 import { readStatus } from '../../src/status/status.ts';
 import { changesBetween } from '../plan/model.ts';
 import { row } from '../plan/tables.ts';
+import { silentAbout } from '../support/silent.ts';
 import type { World } from '../support/world.ts';
 import { worldTest } from '../support/world-test.ts';
 
 const once = { retry: { attemptsMax: 1 } };
 const minute = 60_000;
 const withWorld = worldTest({ timeoutMs: 90_000 });
-
-/** A file manager that says nothing about these paths, whether it did what it was asked or not; it does nothing. */
-const silentAbout = (world: World, isSilent: (path: string) => boolean, asked: string[] = []): FileManager => {
-  const silent = <A extends [path: string, ...rest: unknown[]], R>(call: (...args: A) => Promise<R>) => {
-    return (...args: A): Promise<R> => {
-      asked.push(args[0]);
-      return isSilent(args[0]) ? Promise.reject(new RetryableError('the connection was reset')) : call(...args);
-    };
-  };
-  const { saveToDisk, delete: remove, rename, move, updatePermissions } = world.client;
-  return {
-    ...world.client,
-    saveToDisk: silent(saveToDisk),
-    delete: silent(remove),
-    rename: silent(rename),
-    move: silent(move),
-    updatePermissions: silent(updatePermissions),
-  };
-};
 
 withWorld('a path about which the file manager says nothing keeps no other waiting', async (t, world) => {
   const asked: string[] = [];
@@ -55,7 +36,7 @@ withWorld('a path about which the file manager says nothing keeps no other waiti
   );
   const { unanswered } = await readStatus(world.config);
   t.is(unanswered.objects, 1);
-  t.like(unanswered.first[0], { path: 'bad', tries: 3, reason: 'the connection was reset' });
+  t.like(unanswered.first[0], { path: 'bad', tries: 4, reason: 'the connection was reset' });
   isSilent = false;
   await world.cycle({ fileManager, now: () => begun + 60 * minute });
   t.deepEqual(await world.differences(), []);

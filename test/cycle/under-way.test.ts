@@ -5,7 +5,7 @@ import type { Bucket } from '../../src/bucket/bucket.ts';
 import { summaryOf } from '../../src/commands/summary.ts';
 import { FatalError, RetryableError, SupersededError } from '../../src/errors.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
-import { FailedAnswerError } from '../../src/file-manager/client-errors.ts';
+import { FailedAnswerError, StopError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { answer, startProxy } from '../apply/real.ts';
 import { createWorld, inTwoRequests } from '../support/world.ts';
@@ -139,15 +139,40 @@ test('permissions of a content that changed while it was read do not stay with t
 test('a file manager that says nothing to anything is asked only what became of the operations under way', async (t) => {
   const world = await createWorld();
   await world.put('a', 'a');
-  const down: FileManager = { ...world.client, saveToDisk: () => Promise.reject(new RetryableError('answered 503')) };
-  await world.cycle({ fileManager: down, ...onceOnly });
+  const asked: string[] = [];
+  const saveToDisk = (path: string): Promise<never> => {
+    asked.push(path);
+    return Promise.reject(new RetryableError('answered 503'));
+  };
+  await world.cycle({ fileManager: { ...world.client, saveToDisk }, ...onceOnly });
   await world.put('b', 'b');
-  const breaker = { failuresMax: 1, openMs: 1, probesMax: 1 };
-  const { report } = await world.cycle({ fileManager: down, concurrency: 1, retry: { attemptsMax: 2 }, breaker });
-  t.is(report.status, 'partial');
-  t.deepEqual(report.states, { done: 0, superseded: 0, unreadable: 0, failed: 1, skipped: 0, 'not attempted': 0 });
+  const down: FileManager = {
+    ...world.client,
+    saveToDisk,
+    describe: () => Promise.reject(new RetryableError('answered 503')),
+  };
+  await t.throwsAsync(world.cycle({ fileManager: down, ...onceOnly }), { message: 'answered 503' });
+  t.deepEqual(asked, ['a', 'a']);
   await world.restart();
   t.is((await world.cycle({ retryUnreadable: true })).report.status, 'done');
+  t.deepEqual(await world.differences(), []);
+  await world.close();
+});
+
+test('while a wrong token keeps the operations under way from being finished, nothing new is begun', async (t) => {
+  const world = await createWorld();
+  await world.put('a', 'a');
+  const silent: FileManager = { ...world.client, saveToDisk: () => Promise.reject(new RetryableError('no answer')) };
+  await world.cycle({ fileManager: silent, ...onceOnly });
+  await world.put('b', 'b');
+  const refused = new StopError('unauthorized', 'answered 401');
+  const { report } = await world.cycle({
+    fileManager: { ...world.client, saveToDisk: () => Promise.reject(refused) },
+    ...onceOnly,
+  });
+  t.like(report, { status: 'partial', stopped: 'answered 401', plan: null });
+  t.deepEqual(report.states, { done: 0, superseded: 0, unreadable: 0, failed: 1, skipped: 0, 'not attempted': 0 });
+  await world.cycle({ retryUnreadable: true });
   t.deepEqual(await world.differences(), []);
   await world.close();
 });
