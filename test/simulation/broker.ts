@@ -1,21 +1,28 @@
 import type { Delivery, Source } from '../../src/sources/source.ts';
-import type { Published } from './bucket.ts';
 import type { Chance, Faults } from './chance.ts';
+import type { Published } from './producer.ts';
 
 type Waiting = { readonly body: string; after: number };
 
-/** A broker that keeps at-least-once delivery, and not a bit more: late, twice, in any order, with lost acks. */
-export const createSimulatedBroker = (chance: Chance, faults: Faults) => {
+/**
+ * A broker that keeps at-least-once delivery, and not a bit more: late, twice, in any order unless `inOrder`, with lost acks.
+ */
+export const createSimulatedBroker = (chance: Chance, faults: Faults, inOrder: boolean) => {
   let waiting: Waiting[] = [];
   let polls = 0;
   let number = 0;
 
   const put = (body: string): void => {
     let after = polls;
-    if (faults.strikes('message delayed', 0.1)) after += 1 + chance.below(6);
-    else if (faults.strikes('message dropped until redelivery', 0.05)) after += 10;
+    if (!inOrder && faults.strikes('message delayed', 0.1)) after += 1 + chance.below(6);
+    else if (!inOrder && faults.strikes('message dropped until redelivery', 0.05)) after += 10;
     waiting.push({ body, after });
     if (faults.strikes('message delivered twice', 0.1)) waiting.push({ body, after: polls + chance.below(4) });
+  };
+
+  const takeBack = (messages: readonly Waiting[]): void => {
+    if (inOrder) waiting.unshift(...messages);
+    else waiting.push(...messages.map((message) => ({ ...message, after: polls + 1 })));
   };
 
   return {
@@ -36,7 +43,7 @@ export const createSimulatedBroker = (chance: Chance, faults: Faults) => {
           if (signal.aborted) return [];
           polls += 1;
           let ready = waiting.filter(({ after }) => after <= polls);
-          if (ready.length > 1 && faults.strikes('messages reordered', 0.3))
+          if (!inOrder && ready.length > 1 && faults.strikes('messages reordered', 0.3))
             ready = ready.sort(() => chance.random() - 0.5);
           if (ready.length > 1 && faults.strikes('batch partly delivered', 0.2))
             ready = ready.slice(0, ready.length >> 1);
@@ -61,15 +68,12 @@ export const createSimulatedBroker = (chance: Chance, faults: Faults) => {
           }
         },
         nack: async (deliveries) => {
-          for (const delivery of deliveries) {
-            const message = held.get(delivery);
-            held.delete(delivery);
-            if (message) waiting.push({ ...message, after: polls + 1 });
-          }
+          takeBack(deliveries.flatMap((delivery) => held.get(delivery) ?? []));
+          for (const delivery of deliveries) held.delete(delivery);
         },
         // What the process had in hand when it ended comes again.
         close: async () => {
-          for (const message of held.values()) waiting.push({ ...message, after: polls + 1 });
+          takeBack([...held.values()]);
           held.clear();
         },
       };
