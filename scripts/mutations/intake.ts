@@ -331,6 +331,14 @@ export const intakeMutations: readonly Mutation[] = [
     match: 'a rename from where the log knows nothing*',
   },
   {
+    name: 'take in alone what leads to where a rename begins that waits',
+    file: 'src/intake/intake.ts',
+    find: 'if (error) waiting.set(carriers[at] as Delivery, error);',
+    replace: 'if (error) waiting.set(carriers[next.offset] as Delivery, error);',
+    tests: unansweredTests,
+    match: 'what leads to where a rename begins*',
+  },
+  {
     name: 'take some objects that the bucket fails to tell about for a bucket that is away',
     file: 'src/intake/ask-each.ts',
     find: '      await ask(asked);\n      failedInARow = 0;',

@@ -1,5 +1,6 @@
 import { decode, type Format } from '../../events/decode.ts';
 import type { BucketEvent, LogEvent, Recorded } from '../../events/event.ts';
+import { compareEvents } from '../../events/order.ts';
 import type { Bucket } from '../bucket/bucket.ts';
 import { recall } from '../cycle/memory.ts';
 import { RetryableError } from '../errors.ts';
@@ -27,7 +28,7 @@ export type Intake = {
   readonly unsettled: number;
   /** Deliveries for which quarantine has no room: they go back to their broker. */
   readonly refused: readonly Delivery[];
-  /** Deliveries about which the bucket cannot be asked just now, and why: they go back to their broker, whole. */
+  /** Deliveries about which the bucket cannot be asked just now, in their order: they go back to their broker, whole. */
   readonly waiting: readonly Delivery[];
   readonly waitingFor?: string;
 };
@@ -153,7 +154,8 @@ const askRenamed = async (
     return waiting;
   }
   if (open.length === 0) return waiting;
-  const { records, unanswered, tooLarge } = await askBeside(open, nextTouches(events), views, bucket, {
+  const nextTouch = nextTouches(events);
+  const { records, unanswered, tooLarge } = await askBeside(open, nextTouch, views, bucket, {
     acl: permissions?.acl ?? false,
     ...(signal && { signal }),
   });
@@ -167,6 +169,13 @@ const askRenamed = async (
       collected.unreadable += 1;
       addReason(collected.rejected, carrier, `${error.message}; then retry`);
     } else unreadable.add(renamed);
+  }
+  // What leads to where one of these begins waits with it: alone it finds nothing there, and what it brought stays unknown.
+  const inOrder = open.map(({ event, at }) => ({ ...event, offset: at })).sort(compareEvents);
+  for (const { to, offset: at } of inOrder.reverse()) {
+    const next = nextTouch(to, at);
+    const error = next && waiting.get(carriers[next.offset] as Delivery);
+    if (error) waiting.set(carriers[at] as Delivery, error);
   }
   collected.unsettled = tooLarge + unreadable.size;
   return waiting;
@@ -193,8 +202,13 @@ export const takeIn = async (deliveries: readonly Delivery[], options: IntakeOpt
       deliveries.filter((delivery) => !waiting.has(delivery)),
       options,
     );
-    const all = [...waiting.keys(), ...rest.waiting];
-    return { ...rest, messages: deliveries.length, waiting: all, waitingFor: waitsFor.message };
+    const back = new Set([...waiting.keys(), ...rest.waiting]);
+    return {
+      ...rest,
+      messages: deliveries.length,
+      waiting: deliveries.filter((delivery) => back.has(delivery)),
+      waitingFor: waitsFor.message,
+    };
   }
   const { events, carriers, ignored, unreadable, beside, unsettled, rejected } = collected;
   const origin = new Map<Poison, Delivery>();

@@ -106,8 +106,8 @@ const knownOf = ({ path, key, size, etag, source, time }: BucketEvent, newest: L
 /** What stands where a rename of an unknown file leads: only the bucket knows. */
 const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false, fresh: false, asked: true };
 
-/** The event of the batch that touches a path next, by the events' own order, after the one at that place. */
-export type NextTouch = (path: string, at: number) => BucketEvent | undefined;
+/** The event of the batch that touches a path next, by the events' own order, after the one at that place: its offset is its place. */
+export type NextTouch = (path: string, at: number) => Recorded<BucketEvent> | undefined;
 
 /** Events in their own order, and the place of each. */
 type InOrder = { readonly events: readonly Recorded<BucketEvent>[]; readonly places: ReadonlyMap<number, number> };

@@ -102,6 +102,27 @@ test('objects that the bucket fails to tell about wait alone, however many of a 
   t.deepEqual(idsOf(waiting), idsOf(bad));
 });
 
+test('what leads to where a rename begins waits with it while the bucket fails to tell where that one leads', async (t) => {
+  const fails = ['/c'];
+  const { writer, projector, options } = await started(t, (method, path, response) => {
+    const failing = method === 'HEAD' && path.endsWith(fails[0] ?? '?');
+    if (failing) response.writeHead(500).end();
+    return failing;
+  });
+  await writer.put('c', Buffer.from('what nobody told of'));
+  const rename = (version: number, path: string, to: string): Delivery =>
+    message(to, { id: `to ${to}`, type: 'rename', time: '2026-01-01T00:00:00Z', version, path, to });
+  await takeIn([create('b')], options);
+  await projector.catchUp();
+  const batch = [rename(1, 'never-seen', 'a'), rename(2, 'a', 'b'), rename(3, 'b', 'c'), rename(4, 'elsewhere', 'd')];
+  const { waiting } = await takeIn(batch, options);
+  t.deepEqual(idsOf(waiting), ['a', 'b', 'c']);
+  fails.splice(0);
+  await takeIn(waiting, options);
+  await projector.catchUp();
+  t.deepEqual(await projector.database.all('SELECT path, size FROM file'), [{ path: 'c', size: 19 }]);
+});
+
 test('an object that may not be read is a matter of its own message alone', async (t) => {
   const { writer, log, options } = await started(t, (method, path, response) => {
     const denied = method === 'HEAD' && path.endsWith('/secret');
