@@ -39,17 +39,24 @@ export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] 
     });
 };
 
-/** Keeps what the plan deletes; nothing when it deletes nothing. The oldest records give way. */
+/**
+ * Keeps what the plan deletes; nothing when it deletes nothing. The oldest records give way, and the last one where all of it
+ * is planned again: deletes that wait cycle after cycle would push out those that were carried out.
+ */
 export const keepUndo = async (folder: string, plan: Plan, changes: readonly Change[]): Promise<void> => {
-  const deletions = deletionsOf(plan, changes);
-  if (deletions.length === 0) return;
+  const lines = deletionsOf(plan, changes).map((deletion) => JSON.stringify(deletion));
+  if (lines.length === 0) return;
   await mkdir(folder, { recursive: true });
   await publishFile(join(folder, `${plan.id}.undo`), async (append) => {
-    for (const deletion of deletions) await append(`${JSON.stringify(deletion)}\n`);
+    for (const line of lines) await append(`${line}\n`);
   });
   // Never this one, whatever times the others have: a clock may have been ahead.
-  const others = (await recordsIn(folder)).filter(({ id }) => id !== plan.id);
-  for (const { id } of others.slice(recordsKept - 1)) await rm(join(folder, `${id}.undo`), { force: true });
+  const [last, ...others] = (await recordsIn(folder)).filter(({ id }) => id !== plan.id);
+  if (!last) return;
+  const planned = new Set(lines);
+  const isAgain = (await linesOf(folder, last.id)).every((line) => planned.has(line));
+  const over = isAgain ? [last, ...others.slice(recordsKept - 1)] : others.slice(recordsKept - 2);
+  for (const { id } of over) await rm(join(folder, `${id}.undo`), { force: true });
 };
 
 /** The kept records, newest first. */
@@ -77,14 +84,18 @@ export const readUndo = async (folder: string, id: string): Promise<{ plan: stri
 };
 
 const readRecord = async (folder: string, plan: string): Promise<Deletion[]> => {
-  const path = join(folder, `${plan}.undo`);
-  const lines = (await readFile(path, 'utf8')).split('\n').filter((line) => line !== '');
+  const lines = await linesOf(folder, plan);
   try {
     return lines.map((line) => JSON.parse(line) as Deletion);
   } catch {
-    throw new FatalError(`${path} is damaged: what this plan deleted can be brought back from the trash by hand only`);
+    throw new FatalError(
+      `${join(folder, `${plan}.undo`)} is damaged: what this plan deleted can be brought back from the trash by hand only`,
+    );
   }
 };
+
+const linesOf = async (folder: string, plan: string): Promise<string[]> =>
+  (await readFile(join(folder, `${plan}.undo`), 'utf8')).split('\n').filter((line) => line !== '');
 
 /** The newest records, one to a line: nobody else tells which plan deleted what. */
 const describeRecords = async (

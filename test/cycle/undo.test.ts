@@ -1,6 +1,7 @@
 import { readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
+import type { FileRow } from '../../projections/rows.ts';
 import { planChanges } from '../../src/plan/plan.ts';
 import { keepUndo, readUndo } from '../../src/plan/undo.ts';
 import { changesBetween } from '../plan/model.ts';
@@ -205,6 +206,23 @@ test('a damaged record is named, and stands in no other one’s way; a new one s
   await t.throwsAsync(readUndo(folder, 'ffff'), {
     message: /kept are\n {2}0+\S+ {2}2099.*damaged\n(.*\n)*.*and 40 older$/,
   });
+});
+
+test('deletes that are planned again and again push out no record of others', async (t) => {
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  const keep = async (...rows: FileRow[]): Promise<string> => {
+    const changes = changesBetween(rows, []);
+    const plan = planChanges(changes);
+    await keepUndo(folder, plan, changes);
+    return plan.id;
+  };
+  const done = await keep(row('a', 1), row('b', 2));
+  const waiting = await keep(row('b', 2));
+  t.is((await readUndo(folder, done)).deletions.length, 2, 'one of its deletes is not planned again');
+  const again = await keep(row('b', 2), row('c', 3));
+  t.deepEqual((await readdir(folder)).sort(), [done, again].map((id) => `${id}.undo`).sort());
+  t.not(again, waiting);
 });
 
 test('undo says what it cannot do: no such plan, no trash', async (t) => {
