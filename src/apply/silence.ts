@@ -30,7 +30,9 @@ export const createSilence = (
   /** By folder: what is counted of those around it that are doubted. */
   let doubts = new Map<string, number>();
   const free = queueOf();
+  /** Those that wait, and how many of them are taken. */
   let held: number[] = [];
+  let taken = 0;
   let isSorted = true;
   let underWay = 0;
   let trial: number | undefined;
@@ -60,8 +62,9 @@ export const createSilence = (
   };
   const isOver = (): boolean => inVain >= silentMax;
   const release = (): void => {
-    for (const index of held) free.add(index);
+    for (const index of held.slice(taken)) free.add(index);
     held = [];
+    taken = 0;
   };
   const started = (index: number): number => {
     underWay += 1;
@@ -74,10 +77,13 @@ export const createSilence = (
         held.push(index);
         isSorted = false;
       }
-      if (underWay > 0 || held.length === 0) return undefined;
-      if (!isSorted) held.sort((a, b) => doubtOf(a) - doubtOf(b));
+      if (underWay > 0 || taken === held.length) return undefined;
+      if (!isSorted) {
+        held = held.slice(taken).sort((a, b) => doubtOf(a) - doubtOf(b));
+        taken = 0;
+      }
       isSorted = true;
-      trial = held.shift() as number;
+      trial = held[taken++] as number;
       return started(trial);
     },
     isTrial: (index) => index === trial,

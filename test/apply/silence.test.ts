@@ -1,5 +1,7 @@
 import test from 'ava';
 import { applyPlan } from '../../src/apply/apply.ts';
+import { createSchedule } from '../../src/apply/schedule.ts';
+import { createSilence } from '../../src/apply/silence.ts';
 import { RetryableError } from '../../src/errors.ts';
 import { RefusedError } from '../../src/file-manager/client-errors.ts';
 import type { Step } from '../../src/plan/operation.ts';
@@ -98,4 +100,25 @@ test('what comes after a step that waits is not attempted either, nor is a renam
   t.deepEqual(asked, ['fine/d', 'big/a', 'big/0', 'big/1']);
   t.deepEqual([result.states.done, result.states.failed, result.states.skipped], [1, 3, 1]);
   t.is(result.states['not attempted'], 2);
+});
+
+test('what waits in a silent folder is given up in a moment, however much it is', (t) => {
+  const steps = Array.from({ length: 200_000 }, (_, at) => stepOf('delete', `big/${at}`));
+  const silence = createSilence(
+    steps,
+    createSchedule(
+      steps,
+      () => undefined,
+      () => 0,
+    ),
+    ['big/x', 'big/y', 'big/z'],
+  );
+  const begun = performance.now();
+  let given = 0;
+  for (let index = silence.next(); index !== undefined; index = silence.next()) {
+    given += index === given ? 1 : steps.length;
+    silence.ended(index, 'other');
+  }
+  t.is(given, steps.length);
+  t.true(performance.now() - begun < 3_000);
 });
