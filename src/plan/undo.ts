@@ -54,7 +54,9 @@ export const keepUndo = async (folder: string, plan: Plan, changes: readonly Cha
   const [last, ...others] = (await recordsIn(folder)).filter(({ id }) => id !== plan.id);
   if (!last) return;
   const planned = new Set(lines);
-  const isAgain = (await linesOf(folder, last.id)).every((line) => planned.has(line));
+  // One that cannot be read stands in no cycle's way.
+  const before = await linesOf(folder, last.id).catch(() => undefined);
+  const isAgain = before?.every((line) => planned.has(line)) ?? false;
   const over = isAgain ? [last, ...others.slice(recordsKept - 1)] : others.slice(recordsKept - 2);
   for (const { id } of over) await rm(join(folder, `${id}.undo`), { force: true });
 };

@@ -1,4 +1,4 @@
-import { readdir, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, utimes, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import type { FileRow } from '../../projections/rows.ts';
@@ -223,6 +223,16 @@ test('deletes that are planned again and again push out no record of others', as
   const again = await keep(row('b', 2), row('c', 3));
   t.deepEqual((await readdir(folder)).sort(), [done, again].map((id) => `${id}.undo`).sort());
   t.not(again, waiting);
+});
+
+test("a record that cannot be read stands in no cycle's way", async (t) => {
+  const folder = await freshFolder();
+  t.teardown(() => removeFolder(folder));
+  await mkdir(join(folder, `${'0'.repeat(16)}.undo`));
+  const changes = changesBetween([row('a', 1)], []);
+  const plan = planChanges(changes);
+  await keepUndo(folder, plan, changes);
+  t.is((await readUndo(folder, plan.id)).deletions.length, 1);
 });
 
 test('undo says what it cannot do: no such plan, no trash', async (t) => {
