@@ -151,6 +151,14 @@ export const applyMutations: readonly Mutation[] = [
     match: 'what took the place*',
   },
   {
+    name: 'forget what was begun in an earlier cycle when a stop comes before it is asked about',
+    file: 'src/apply/run-step.ts',
+    find: 'if (error instanceof NotAttempted && step.begunAt !== undefined)',
+    replace: 'if (error instanceof NotAttempted && step.begunAt === 0)',
+    tests: ['test/apply/schedule.test.ts'],
+    match: 'what was begun in an earlier cycle*',
+  },
+  {
     name: 'take permissions for no effect when their content did not follow',
     file: 'src/apply/run-step.ts',
     find: 'const onPartial = (): void => {\n        uncertain = true;',

@@ -148,6 +148,8 @@ export const stepRunner = (options: ApplyOptions, running: Running) => {
         if (unanswered) unansweredBefore.add(step);
         return { state: 'again' };
       }
+      // What was begun in an earlier cycle stays so, if it is not even asked about now.
+      if (error instanceof NotAttempted && step.begunAt !== undefined) return { state: judge(error, step) };
       if (!uncertain && hadNoEffect(error)) options.onEnded?.(step);
       else if (!unanswered && isOver(error)) options.onUncertain?.(step);
       const state = judge(error, step);

@@ -39,7 +39,7 @@ export const createSilence = (
   let inVain = 0;
   const foldersAt = (index: number): string[] => {
     const { path, to } = (steps[index] as Step).operation;
-    return [...foldersAround(path), ...(to === undefined ? [] : foldersAround(to))];
+    return [...new Set([...foldersAround(path), ...(to === undefined ? [] : foldersAround(to))])];
   };
   const note = (folder: string): void => void silent.set(folder, (silent.get(folder) ?? 0) + 1);
   for (const path of silentAt) foldersAround(path).forEach(note);

@@ -322,3 +322,23 @@ test('a step is uncertain once it failed and every attempt was answered; where o
   t.deepEqual(ended, ['refused']);
   t.deepEqual(uncertain.sort(), ['failed, refused', 'lied']);
 });
+
+test('what was begun in an earlier cycle stays begun where a stop comes before it is asked about', async (t) => {
+  const stop = new AbortController();
+  const { options } = watched(async () => {
+    setImmediate(() => stop.abort());
+    throw new RetryableError('no answer');
+  }, 1);
+  const told: string[] = [];
+  const steps = ['a', 'b'].map((path) => ({ ...stepOf('delete', path), begunAt: 1 }));
+  const result = await applyPlan(planOf(...steps), {
+    ...options,
+    signal: stop.signal,
+    retry: { attemptsMax: 1 },
+    breaker: { failuresMax: 1 },
+    onEnded: ({ operation }) => told.push(operation.path),
+    onUncertain: ({ operation }) => told.push(operation.path),
+  });
+  t.is(result.states['not attempted'], 1);
+  t.deepEqual(told, []);
+});
