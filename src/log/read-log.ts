@@ -45,7 +45,7 @@ export const reading = (database: Database, logId: string): Log => ({
   close: () => database.close(),
 });
 
-/** Opens a log for reading beside a running writer; undefined where none was made yet. Throws FatalError where something else is. */
+/** Opens a log to be read beside a running writer; undefined where none was made yet. Throws FatalError for anything else. */
 export const findLog = async (path: string): Promise<Log | undefined> => {
   if (!existsSync(path)) return undefined;
   const database = await openDatabase({ path, mode: 'read' });

@@ -57,7 +57,7 @@ const namesIn = (folder: string): Promise<string[]> =>
 const isPlan = (value: Partial<StoredPlan> | null, path: string): value is StoredPlan =>
   Array.isArray(value?.plan?.steps) && Array.isArray(value.held) && path.endsWith(`${value.plan.id}.json`);
 
-/** Undefined when the file is gone meanwhile: a damaged one, or one that cannot be read, never stands in the way of the others. */
+/** Undefined when the file is gone meanwhile. One that is damaged, or cannot be read, never stands in the others' way. */
 const readStored = async (path: string): Promise<StoredPlan | DamagedPlan | undefined> => {
   try {
     const value = JSON.parse(await readFile(path, 'utf8')) as Partial<StoredPlan> | null;
