@@ -105,21 +105,18 @@ const decodeObject = (object: unknown): Decoded => {
   const from = read(() => required(readPath(object, 'path'), 'path'));
   const to = read(() => readDestination(object, type));
   if (type && from !== undefined && to !== undefined) read(() => insistOnDestination(type, from, to));
-  const given = {
-    size: read(() => readSize(object, 'size')),
-    etag: read(() => readEtag(object, 'etag')),
-    permissions: read(() => readPermissions(object, type)),
-    version: read(() => readVersion(object)),
-    key: read(() => readText(object, 'key')),
-    modifiedAt: read(() => readTime(object, 'modified_at')),
-  };
-  if (type === 'create' && from !== undefined) read(() => insistOnContent(from, given.size));
+  const size = read(() => readSize(object, 'size'));
+  const etag = read(() => readEtag(object, 'etag'));
+  const permissions = read(() => readPermissions(object, type));
+  const version = read(() => readVersion(object));
+  const key = read(() => readText(object, 'key'));
+  const modifiedAt = read(() => readTime(object, 'modified_at'));
+  if (type === 'create' && from !== undefined) read(() => insistOnContent(from, size));
   const scope = read(() => readScope(object));
   const id = read(() => readId(object));
   const time = read(() => required(readTime(object, 'time'), 'time'));
   if (type === undefined || from === undefined || id === undefined || time === undefined || problems.length > 0)
     throw new Invalid(problems.join('; '));
-  const { size, etag, permissions, version, key, modifiedAt } = given;
   const event: BucketEvent = {
     id,
     type,

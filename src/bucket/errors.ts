@@ -35,7 +35,7 @@ const unreachable = /ECONNREFUSED|ENOTFOUND|EAI_AGAIN|ECONNRESET|ETIMEDOUT|EPIPE
 const waitMsMax = 300_000;
 
 /** The mistakes that only a person can mend, whatever was asked. */
-const configProblem = (name: string, code: string, { bucket, settings = 'CUSTOMER_S3' }: Asked): string | undefined => {
+const configProblem = (name: string, code: string, bucket: string, settings: BucketSettings): string | undefined => {
   if (credentialErrors.test(name))
     return `the bucket refuses the credentials (${name}): check ${settings}_ACCESS_KEY and ${settings}_SECRET_KEY`;
   if (name === 'CredentialsProviderError')
@@ -67,7 +67,7 @@ export const isTold = (error: unknown): error is Error =>
 /** What an SDK error asks of the caller. An abort is passed on as it is. */
 export const asBucketError = (error: unknown, asked: Asked): Error => {
   if (isTold(error)) return error;
-  const { what, settings = 'CUSTOMER_S3' } = asked;
+  const { what, bucket, settings = 'CUSTOMER_S3' } = asked;
   if (!(error instanceof Error)) return new FatalError(`${what}: ${messageOf(error)}`);
   if (error.name === 'AbortError') return error;
   const { $metadata, code = '', Code } = error as SdkError;
@@ -76,7 +76,7 @@ export const asBucketError = (error: unknown, asked: Asked): Error => {
   const name = Code ?? error.name;
   const problem = isPlainText(code, error.message)
     ? `the bucket's endpoint does not speak TLS: should ${settings}_ENDPOINT begin with http:// instead of https://?`
-    : configProblem(name, code, asked);
+    : configProblem(name, code, bucket, settings);
   if (problem !== undefined) return new ConfigError(problem, cause);
   if (status === 412) return new SupersededError(`${what}: the object has changed since`, cause);
   if (asked.of === 'object') {
