@@ -99,3 +99,15 @@ export type Recorded<E extends LogEvent = LogEvent> = E & { readonly offset: num
 
 /** Whether a path names a folder. */
 export const isFolder = (path: string): boolean => path.endsWith('/');
+
+/** The folders around a path, outermost first, and the path itself when it is a folder. */
+export const foldersAround = (path: string): string[] => {
+  const folders: string[] = [];
+  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
+    folders.push(path.slice(0, slash + 1));
+  return folders;
+};
+
+/** The paths that an event or an operation names. */
+export const pathsOf = ({ path, to }: { readonly path: string; readonly to?: string }): string[] =>
+  to === undefined ? [path] : [path, to];

@@ -1,4 +1,4 @@
-import { isFolder, type OutcomeEvent, type Recorded } from '../events/event.ts';
+import { isFolder, type OutcomeEvent, pathsOf, type Recorded } from '../events/event.ts';
 import type { FileRow } from './rows.ts';
 import { endOfFolder, type Store } from './store.ts';
 import { chmodTree, deleteTree, moveTree } from './tree.ts';
@@ -111,7 +111,7 @@ export const foldOutcomes = async (
     let end = start;
     while (end < events.length && !isTreeOutcome(events[end] as OutcomeEvent)) end++;
     const run = events.slice(start, end);
-    await rows.load(run.flatMap((event) => (event.to === undefined ? [event.path] : [event.path, event.to])));
+    await rows.load(run.flatMap(pathsOf));
     const vacated: Vacated = new Map();
     for (const event of run) applyOutcome(rows, vacated, event);
     const tree = events[end];

@@ -1,4 +1,4 @@
-import type { BucketEvent, Recorded } from '../../events/event.ts';
+import { type BucketEvent, pathsOf, type Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
 import type { FileRow } from '../rows.ts';
 import type { StoreWithLog } from '../store.ts';
@@ -77,8 +77,6 @@ const add = (totals: Totals, change: Totals): void => {
   totals.files += change.files;
   totals.bytes += change.bytes;
 };
-
-const pathsOf = (event: Event): string[] => (event.to === undefined ? [event.path] : [event.path, event.to]);
 
 const keysAround = (event: Event): string[] => pathsOf(event).flatMap(keysTouching);
 

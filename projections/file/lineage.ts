@@ -1,4 +1,4 @@
-import type { BucketEvent, Recorded } from '../../events/event.ts';
+import { type BucketEvent, pathsOf, type Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
 import { type FileRow, keyAt } from '../rows.ts';
 import { endOfFolder, type StoreWithLog } from '../store.ts';
@@ -135,8 +135,7 @@ export const createLineage = (store: StoreWithLog, upTo: number): Lineage => {
 
   const reach = async (event: Event): Promise<Set<string>> => {
     const places = new Set<string>();
-    const roots = event.to === undefined ? [event.path] : [event.path, event.to];
-    for (const root of roots) {
+    for (const root of pathsOf(event)) {
       if (!isTreeEvent(event)) places.add(root);
       else for (const place of await placesBeneath(root, event)) places.add(place);
     }

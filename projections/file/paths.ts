@@ -1,4 +1,4 @@
-import { type BucketEvent, isFolder } from '../../events/event.ts';
+import { type BucketEvent, foldersAround, isFolder, pathsOf } from '../../events/event.ts';
 
 /**
  * Under which names an event is found in the history. A point event touches its own path (and `to`). A tree event, one
@@ -11,23 +11,14 @@ export const treeKey = (folder: string): string => `${folder}/`;
 export const isTreeEvent = (event: Pick<BucketEvent, 'path' | 'type' | 'scope'>): boolean =>
   isFolder(event.path) && event.type !== 'create' && event.scope !== 'marker';
 
-/** The folders around a path, and the path itself when it is a folder. */
-export const foldersOf = (path: string): string[] => {
-  const folders: string[] = [];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1)) {
-    folders.push(path.slice(0, slash + 1));
-  }
-  return folders;
-};
-
 /** The history keys that an event is stored under. */
 export const keysOf = (event: Pick<BucketEvent, 'path' | 'to' | 'type' | 'scope'>): string[] => {
-  const paths = event.to === undefined ? [event.path] : [event.path, event.to];
+  const paths = pathsOf(event);
   return isTreeEvent(event) ? paths.map(treeKey) : paths;
 };
 
 /** The history keys of every event that can have touched a path. */
-export const keysTouching = (path: string): string[] => [path, ...foldersOf(path).map(treeKey)];
+export const keysTouching = (path: string): string[] => [path, ...foldersAround(path).map(treeKey)];
 
 /** `path` carried from beneath `from` to beneath `to`; undefined when it is not beneath `from`. Works for a single file too. */
 export const carried = (path: string, from: string, to: string): string | undefined => {

@@ -61,12 +61,20 @@ export const createSchedule = (
   };
 };
 
-/** First in, first out. */
-export const queueOf = (): { add(index: number): void; take(): number | undefined } => {
-  const waiting: number[] = [];
+/** First in, first out. `rest` takes all that is left. */
+export type Queue = { add(index: number): void; take(): number | undefined; rest(): number[] };
+
+export const queueOf = (): Queue => {
+  let waiting: number[] = [];
   let taken = 0;
   return {
     add: (index) => void waiting.push(index),
     take: () => (waiting[taken] === undefined ? undefined : waiting[taken++]),
+    rest: () => {
+      const left = waiting.slice(taken);
+      waiting = [];
+      taken = 0;
+      return left;
+    },
   };
 };

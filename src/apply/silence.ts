@@ -1,5 +1,5 @@
+import { foldersAround, pathsOf } from '../../events/event.ts';
 import type { Step } from '../plan/operation.ts';
-import { foldersAround } from '../plan/paths.ts';
 import { queueOf, type Schedule } from './schedule.ts';
 
 /** So many operations without an answer, one after the other, are enough to know that more would get none. */
@@ -30,17 +30,13 @@ export const createSilence = (
   /** By folder: what is counted of those around it that are doubted. */
   let doubts = new Map<string, number>();
   const free = queueOf();
-  /** Those that wait, and how many of them are taken. */
-  let held: number[] = [];
-  let taken = 0;
+  const held = queueOf();
   let isSorted = true;
   let underWay = 0;
   let trial: number | undefined;
   let inVain = 0;
-  const foldersAt = (index: number): string[] => {
-    const { path, to } = (steps[index] as Step).operation;
-    return [...new Set([...foldersAround(path), ...(to === undefined ? [] : foldersAround(to))])];
-  };
+  const placesAt = (index: number): string[] => pathsOf((steps[index] as Step).operation);
+  const foldersAt = (index: number): string[] => [...new Set(placesAt(index).flatMap(foldersAround))];
   const note = (folder: string): void => void silent.set(folder, (silent.get(folder) ?? 0) + 1);
   for (const path of silentAt) foldersAround(path).forEach(note);
   const countIn = (folder: string): number => silent.get(folder) ?? 0;
@@ -55,16 +51,11 @@ export const createSilence = (
     doubts.set(folder, doubt);
     return doubt;
   };
-  const doubtOf = (index: number): number => {
-    if (silent.size === 0) return 0;
-    const { path, to } = (steps[index] as Step).operation;
-    return doubtAt(path) + (to === undefined ? 0 : doubtAt(to));
-  };
+  const doubtOf = (index: number): number =>
+    silent.size === 0 ? 0 : placesAt(index).reduce((sum, path) => sum + doubtAt(path), 0);
   const isOver = (): boolean => inVain >= silentMax;
   const release = (): void => {
-    for (const index of held.slice(taken)) free.add(index);
-    held = [];
-    taken = 0;
+    for (const index of held.rest()) free.add(index);
   };
   const started = (index: number): number => {
     underWay += 1;
@@ -74,17 +65,14 @@ export const createSilence = (
     next: () => {
       for (let index = free.take() ?? schedule.next(); index !== undefined; index = free.take() ?? schedule.next()) {
         if (isOver() || doubtOf(index) === 0) return started(index);
-        held.push(index);
+        held.add(index);
         isSorted = false;
       }
-      if (underWay > 0 || taken === held.length) return undefined;
-      if (!isSorted) {
-        held = held.slice(taken).sort((a, b) => doubtOf(a) - doubtOf(b));
-        taken = 0;
-      }
+      if (underWay > 0) return undefined;
+      if (!isSorted) for (const index of held.rest().sort((a, b) => doubtOf(a) - doubtOf(b))) held.add(index);
       isSorted = true;
-      trial = held[taken++] as number;
-      return started(trial);
+      trial = held.take();
+      return trial === undefined ? undefined : started(trial);
     },
     isTrial: (index) => index === trial,
     hopeless: (index) => {

@@ -1,6 +1,7 @@
+import { foldersAround } from '../../events/event.ts';
 import { contentKey } from '../plan/lives.ts';
 import type { Change } from '../plan/operation.ts';
-import { diskName, foldersAround } from '../plan/paths.ts';
+import { diskName } from '../plan/paths.ts';
 
 /** The names that the files and the folders around them have on a disk. */
 const namesOf = (changes: readonly Change[]): { files: ReadonlySet<string>; folders: ReadonlySet<string> } => {

@@ -1,7 +1,7 @@
+import { foldersAround } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import { endOfFolder } from '../../projections/store.ts';
 import type { Change, Unplaceable } from '../plan/operation.ts';
-import { foldersAround } from '../plan/paths.ts';
 import { blockedRow } from '../plan/placeable.ts';
 import type { PlanOptions } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';

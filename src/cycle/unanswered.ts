@@ -1,6 +1,6 @@
-import { isFolder } from '../../events/event.ts';
+import { foldersAround, isFolder } from '../../events/event.ts';
 import type { Change, Step } from '../plan/operation.ts';
-import { diskName, foldersAround } from '../plan/paths.ts';
+import { diskName } from '../plan/paths.ts';
 import { renamesOf } from '../plan/plan.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import { type Failed, isAmong, noteTries, placeOf, triedIn, type UnreadableSchedule, waitingIn } from './unreadable.ts';

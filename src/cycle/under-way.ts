@@ -1,5 +1,6 @@
-import { isFolder, type Observation } from '../../events/event.ts';
+import { isFolder, type Observation, pathsOf } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
+import { endOfFolder } from '../../projections/store.ts';
 import { type ApplyOptions, type ApplyResult, applyPlan } from '../apply/apply.ts';
 import { doubtfulLimits } from '../apply/retry.ts';
 import { silentMax } from '../apply/silence.ts';
@@ -158,7 +159,7 @@ const askAgain = async (
   );
   await projector.catchUp();
   const last = await log.last();
-  const paths = new Set((await Promise.all(impossible.map((step) => pathsOf(projector.database, step)))).flat());
+  const paths = new Set((await Promise.all(impossible.map((step) => changedBy(projector.database, step)))).flat());
   const untold = await withoutUnknown(projector.database, [...paths]);
   await log.append(untold.map((path) => unknownAt(path, last)));
   await forgetUnderWay(
@@ -189,19 +190,19 @@ const setsFolderPermissions = ({ operation, result }: Step): boolean =>
   operation.kind === 'save' && isFolder(operation.path) && result?.permissions != null;
 
 /** Where the step may have changed something: of a whole folder, what the mirror has beneath, at both places. */
-const pathsOf = async (database: Pick<Database, 'all'>, { operation }: Step): Promise<string[]> => {
+const changedBy = async (database: Pick<Database, 'all'>, { operation }: Step): Promise<string[]> => {
   const { kind, path, to } = operation;
-  if (!isFolder(path) || kind === 'save' || isOfFolderAlone(operation)) return to === undefined ? [path] : [path, to];
+  if (!isFolder(path) || kind === 'save' || isOfFolderAlone(operation)) return pathsOf(operation);
   const rows = await database.all<Pick<FileRow, 'path'>>('SELECT path FROM mirror WHERE path >= ? AND path < ?', [
     path,
-    `${path.slice(0, -1)}0`,
+    endOfFolder(path),
   ]);
   return rows.flatMap((row) => (to === undefined ? [row.path] : [row.path, to + row.path.slice(path.length)]));
 };
 
 /** The paths that operations under way name. */
 export const placesUnderWay = async (database: Pick<Database, 'all'>): Promise<string[]> =>
-  (await stepsUnderWay(database)).flatMap(({ operation: { path, to } }) => (to === undefined ? [path] : [path, to]));
+  (await stepsUnderWay(database)).flatMap(({ operation }) => pathsOf(operation));
 
 /** Tells of a path whether an operation that may have changed something there is under way; of a folder's, all beneath. */
 export const pathsUnderWay = async (database: Pick<Database, 'all'>): Promise<(path: string) => boolean> => {

@@ -1,4 +1,4 @@
-import { type BucketEvent, isFolder, type Recorded } from '../../events/event.ts';
+import { type BucketEvent, isFolder, pathsOf, type Recorded } from '../../events/event.ts';
 import { compareEvents } from '../../events/order.ts';
 import { isTreeEvent } from '../../projections/file/paths.ts';
 import { clocksApartMs } from '../bucket/clocks.ts';
@@ -128,7 +128,7 @@ export const nextTouches = (events: readonly (BucketEvent | undefined)[]): NextT
   for (const event of placed) {
     if (!event || event.type === 'change_permission') continue;
     if (isTreeEvent(event)) trees.push(event);
-    for (const path of event.to === undefined ? [event.path] : [event.path, event.to]) {
+    for (const path of pathsOf(event)) {
       const others = touching.get(path);
       if (others) others.push(event);
       else touching.set(path, [event]);

@@ -1,5 +1,5 @@
-import { isFolder } from '../../events/event.ts';
-import { diskName, foldersAround } from './paths.ts';
+import { foldersAround, isFolder } from '../../events/event.ts';
+import { diskName } from './paths.ts';
 
 /** What a step leaves free and what it needs free. A `whole` folder stands for all beneath it, otherwise for its own row. */
 export type Claim = {

@@ -1,8 +1,7 @@
-import { isFolder } from '../../events/event.ts';
+import { foldersAround, isFolder } from '../../events/event.ts';
 import { type FileRow, samePermissions } from '../../projections/rows.ts';
 import { type Lives, type Moved, sameBytes } from './lives.ts';
 import type { Unplaceable } from './operation.ts';
-import { foldersAround } from './paths.ts';
 import type { FilesUnder, MovedTree, Trees } from './trees.ts';
 
 /** A folder of its own that stays, or that a whole folder takes along. */

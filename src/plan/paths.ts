@@ -3,14 +3,6 @@
 /** The folder that a path lies in, `''` at the top. */
 export const parentOf = (path: string): string => path.slice(0, path.lastIndexOf('/', path.length - 2) + 1);
 
-/** The folders around a path, outermost first, and the path itself when it is a folder. */
-export const foldersAround = (path: string): string[] => {
-  const folders: string[] = [];
-  for (let slash = path.indexOf('/'); slash !== -1; slash = path.indexOf('/', slash + 1))
-    folders.push(path.slice(0, slash + 1));
-  return folders;
-};
-
 const plain = /^[\0-\x7f]*$/;
 
 /**

@@ -1,4 +1,4 @@
-import { isFolder } from '../../events/event.ts';
+import { foldersAround, isFolder } from '../../events/event.ts';
 import { type FileRow, sameContent, samePermissions } from '../../projections/rows.ts';
 import { edgesOf } from './claims.ts';
 import {
@@ -18,7 +18,7 @@ import { type Lives, livesOf, type Moved, withoutNeedlessMoves } from './lives.t
 import type { Change, Plan, Step, Unplaceable } from './operation.ts';
 import { planId, withId } from './operation-id.ts';
 import { stepsAside, topological } from './order.ts';
-import { comparePaths, foldersAround } from './paths.ts';
+import { comparePaths } from './paths.ts';
 import { placeable } from './placeable.ts';
 import { type FilesUnder, type MovedTree, type Trees, treesOf } from './trees.ts';
 

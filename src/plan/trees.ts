@@ -1,8 +1,8 @@
-import { isFolder } from '../../events/event.ts';
+import { foldersAround, isFolder } from '../../events/event.ts';
 import type { FileRow } from '../../projections/rows.ts';
 import type { Lives, Moved } from './lives.ts';
 import type { Change } from './operation.ts';
-import { beneathIn, comparePaths, diskName, foldersAround } from './paths.ts';
+import { beneathIn, comparePaths, diskName } from './paths.ts';
 
 /** A whole folder that goes along in one operation, with the rows that it carries. */
 export type MovedTree = { readonly folder: string; readonly to: string; readonly members: readonly Moved[] };
