@@ -86,10 +86,8 @@ const lineOf = (verdict: Verdict): string => {
   return `  ${killedBy === undefined ? '✘' : '✔'} ${shortened(mutation.name, 54).padEnd(54)} ${shortened(by, 90).padEnd(90)} ${seconds.toFixed(1).padStart(5)} s`;
 };
 
-/** Runs all that are asked for, prints a line for each as it is judged, and resolves with how many are killed, and how many are not. */
-export const runMutations = async (names: readonly string[] = []): Promise<{ killed: number; survived: number }> => {
-  const asked = mutations.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
-  if (asked.length === 0) return { killed: 0, survived: 0 };
+/** Judges all of them in so many copies, and prints a line for each as it is judged. */
+const judgeIn = async (copies: number, asked: readonly Mutation[]): Promise<Verdict[]> => {
   const waiting = [...asked];
   const verdicts: Verdict[] = [];
   const folder = mkdtempSync(join(tmpdir(), 's3-sync-mutations-'));
@@ -103,11 +101,29 @@ export const runMutations = async (names: readonly string[] = []): Promise<{ kil
       console.log(lineOf(verdict));
     }
   };
-  console.log(`  ${'  mutation'.padEnd(56)} ${'killed by'.padEnd(90)}  time`);
   try {
-    await Promise.all(Array.from({ length: Math.min(copiesAtOnce, asked.length) }, work));
+    await Promise.all(Array.from({ length: Math.min(copies, asked.length) }, work));
   } finally {
     rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+  return verdicts;
+};
+
+/** More than these have not survived by chance. */
+const secondTriesMost = 3;
+
+/** Runs all that are asked for. Resolves with how many are killed, and how many are not. */
+export const runMutations = async (names: readonly string[] = []): Promise<{ killed: number; survived: number }> => {
+  const asked = mutations.filter(({ name }) => names.length === 0 || names.some((part) => name.includes(part)));
+  if (asked.length === 0) return { killed: 0, survived: 0 };
+  console.log(`  ${'  mutation'.padEnd(56)} ${'killed by'.padEnd(90)}  time`);
+  let verdicts = await judgeIn(copiesAtOnce, asked);
+  // A test that has to be quicker than what it guards may miss it beside others: what it says alone holds, and both are told.
+  const missed = verdicts.filter(({ problem }) => problem === 'SURVIVED');
+  if (missed.length > 0 && missed.length <= secondTriesMost) {
+    console.log(`  ${missed.length} survived and ${missed.length === 1 ? 'is' : 'are'} tried once more, alone:`);
+    const mutationsMissed = missed.map(({ mutation }) => mutation);
+    verdicts = [...verdicts.filter((verdict) => !missed.includes(verdict)), ...(await judgeIn(1, mutationsMissed))];
   }
   const survivors = verdicts.filter(({ killedBy }) => killedBy === undefined);
   console.log(`  ${verdicts.length - survivors.length} of ${asked.length} mutations were killed`);

@@ -160,7 +160,27 @@ test('each mutation must be noticed: one that survives, does not load, or whose 
   });
   t.deepEqual([run.status, run.last], [1, '2 passed, 3 failed'], run.stdout);
   t.regex(run.stdout, /✔ guarded +five/);
-  t.regex(run.stdout, /✘ unguarded +SURVIVED/);
+  t.regex(run.stdout, /1 survived and is tried once more, alone:\n +✘ unguarded +SURVIVED/);
   t.regex(run.stdout, /✘ unloadable +NOT JUDGED \(no test ended\)/);
   t.regex(run.stdout, /✘ moved +ITS TEXT IS NO LONGER FOUND/);
+});
+
+test('a mutation that survives beside others and is noticed alone is killed, and told both times', (t) => {
+  const marks = mkdtempSync(join(tmpdir(), 's3-sync-marks-'));
+  t.teardown(() => rmSync(marks, { recursive: true, force: true }));
+  const list = [
+    { name: 'raced', file: 'limits.js', find: 'most = 5', replace: 'most = 50', tests: ['limits.test.js'] },
+  ];
+  const run = runIn(t, {
+    'limits.js': 'export const most = 5;\n',
+    'limits.test.js': `import test from 'ava';
+      import { existsSync, writeFileSync } from 'node:fs';
+      import { most } from './limits.js';
+      const mark = '${marks}/' + most;
+      test('five', (t) => (existsSync(mark) ? t.is(most, 5) : (writeFileSync(mark, ''), t.pass())));\n`,
+    'scripts/mutations/list.ts': `export const mutations = ${JSON.stringify(list)};\n`,
+    '.gitignore': 'node_modules\n',
+  });
+  t.regex(run.stdout, /✘ raced +SURVIVED[^]+tried once more, alone:\n +✔ raced +five[^]+1 of 1 mutations were killed/);
+  t.is(run.status, 0, run.stdout);
 });
