@@ -51,8 +51,8 @@ export class DamageError extends FatalError {}
 export type Holder = { readonly command: string; readonly pid: number; readonly since: string };
 
 /** Names a writer in a message; undefined when it cannot be told. */
-export const nameOfHolder = (by: Holder | undefined): string =>
-  by ? `'s3-sync ${by.command}' (pid ${by.pid}, since ${by.since})` : 'another process';
+export const nameOfHolder = (by: Partial<Holder> | undefined): string =>
+  by?.command ? `'s3-sync ${by.command}' (pid ${by.pid}, since ${by.since})` : 'another process';
 
 /** Another process is the data folder's writer. `command` is undefined when it cannot be told. Exit 1. */
 export class FolderInUseError extends FatalError {

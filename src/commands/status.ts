@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { UnreadableSummary } from '../cycle/unreadable.ts';
-import { exitCode } from '../errors.ts';
+import { exitCode, nameOfHolder } from '../errors.ts';
 import { harmlessLine } from '../harmless.ts';
 import { furthestTime } from '../intake/ahead.ts';
 import { readStatus, type Status } from '../status/status.ts';
@@ -83,10 +83,17 @@ const damagedLines = ({ reports_damaged: reports, plans_damaged: plans }: Status
     beside('Damaged      ', `${harmlessLine(path)}: ${harmlessLine(problem)}. ${advice}`),
   );
 
+/** Whether a daemon runs is asked first where nothing happens. */
+const writerText = ({ writer }: Status): string => {
+  if (writer === undefined) return 'not known: this user may not look at the lock';
+  return writer === null ? 'none at this moment: no daemon runs here' : nameOfHolder(writer);
+};
+
 export const statusText = (status: Status): string => {
   const { log, projections, records, last_cycle: cycle, gate, other_file_manager: other } = status;
   const lines = [
     `Data folder  ${status.data_dir}`,
+    `Writer       ${writerText(status)}`,
     log.exists
       ? `Event log    offset ${log.last_offset}, last event ${log.last_event_at ?? 'none yet'}`
       : beside(

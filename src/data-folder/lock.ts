@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { access, constants, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Config } from '../config/config.ts';
@@ -17,10 +18,10 @@ export type Guarded = keyof typeof settings;
 /** `places`: where the files really lie. */
 export type WritingLock = WriterLock & { readonly places: Readonly<Record<Guarded, string>> };
 
-/** Resolves with what gives the lock back; throws RetryableError while another process has it. */
-const takeLock = async (path: string): Promise<() => Promise<void>> => {
+/** Resolves with what gives the lock back; throws RetryableError while another process has it, for as long as is waited. */
+const takeLock = async (path: string, busyTimeoutMs = 250): Promise<() => Promise<void>> => {
   // Nothing is ever written to it: without a journal it stays empty, and needs no room on a disk that is full.
-  const database = await openDatabase({ path, mode: 'write', journal: 'OFF', busyTimeoutMs: 250 });
+  const database = await openDatabase({ path, mode: 'write', journal: 'OFF', busyTimeoutMs });
   try {
     // SQLite makes a read transaction of it where it may not write, and that locks nobody out.
     await onDisk(path, () => access(path, constants.W_OK));
@@ -35,6 +36,13 @@ const takeLock = async (path: string): Promise<() => Promise<void>> => {
   };
 };
 
+/** Whom a lock was last taken by; undefined when it cannot be told. */
+const holderOf = (name: string): Promise<Holder | undefined> =>
+  readFile(`${name}.json`, 'utf8').then(
+    (text) => JSON.parse(text) as Holder,
+    () => undefined,
+  );
+
 /**
  * The lock is SQLite's own write lock on `NAME.lock`, which the operating system takes back when the process ends, however
  * it ends: there is no pid to go stale or to be reused. `NAME.json` beside it only names the holder for the message, which
@@ -46,20 +54,16 @@ const lock = async (
   inUse: (by: Holder | undefined, options: ErrorOptions) => FatalError,
   database?: string,
 ): Promise<WriterLock> => {
-  const holder = `${name}.json`;
   const release = await takeLock(`${name}.lock`).catch(async (error: unknown) => {
     if (!(error instanceof RetryableError)) {
       // Where the database cannot be opened either, that is what is told.
       if (database !== undefined) await (await openDatabase({ path: database, mode: 'read' })).close();
       throw error;
     }
-    const by = await readFile(holder, 'utf8').then(
-      (text) => JSON.parse(text) as Holder,
-      () => undefined,
-    );
-    throw inUse(by, { cause: error });
+    throw inUse(await holderOf(name), { cause: error });
   });
   const named = JSON.stringify({ command, pid: process.pid, since: new Date().toISOString() });
+  const holder = `${name}.json`;
   await onDisk(holder, () => writeFile(holder, named)).catch(async (error: unknown) => {
     await release();
     throw error;
@@ -112,13 +116,27 @@ export const lockForWriting = async (
 };
 
 /** Whether a process is the folder's writer at this moment. */
-export const isHeld = async (folder: string): Promise<boolean> => {
+export const isHeld = async (folder: string, waitedMs?: number): Promise<boolean> => {
   try {
-    const release = await takeLock(`${writerOf(folder)}.lock`);
+    const release = await takeLock(`${writerOf(folder)}.lock`, waitedMs);
     await release();
     return false;
   } catch (error) {
     if (error instanceof RetryableError) return true;
     throw error;
   }
+};
+
+/** Long enough for another one that only looks. */
+const lookMs = 20;
+
+/**
+ * The folder's writer at this moment, with what is known of it; null where there is none, undefined where this user may not
+ * know.
+ */
+export const writerNow = async (folder: string): Promise<Partial<Holder> | null | undefined> => {
+  // To take the lock would make its file.
+  if (!existsSync(`${writerOf(folder)}.lock`)) return null;
+  const held = await isHeld(folder, lookMs).catch(() => undefined);
+  return held ? ((await holderOf(writerOf(folder))) ?? {}) : held === false ? null : undefined;
 };

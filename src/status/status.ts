@@ -5,6 +5,8 @@ import type { Config } from '../config/config.ts';
 import { addressOf, type OtherAddress, otherAddress } from '../cycle/address.ts';
 import { recall } from '../cycle/memory.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
+import { writerNow } from '../data-folder/lock.ts';
+import type { Holder } from '../errors.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { findLog } from '../log/read-log.ts';
 import { insistNoFileAt } from '../make-folder.ts';
@@ -19,6 +21,8 @@ import { openProjections } from './projections.ts';
 /** Everything that an operator asks first. Numbers count from the beginning of the log unless said otherwise. */
 export type Status = {
   readonly data_dir: string;
+  /** Who writes to the data folder at this moment, as far as it is known; null where nobody does; left out where this user may not know. */
+  readonly writer?: Partial<Holder> | null;
   readonly log: {
     /** False where no event log is: nothing was ever recorded, or a path leads nowhere. */
     readonly exists: boolean;
@@ -90,7 +94,7 @@ const lastEventAfter = async (database: Pick<Queries, 'get'>, offset: number): P
     )
   )?.time;
 
-/** Reads the status beside a running writer; takes no lock and asks no server. */
+/** Reads the status beside a running writer; keeps no lock and asks no server. */
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
   await insistNoFileAt(data, 'DATA_DIR');
@@ -115,8 +119,10 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const held = plans.filter((plan) => plan.held.length > 0);
     const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
+    const writer = await writerNow(data);
     return {
       data_dir: data,
+      ...(writer !== undefined && { writer }),
       log: {
         exists: log !== undefined,
         path: logPath,

@@ -1,11 +1,11 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { statusText } from '../../src/commands/status.ts';
 import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
 import { readStatus } from '../../src/status/status.ts';
-import { runCli } from '../support/cli.ts';
+import { listeningAt, runCli, startCli } from '../support/cli.ts';
 import { freshFolder, removeFolder } from '../support/folder.ts';
 import { worldTest } from '../support/world-test.ts';
 
@@ -46,6 +46,28 @@ test('status says that there is no event log, and reads of one when its last eve
 
   const elsewhere = await status({ ...env, EVENT_LOG_PATH: join(folder, 'nowhere.db') });
   t.regex(elsewhere.text, /Eventlogthereisnoneat.*nowhere\.dbyet/);
+  await removeFolder(folder);
+});
+
+test('status tells who writes to the data folder, by the lock and not by what a killed process has left', async (t) => {
+  const folder = await freshFolder();
+  const env = { DATA_DIR: folder, SOURCE: 'http', HTTP_PORT: '0', HTTP_UNAUTHENTICATED: 'true' };
+  const writer = async () => {
+    const [text, json] = [await runCli(['status'], env), await runCli(['status', '--json'], env)];
+    return { line: /^Writer +(.*)$/m.exec(text.stdout)?.[1], json: JSON.parse(json.stdout).writer };
+  };
+  t.deepEqual(await writer(), { line: 'none at this moment: no daemon runs here', json: null });
+  t.deepEqual(await readdir(folder), [], 'a look leaves nothing');
+
+  const subscriber = startCli(['subscribe'], { ...env, LOG_LEVEL: 'info' });
+  await listeningAt(subscriber.child);
+  const running = await writer();
+  t.like(running.json, { command: 'subscribe', pid: subscriber.child.pid });
+  t.is(running.line, `'s3-sync subscribe' (pid ${subscriber.child.pid}, since ${running.json.since})`);
+
+  subscriber.child.kill('SIGKILL');
+  await subscriber.finished;
+  t.is((await writer()).json, null);
   await removeFolder(folder);
 });
 
