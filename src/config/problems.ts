@@ -74,6 +74,10 @@ export const problemOf = (setting: Setting, value: string, name: string = settin
       return /^\d{1,9}(\.\d+)?$/.test(value) && isWithin(value, setting)
         ? undefined
         : bad(`a number of seconds ${boundsOf(setting)}`);
+    case 'path':
+      return value.startsWith('~')
+        ? bad('a path without ~, which only a shell replaces; begin with ./~ to mean it')
+        : undefined;
     case 'acl':
       return aclProblem(value);
     case 'share':

@@ -30,6 +30,7 @@ test('every value that no command could use is named, each with its variable, be
     SYNC_INTERVAL: '2592000',
     SYNC_BYTES_PER_SECOND: '5',
     ACL_PERMISSIONS: 'foo',
+    EVENT_LOG_PATH: '~/events.db',
     SQS_VISIBILITY: '99999999',
     LEASE_MAX: '99999999',
   });
@@ -37,6 +38,7 @@ test('every value that no command could use is named, each with its variable, be
   for (const mistake of [
     /^ {2}SYNC_INTERVAL: expected a number of seconds above 0 and at most 604800, found "2592000"$/m,
     /^ {2}SYNC_BYTES_PER_SECOND: expected a whole number of at least 16384, found "5"$/m,
+    /^ {2}EVENT_LOG_PATH: expected a path without ~, which only a shell replaces; .* found "~\/events.db"$/m,
     /^ {2}ACL_PERMISSIONS: expected private=…, .* found "foo"$/m,
     /^ {2}SQS_VISIBILITY: expected .* at most 43200, found/m,
     /^ {2}LEASE_MAX: expected .* at most 41400, found/m,
