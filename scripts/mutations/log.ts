@@ -124,6 +124,14 @@ export const logMutations: readonly Mutation[] = [
     match: 'a file manager*',
   },
   {
+    name: 'take a process that was killed for the writer',
+    file: 'src/data-folder/writer.ts',
+    find: 'held === false ? null : undefined;',
+    replace: 'held === false ? holderOf(writerOf(folder)) : undefined;',
+    tests: ['test/commands/status.test.ts'],
+    match: 'status tells who writes*',
+  },
+  {
     name: 'take one file for log and projections',
     file: 'src/data-folder/lock.ts',
     find: 'if (places.log === places.projections) {',

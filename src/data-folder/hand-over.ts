@@ -8,7 +8,7 @@ import { codeOf, FatalError, type FolderInUseError, messageOf } from '../errors.
 import { failpoint } from '../failpoint.ts';
 import { publishFile } from '../snapshot/publish.ts';
 import { every } from '../sources/every.ts';
-import { isHeld } from './lock.ts';
+import { isHeld } from './writer.ts';
 
 /**
  * A data folder has one writer. While that is the daemon, a command that must write is handed over to it: a folder under

@@ -5,7 +5,7 @@ import type { Config } from '../config/config.ts';
 import { addressOf, type OtherAddress, otherAddress } from '../cycle/address.ts';
 import { recall } from '../cycle/memory.ts';
 import { readWaiting, type UnreadableSummary } from '../cycle/unreadable.ts';
-import { writerNow } from '../data-folder/lock.ts';
+import { writerNow } from '../data-folder/writer.ts';
 import type { Holder } from '../errors.ts';
 import { quarantineRoom } from '../log/quarantine.ts';
 import { findLog } from '../log/read-log.ts';
