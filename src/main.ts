@@ -30,7 +30,7 @@ const run = async (entry: CommandEntry, context: Context, words: readonly string
     return await entry.run(context, words, flags);
   } catch (error) {
     if (!(error instanceof FolderInUseError && error.command === 'daemon' && entry.handedOver)) throw error;
-    process.stderr.write(`handed over to the running ${error.holder}\n`);
+    await tell(`handed over to the running ${error.holder}`);
     const { handOver } = await import('./data-folder/hand-over.ts');
     const { code, problem } = await handOver(
       context.config.paths.data,
@@ -38,15 +38,21 @@ const run = async (entry: CommandEntry, context: Context, words: readonly string
       error,
       { signal: context.signal, print },
     );
-    if (problem !== undefined) complain(context.command, problem);
+    if (problem !== undefined) await complain(context.command, problem);
     return code;
   }
 };
 
 /** A problem may quote what a file or a server said. */
-const complain = (command: string, problem: string): void => {
+const complain = async (command: string, problem: string): Promise<void> => {
   endProgressLine();
-  process.stderr.write(`s3-sync ${command}: ${harmless(problem)}\n`);
+  await tell(`s3-sync ${command}: ${harmless(problem)}`);
+};
+
+/** Where nobody looks at it, each line stays whole, so that it can be searched for. */
+const tell = async (text: string): Promise<void> => {
+  const said = process.stderr.isTTY ? (await import('./text.ts')).fitted(text) : text;
+  process.stderr.write(`${said}\n`);
 };
 
 /** The settings of a command, and the names among them that have no effect. Throws ConfigError with all that is wrong. */
@@ -106,7 +112,7 @@ const execute = async (given: Given): Promise<void> => {
     process.exitCode = await run(entry, context, words, flags);
     endProgressLine();
   } catch (error) {
-    complain(command, problemOf(error, signal));
+    await complain(command, problemOf(error, signal));
     if (showsStacks(level ?? flags.logLevel ?? process.env.LOG_LEVEL) && error instanceof Error)
       process.stderr.write(`${error.stack}\n`);
     process.exitCode = exitCodeFor(error);

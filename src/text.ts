@@ -37,6 +37,16 @@ export const wrapped = (
   return lines;
 };
 
+/** Lines for a person: one that is too long goes on beneath itself, a little further in. Words that are longer stay whole. */
+export const fitted = (text: string): string =>
+  text
+    .split('\n')
+    .flatMap((line) => {
+      const [indent = ''] = /^ */.exec(line) ?? [];
+      return wrapped(line.slice(indent.length), indent, `${indent}  `, { whole: true });
+    })
+    .join('\n');
+
 /** A label, and beside it a text in as many lines as it needs. Words that are longer stay whole. */
 export const beside = (label: string, text: string, width = columns): string =>
   wrapped(text, label, ' '.repeat(label.length), { width, whole: true }).join('\n');

@@ -3,7 +3,7 @@ import { remember } from '../cycle/memory.ts';
 import { exitCode, FatalError } from '../errors.ts';
 import type { ScanResult } from '../scan/scan.ts';
 import { type FileManagerScanResult, scanFileManager } from '../scan/scan-file-manager.ts';
-import { counted } from '../text.ts';
+import { counted, fitted } from '../text.ts';
 import { bucketOf, type Context } from './context.ts';
 import { listBucket } from './listing.ts';
 import { patientBucket, patientFileManager } from './patient.ts';
@@ -23,7 +23,9 @@ export const runReconcile = async (
     context.print(
       flags.json
         ? `${JSON.stringify(result)}\n`
-        : `${counted(result.listed, 'object')} listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${counted(result.unrepresentable, 'key cannot be a path', 'keys cannot be paths')}${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
+        : fitted(
+            `${counted(result.listed, 'object')} listed; ${verb}: ${result.missing} missing, ${result.stale} stale, ${result.gone} gone; ${counted(result.unrepresentable, 'key cannot be a path', 'keys cannot be paths')}${unlistedText(result)}${overtakenText(result)}${unreadText(result)}\n`,
+          ),
     );
     if (!result.complete) throw new FatalError('stopped before the bucket was listed to its end: run it again');
     return exitCode.done;
@@ -89,5 +91,5 @@ const textOf = (result: FileManagerScanResult, dryRun: boolean): string => {
     ...(unread > 0 ? [`${unread} could not be read on both sides: 's3-sync verify --checksum' names them`] : []),
     ...(!dryRun && missing + unknown + different > 0 ? ['the next cycle puts them right'] : []),
   ];
-  return `${lines.join('\n')}\n`;
+  return fitted(`${lines.join('\n')}\n`);
 };

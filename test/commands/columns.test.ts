@@ -4,9 +4,10 @@ import test from 'ava';
 import { catalogue } from '../../src/commands/catalogue.ts';
 import { statusText } from '../../src/commands/status.ts';
 import { summaryOf } from '../../src/commands/summary.ts';
-import { beside, counted } from '../../src/text.ts';
+import { beside, counted, fitted } from '../../src/text.ts';
 import { save } from '../file-manager/support.ts';
 import { runCli } from '../support/cli.ts';
+import { freshFolder } from '../support/folder.ts';
 import { createWorld } from '../support/world.ts';
 
 const root = join(import.meta.dirname, '../..');
@@ -17,6 +18,22 @@ test('a text that is too long goes on beneath itself, and a word that is too lon
   const word = 'x'.repeat(90);
   t.is(beside('Gate  ', `a ${word} b`), `Gate  a\n      ${word}\n      b`);
   t.deepEqual(tooWide(beside('Gate  ', 'some words '.repeat(40))), []);
+});
+
+test('lines that are too long go on a little further in, and those that are not stay as they are', (t) => {
+  t.is(fitted('a:\n  b  c\n'), 'a:\n  b  c\n');
+  t.is(fitted(`  ${'word '.repeat(20)}end`), `  ${'word '.repeat(14)}word\n    ${'word '.repeat(5)}end`);
+});
+
+test('on a terminal no mistake is told in lines of more than 80 columns', async (t) => {
+  const DATA_DIR = join(await freshFolder(), 'data');
+  t.is((await runCli(['ingest', '-'], { DATA_DIR })).code, 0);
+  const mistake = ['quarantine', 'drop', '123'];
+  t.is((await runCli(mistake, { DATA_DIR })).stderr.split('\n').length, 2, 'in a file its line is whole');
+  const NODE_OPTIONS = `--import data:text/javascript,${encodeURIComponent('process.stderr.isTTY = true')}`;
+  const told = (await runCli(mistake, { DATA_DIR, NODE_OPTIONS })).stderr;
+  t.regex(told, /there is no quarantined message 123/);
+  t.deepEqual(tooWide(told), []);
 });
 
 test('one of anything is told in the singular', (t) => {
