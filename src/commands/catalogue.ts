@@ -220,7 +220,8 @@ export const catalogue: readonly CommandEntry[] = [
   },
   {
     name: 'verify',
-    summary: 'compare bucket, projection and file manager, a line a path (= - + * !)',
+    summary:
+      'compare bucket, projection and file manager, a line a path: = same, - missing, + only there, * differs, ! could not be read',
     options: [['--checksum', 'compare the bytes of every file'], json],
     example: 's3-sync verify --checksum > check.txt',
     needs: bothSides,
