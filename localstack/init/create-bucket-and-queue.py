@@ -35,7 +35,7 @@ sqs.set_queue_attributes(
     Attributes={
         "VisibilityTimeout": "60",
         "RedrivePolicy": json.dumps(
-            {"deadLetterTargetArn": queue_arn(dead_letters), "maxReceiveCount": "5"}
+            {"deadLetterTargetArn": queue_arn(dead_letters), "maxReceiveCount": "10"}
         ),
     },
 )

@@ -30,7 +30,7 @@ serverTest(
     const { Attributes } = await sqs.send(new GetQueueAttributesCommand({ QueueUrl, AttributeNames: ['All'] }));
     const redrive = JSON.parse(Attributes?.['RedrivePolicy'] ?? '{}') as Record<string, unknown>;
     t.regex(String(redrive['deadLetterTargetArn']), new RegExp(`:${queue}-dead$`));
-    t.is(Number(redrive['maxReceiveCount']), 5);
+    t.is(Number(redrive['maxReceiveCount']), 10, 'as docs/sources.md asks for');
 
     await s3.send(new PutObjectCommand({ Bucket: bucket, Key: 'a', Body: 'hello' }));
     await s3.send(new PutObjectAclCommand({ Bucket: bucket, Key: 'a', ACL: 'public-read' }));
