@@ -50,7 +50,8 @@ export const settings = [
     env: 'CUSTOMER_S3_METADATA',
     kind: 'flag',
     fallback: 'true',
-    meaning: 'ask each object for permissions in its metadata (one HEAD each); false when the bucket keeps none',
+    meaning:
+      'ask for permissions in the metadata of objects (a listing, with one HEAD each); false when the bucket keeps none',
   },
   { env: 'FILE_MANAGER_API_URL', kind: 'url', fallback: '', meaning: 'base address of the file manager' },
   { env: 'FILE_MANAGER_TOKEN', kind: 'text', fallback: '', meaning: 'bearer token for the file manager', secret: true },
