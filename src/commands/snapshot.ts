@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
@@ -20,7 +20,6 @@ const exportLive = async (
   { log, offset }: { readonly log: Log; readonly offset: number },
   export_: (queries: Queries) => Promise<void>,
 ): Promise<boolean> => {
-  if (!existsSync(path)) return false;
   const { openProjections } = await import('../status/projections.ts');
   const projections = await openProjections(path, log);
   try {

@@ -1,4 +1,3 @@
-import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Frontier } from '../../projections/file/frontier.ts';
 import type { Config } from '../config/config.ts';
@@ -101,7 +100,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
   const log = await findLog(logPath);
   try {
     const last = (await log?.last()) ?? 0;
-    const live = log && existsSync(projectionsPath) ? await openProjections(projectionsPath, log) : undefined;
+    const live = log && (await openProjections(projectionsPath, log));
     const stats = live?.meta.stats;
     const quarantine = log && (await quarantineRoom(log.database));
     const dirty = (await live?.database.get<{ dirty: number }>('SELECT count(*) AS dirty FROM dirty'))?.dirty ?? 0;

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test from 'ava';
 import { openDatabase } from '../../src/storage/database.ts';
@@ -41,6 +41,17 @@ test('projections that are no database end what reads, and are built anew, with 
   const said = JSON.parse(stderr) as { level: number; reason: string; msg: string };
   t.regex(said.reason, /projections\.db is no SQLite database/);
   t.is(said.msg, 'projections are dropped, and built anew from the log');
+});
+
+test('where there are no projections, as after a restore, what compares with them says how they are built', async (t) => {
+  const DATA_DIR = await freshFolder();
+  const environment = { DATA_DIR, CUSTOMER_S3_BUCKET: 'b', FILE_MANAGER_API_URL: 'http://127.0.0.1:9' };
+  t.is((await runCli(['ingest', '-'], environment)).code, 0);
+  await rm(join(DATA_DIR, 'projections.db'));
+  const { code, stderr } = await runCli(['verify'], environment);
+  t.is(code, 1);
+  t.regex(stderr, /no projections of this log yet: 's3-sync replay' builds them/);
+  t.is((await runCli(['snapshot'], environment)).code, 0, 'a snapshot is folded from the log');
 });
 
 test('a daemon whose projections were changed ends with what is wrong, also while no events come', async (t) => {
