@@ -46,7 +46,7 @@ const startBroker = async (embedded: Running, pubsub: boolean): Promise<Broker> 
     // The embedded server names its queues under a host of their own; the queue answers under this machine's address too.
     const url = new URL(named.pathname, embedded.url).href;
     return {
-      name: 'embedded SQS queue',
+      name: 'an embedded SQS queue',
       environment: { SQS_QUEUE_URL: url, SQS_ENDPOINT: embedded.url },
       stop: async () => undefined,
     };
@@ -65,7 +65,7 @@ const startBroker = async (embedded: Running, pubsub: boolean): Promise<Broker> 
     PUBSUB_SUBSCRIPTION: 'file-manager-sync',
     PUBSUB_EMULATOR_HOST: emulator.host,
   };
-  return { name: 'Google Pub/Sub emulator', environment, stop: emulator.stop };
+  return { name: 'the Pub/Sub emulator', environment, stop: emulator.stop };
 };
 
 /** Compares both sides file by file and byte by byte, from the bucket and the file manager themselves. */
@@ -113,7 +113,7 @@ export const runDemo = async (
     };
     const context: Context = { ...outer, config: loadConfig(environment), logger: createLogger(logLevel) };
     print(
-      `S3 Sync Service: the whole job on this machine\n\n  1. Started an S3 server, ${broker.name === 'embedded SQS queue' ? 'an' : 'the'} ${broker.name} and the reference file manager\n`,
+      `S3 Sync Service: the whole job on this machine\n\n  1. Started an S3 server, ${broker.name} and the reference file manager\n`,
     );
 
     const files = await sampleFiles();
