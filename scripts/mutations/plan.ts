@@ -6,6 +6,30 @@ const givesWayTests = ['test/cycle/gives-way.test.ts'];
 /** Breaks of the way from two snapshots to the steps of a plan. */
 export const planMutations: readonly Mutation[] = [
   {
+    name: 'read all of each plan where its head is enough',
+    file: 'src/plan/store.ts',
+    find: 'const stored = await readHead(',
+    replace: 'const stored = await readStored(',
+    tests: ['test/plan/store.test.ts'],
+    match: 'of many plans the heads*',
+  },
+  {
+    name: 'release by a plan that lost rows',
+    file: 'src/plan/store.ts',
+    find: 'rows.length !== losses',
+    replace: 'rows.length > losses',
+    tests: ['test/plan/store.test.ts'],
+    match: 'of many plans the heads*',
+  },
+  {
+    name: 'gather the lines of a file as one text',
+    file: 'src/snapshot/publish.ts',
+    find: 'if (lot.length < lotLength) continue;',
+    replace: 'if (lot.length >= 0) continue;',
+    tests: ['test/snapshot/publish.test.ts'],
+    match: 'lines are written*',
+  },
+  {
     name: 'sort by the string order of JavaScript',
     file: 'src/plan/paths.ts',
     find: 'return bothPlain ? left - right : lifted(left) - lifted(right);',

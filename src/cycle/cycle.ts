@@ -15,7 +15,7 @@ import { dropPlan, type Kept, releasedPlans, type StoredPlan, storeOnce, storePl
 import { type Delivered, deliverReports } from '../report/delivery.ts';
 import { postReport, type ReportEndpoint } from '../report/outbox.ts';
 import { isWorthReporting, type Report } from '../report/report.ts';
-import { publishFile } from '../snapshot/publish.ts';
+import { publishLines } from '../snapshot/publish.ts';
 import { type OtherAddress, otherAddress } from './address.ts';
 import { askSuperseded } from './ask-again.ts';
 import { askPaired } from './ask-paired.ts';
@@ -134,9 +134,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const { plan, changes, waiting, withheld } = planned;
   // Each is judged as a whole: what waits now is not to pass alone later.
   const meant = { ...planned, ...planned.around };
-  await publishFile(join(folder, 'operations.jsonl'), (append) =>
-    append(meant.plan.steps.map(({ operation }) => `${JSON.stringify(operation)}\n`).join('')),
-  );
+  const operations = join(folder, 'operations.jsonl');
+  await publishLines(operations, meant.plan.steps, ({ operation }) => JSON.stringify(operation));
 
   failpoint('cycle.planned');
   const { facts, identity } = await gatherFacts(plan, memory, options);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { isFolder, type Observation } from '../../events/event.ts';
 import { type FileRow, rowKey } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
-import { publishFile } from '../snapshot/publish.ts';
+import { publishLines } from '../snapshot/publish.ts';
 import type { Queries } from '../storage/database.ts';
 import { counted } from '../text.ts';
 import type { Change, Plan } from './operation.ts';
@@ -47,9 +47,7 @@ export const keepUndo = async (folder: string, plan: Plan, changes: readonly Cha
   const lines = deletionsOf(plan, changes).map((deletion) => JSON.stringify(deletion));
   if (lines.length === 0) return;
   await mkdir(folder, { recursive: true });
-  await publishFile(join(folder, `${plan.id}.undo`), async (append) => {
-    for (const line of lines) await append(`${line}\n`);
-  });
+  await publishLines(join(folder, `${plan.id}.undo`), lines, (line) => line);
   // Never this one, whatever times the others have: a clock may have been ahead.
   const [last, ...others] = (await recordsIn(folder)).filter(({ id }) => id !== plan.id);
   if (!last) return;

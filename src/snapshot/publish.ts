@@ -22,6 +22,22 @@ export const publishFile = async (
   }
 };
 
+/** Text that is gathered before it is written: a text of all lines may be longer than a text can be. */
+const lotLength = 1 << 20;
+
+/** Publishes a file of a line for each item, in memory that does not grow with their number. */
+export const publishLines = <T>(path: string, items: Iterable<T>, lineOf: (item: T) => string): Promise<void> =>
+  publishFile(path, async (append) => {
+    let lot = '';
+    for (const item of items) {
+      lot += `${lineOf(item)}\n`;
+      if (lot.length < lotLength) continue;
+      await append(lot);
+      lot = '';
+    }
+    await append(lot);
+  });
+
 const publish = async (
   path: string,
   temporary: string,

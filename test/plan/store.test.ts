@@ -1,4 +1,4 @@
-import { mkdir, readdir, rm, rmdir, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm, rmdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import test, { type ExecutionContext } from 'ava';
 import { FatalError } from '../../src/errors.ts';
@@ -25,12 +25,46 @@ const plansFolder = async (t: ExecutionContext): Promise<string> => {
 
 const named = (id: string): Plan => ({ id, steps: [], unplaceable: [] });
 
-test('a stored plan comes back as it was, by its id or a unique beginning of it', async (t) => {
+test('what is kept of a plan comes back as it was, by its id or a unique beginning of it', async (t) => {
   const folder = await plansFolder(t);
-  const plan = planChanges(changesBetween([row('a', 1)], [row('b', 1, 'e1', 5), row('ü "x"\n', 2)]));
-  await storePlan(folder, { plan, held: ['too much'] });
-  t.deepEqual((await findPlan(folder, plan.id)).plan, plan);
-  t.deepEqual((await findPlan(folder, plan.id.slice(0, 4))).held, ['too much']);
+  const plan = planChanges(changesBetween([row('a', 1)], [row('b', 1, 'e1', 5), row('c', 2)]));
+  const kept = { held: ['too much'], circumstances: ['another bucket'], losses: ['1 a', '2 ü "x"\n\u2028'] };
+  await storePlan(folder, { plan, ...kept });
+  for (const id of [plan.id, plan.id.slice(0, 4)]) {
+    const { stored_at: _, ...found } = await findPlan(folder, id);
+    t.deepEqual(found, { plan: { id: plan.id }, ...kept });
+  }
+});
+
+test('of many plans the heads alone are read, and of one that lost rows the release counts for nothing', async (t) => {
+  const folder = await plansFolder(t);
+  const [whole, torn] = ['a'.repeat(16), 'b'.repeat(16)] as const;
+  for (const id of [whole, torn]) {
+    await storePlan(folder, { plan: named(id), held: ['held'], losses: ['1 a', '2 b'] });
+    await releasePlan(folder, id);
+  }
+  const path = join(folder, `${torn}.json`);
+  await writeFile(path, (await readFile(path, 'utf8')).replace('"2 b"\n', ''));
+  const { plans, damaged } = await readPlans(folder);
+  t.deepEqual([plans.map(({ plan }) => plan.id), damaged], [[whole, torn], []]);
+  t.false(JSON.stringify(plans).includes('1 a'));
+  t.deepEqual(
+    (await releasedPlans(folder)).map(({ plan, losses }) => [plan.id, losses]),
+    [[whole, ['1 a', '2 b']]],
+  );
+  await t.throwsAsync(findPlan(folder, torn), { message: /is damaged: make it again/ });
+});
+
+test('a plan that a version stored with its operations, all in one line, is read too', async (t) => {
+  const folder = await plansFolder(t);
+  const plan = planChanges(changesBetween([row('a', 1)], [row('b', 2)]));
+  const stored = { plan, held: ['held'], circumstances: [], losses: ['1 a'], stored_at: '2026-01-01T00:00:00.000Z' };
+  await mkdir(folder);
+  await writeFile(join(folder, `${plan.id}.json`), JSON.stringify(stored));
+  t.deepEqual(await findPlan(folder, plan.id), { ...stored, plan: { id: plan.id } });
+  t.deepEqual((await readPlans(folder)).plans, [
+    { plan: { id: plan.id }, held: ['held'], stored_at: stored.stored_at },
+  ]);
 });
 
 test('a plan that is not there is answered with the one that was probably meant', async (t) => {
@@ -80,8 +114,7 @@ test('damaged and foreign files stand in nobody’s way, and what a crash left i
   );
   t.regex(damaged[0]?.problem ?? '', /^it is no JSON: /);
   t.is(damaged[1]?.problem, 'it holds no plan of this id');
-  const whole = (await readPlans(folder)).plans[0]?.plan as Plan;
-  await storeOnce(folder, { plan: { ...whole, id: '1'.repeat(16) }, held: [] });
+  await storeOnce(folder, { plan: named('1'.repeat(16)), held: [] });
   t.is((await readPlans(folder)).damaged.length, 1, 'what is due once more takes the place of its damaged file');
   await writeFile(join(folder, `${'1'.repeat(16)}.json`), '');
   await t.throwsAsync(findPlan(folder, '1111'), { instanceOf: FatalError, message: /is damaged: make it again/ });
