@@ -7,6 +7,14 @@ const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 /** Breaks of what carries a plan out: executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
   {
+    name: 'give a timer more than it takes',
+    file: 'src/apply/clock.ts',
+    find: 'Math.min(left, timerMsMax)',
+    replace: 'ms',
+    tests: ['test/apply/limits.test.ts'],
+    match: 'an object is given the time*',
+  },
+  {
     name: 'give other content the permissions of the file that it replaces',
     file: 'src/apply/step.ts',
     find: 'operation.permissions ?? fromObject ?? kept',

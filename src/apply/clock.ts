@@ -8,10 +8,19 @@ export type Clock = {
   readonly sleep: (ms: number, signal?: AbortSignal) => Promise<void>;
 };
 
+/** What a timer of the runtime takes, some 24 days: one that is given more ends at once. */
+const timerMsMax = 2 ** 31 - 1;
+
 export const systemClock: Clock = {
   now: Date.now,
   random: Math.random,
-  sleep: (ms, signal) => sleepFor(ms, undefined, signal ? { signal } : {}),
+  sleep: async (ms, signal) => {
+    let left = ms;
+    do {
+      await sleepFor(Math.min(left, timerMsMax), undefined, signal ? { signal } : {});
+      left -= timerMsMax;
+    } while (left > 0);
+  },
 };
 
 /** Runs `work` with a signal that is aborted, with `reason`, after `ms`; then its error is `reason`. */

@@ -1,11 +1,13 @@
 import { Readable } from 'node:stream';
 import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
 import test from 'ava';
+import { applyPlan } from '../../src/apply/apply.ts';
 import { createConcurrency } from '../../src/apply/concurrency.ts';
 import { paced } from '../../src/apply/pace.ts';
 import { createTokenBucket } from '../../src/apply/token-bucket.ts';
 import { ConfigError } from '../../src/errors.ts';
-import { scriptedFileManager, testClock } from './support.ts';
+import { anyBucket, collected, planOf, scriptedFileManager, stepOf, testClock } from './support.ts';
 
 test('concurrency grows by one with each full round of successes, up to its limit', (t) => {
   const concurrency = createConcurrency(7);
@@ -102,4 +104,29 @@ test('a limit that could never be kept is a mistake of the configuration', (t) =
   const fileManager = scriptedFileManager(async () => undefined);
   for (const limits of [{ requestsPerSecond: 0 }, { requestsPerSecond: Number.NaN }, { bytesPerSecond: 100 }])
     t.throws(() => paced(fileManager, limits, testClock()), { instanceOf: ConfigError });
+});
+
+// Of the runtime's own timers, which take 2^31 ms and end at once where they are given more.
+test('an object is given the time that its bytes need, also where that is many weeks', async (t) => {
+  for (const [size, bytesPerSecond] of [
+    [6_000_000_000, 16_384],
+    [5_000_000_000_000, undefined],
+  ] as const) {
+    let attempts = 0;
+    const fileManager = scriptedFileManager(async (_kind, _path, _key, signal) => {
+      attempts += 1;
+      await sleep(50, undefined, signal ? { signal } : {});
+    });
+    const { outcomes, onOutcomes } = collected();
+    const result = await applyPlan(planOf(stepOf('save', 'large', { size, etag: 'e' })), {
+      fileManager,
+      bucket: anyBucket,
+      concurrency: 8,
+      pace: { bytesPerSecond },
+      retry: { attemptsMax: 1 },
+      savePermissions: true,
+      onOutcomes,
+    });
+    t.deepEqual([attempts, outcomes.length, result.failures], [1, 1, []]);
+  }
 });
