@@ -7,6 +7,22 @@ const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 /** Breaks of what carries a plan out: executor, and both ends of the file manager. */
 export const applyMutations: readonly Mutation[] = [
   {
+    name: 'have changes wait while the trash is emptied',
+    file: 'src/file-manager/trash.ts',
+    find: 'await removeTree(store.trashed(name));',
+    replace: 'await store.exclusive(() => removeTree(store.trashed(name)));',
+    tests: ['test/file-manager/trash.test.ts'],
+    match: 'the trash is emptied*',
+  },
+  {
+    name: 'take what a change is moving to the trash for left over',
+    file: 'src/file-manager/trash.ts',
+    find: 'await store.exclusive(() => unnamedOf(store, names))',
+    replace: 'await unnamedOf(store, names)',
+    tests: ['test/file-manager/trash.test.ts'],
+    match: 'what a change that is under way*',
+  },
+  {
     name: 'give a timer more than it takes',
     file: 'src/apply/clock.ts',
     find: 'Math.min(left, timerMsMax)',

@@ -138,7 +138,12 @@ const finish = async (
 
 const tidy = async (store: Store, path: string, name: string): Promise<void> => {
   await removeEmptyParents(store.root, path, (folder) => isExplicit(store.db, folder));
-  if (store.trashRetentionMs === 0) await removeTree(store.trashed(name));
+  if (store.trashRetentionMs === 0) {
+    const removing = removeTree(store.trashed(name));
+    // Nobody waits for all that was in a folder; what is not removed is swept.
+    if (isFolder(path)) removing.catch(() => undefined);
+    else await removing;
+  }
   failpoint('intent.tidied');
 };
 

@@ -75,15 +75,17 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   await makeFolder(options.root);
   const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup: options.backup });
   const { app, endpoints } = createApp(options, store, log);
-  const sweep = async (): Promise<void> => {
-    await sweepTrash(store, Date.now());
-    await forgetOld(store.db, Date.now(), defaults.answerRetentionMs);
+  const closing = new AbortController();
+  let sweeping: Promise<unknown> = Promise.resolve();
+  const sweep = (): void => {
+    sweeping = sweeping
+      .then(() => sweepTrash(store, Date.now(), closing.signal))
+      .then(() => forgetOld(store.db, Date.now(), defaults.answerRetentionMs))
+      .catch((error: unknown) => log.error({ error: messageOf(error) }, 'emptying the trash failed'));
   };
-  let sweeping: Promise<void> = Promise.resolve();
   try {
     await recover(store);
     await store.backup?.catchUp();
-    await sweep();
     await listen(app, options);
   } catch (error) {
     await app.close();
@@ -91,9 +93,8 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
     throw error;
   }
   store.backup?.wake();
-  const timer = setInterval(() => {
-    sweeping = sweep().catch((error: unknown) => log.error({ error: messageOf(error) }, 'emptying the trash failed'));
-  }, defaults.sweepEveryMs).unref();
+  sweep();
+  const timer = setInterval(sweep, defaults.sweepEveryMs).unref();
   const address = app.server.address();
   const port = typeof address === 'object' && address !== null ? address.port : options.port;
   const host = options.host.includes(':') ? `[${options.host}]` : options.host;
@@ -103,6 +104,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
     backupPending: async () => (await store.backup?.pending()) ?? 0,
     close: async () => {
       clearInterval(timer);
+      closing.abort();
       await app.close();
       await sweeping;
       // What could not be settled is tried again at the next start.

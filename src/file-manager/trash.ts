@@ -1,4 +1,4 @@
-import { readdir } from 'node:fs/promises';
+import { opendir } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { removeTree } from './disk.ts';
 import { restoration } from './intents.ts';
@@ -54,19 +54,46 @@ const obstacle = async (store: Store, path: string): Promise<string | undefined>
   }
 };
 
-/** Empties the trash of what is older than the retention, and of what no row names. */
-export const sweepTrash = (store: Store, nowMs: number): Promise<void> =>
-  store.exclusive(async () => {
-    const cutoff = String(nowMs - store.trashRetentionMs);
-    await store.db.transaction(async (db) => {
-      await db.run(
-        `DELETE FROM trashed_attribute WHERE name IN (SELECT name FROM trash WHERE at_ms <= json_extract(?, '$'))`,
-        [cutoff],
-      );
-      await db.run(`DELETE FROM trash WHERE at_ms <= json_extract(?, '$')`, [cutoff]);
-    });
-    const kept = new Set((await store.db.all<Trashed>('SELECT name, path FROM trash')).map(({ name }) => name));
-    for (const name of await readdir(dirname(store.trashed('x')))) {
-      if (!kept.has(name)) await removeTree(store.trashed(name));
-    }
+/** Names that are looked up at once. */
+const namesAtOnce = 1_000;
+
+async function* namesIn(folder: string): AsyncGenerator<readonly string[]> {
+  let names: string[] = [];
+  for await (const { name } of await opendir(folder)) {
+    if (names.push(name) < namesAtOnce) continue;
+    yield names;
+    names = [];
+  }
+  yield names;
+}
+
+const forgetOlder = (store: Store, cutoff: string): Promise<void> =>
+  store.db.transaction(async (db) => {
+    await db.run(
+      `DELETE FROM trashed_attribute WHERE name IN (SELECT name FROM trash WHERE at_ms <= json_extract(?, '$'))`,
+      [cutoff],
+    );
+    await db.run(`DELETE FROM trash WHERE at_ms <= json_extract(?, '$')`, [cutoff]);
   });
+
+const unnamedOf = (store: Store, names: readonly string[]): Promise<Pick<Trashed, 'name'>[]> =>
+  store.db.all(
+    'SELECT value AS name FROM json_each(?) WHERE NOT EXISTS (SELECT 1 FROM trash WHERE trash.name = value)',
+    [JSON.stringify(names)],
+  );
+
+/**
+ * Empties the trash of what is older than the retention, and of what no row names. No change waits for files to be removed:
+ * those that a large plan has deleted go all at once, which takes minutes. What is left when `signal` is aborted goes at the
+ * next start.
+ */
+export const sweepTrash = async (store: Store, nowMs: number, signal?: AbortSignal): Promise<void> => {
+  await store.exclusive(() => forgetOlder(store, String(nowMs - store.trashRetentionMs)));
+  for await (const names of namesIn(dirname(store.trashed('x')))) {
+    // While no change is half done: its name has no row yet. None is given a second time.
+    for (const { name } of await store.exclusive(() => unnamedOf(store, names))) {
+      if (signal?.aborted) return;
+      await removeTree(store.trashed(name));
+    }
+  }
+};
