@@ -91,8 +91,10 @@ const dueRows = async ({ workspace, now = Date.now, superseded }: AskAgainOption
   // A time further away than any wait was written before the clock was set back.
   const latest = nowMs + (superseded ?? supersededSchedule).mostMs;
   return workspace.projector.database.all<Row>(
-    `SELECT f.path, f.key, f.size, f.etag FROM superseded AS s JOIN file AS f ON f.path = s.path AND f."offset" = s."offset"
-     WHERE s.tries >= ${triesBefore} AND (s.next_at <= ? OR s.next_at > ?) AND s.path IN (SELECT path FROM dirty)
+    // Never from all that differs, of which there may be millions: CROSS JOIN keeps the order.
+    `SELECT f.path, f.key, f.size, f.etag FROM superseded AS s
+     CROSS JOIN file AS f ON f.path = s.path AND f."offset" = s."offset" CROSS JOIN dirty AS d ON d.path = s.path
+     WHERE s.tries >= ${triesBefore} AND (s.next_at <= ? OR s.next_at > ?)
      ORDER BY s.next_at, s.path LIMIT ${atOnce}`,
     [new Date(nowMs).toISOString(), new Date(latest).toISOString()],
   );

@@ -176,7 +176,8 @@ export const readWaiting = async (
   if (!known) return { objects: 0, first: [] };
   // A cycle that is held forgets nothing; of what another event has come about, the next try is none of these. What is under
   // way is asked about whatever comes, and may be a delete, or of a whole folder.
-  const isWanted = 'JOIN file USING (path, "offset") WHERE path IN (SELECT path FROM dirty)';
+  // From the few that wait outwards (CROSS JOIN keeps the order): of all that differs there may be millions.
+  const isWanted = 'CROSS JOIN file USING (path, "offset") CROSS JOIN dirty USING (path)';
   const waiting = `FROM ${table} ${table === 'unanswered' ? '' : isWanted}`;
   const counted = await queries.get<{ objects: number }>(`SELECT count(*) AS objects ${waiting}`);
   const first = await queries.all<Unreadable>(
