@@ -14,11 +14,11 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
   const bucket = bucketOf(context);
   try {
     const options = { ...cycleOptions(context, workspace, bucket), dryRun: true };
-    const { plan, report, withheld, waiting } = await runCycle(options);
+    const { plan, report, withheld, waiting, later } = await runCycle(options);
     context.print(
       flags.json
         ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld: withheld.plan }) })}\n`
-        : describePlan(plan, report.held, { waiting, withheld: withheld?.plan.steps.length ?? 0 }),
+        : describePlan(plan, report.held, { waiting, later, withheld: withheld?.plan.steps.length ?? 0 }),
     );
     if (withheld && !flags.json) context.print(`\n${describePlan(withheld.plan, withheld.held)}`);
     return report.status === 'held' ? exitCode.held : exitCode.done;

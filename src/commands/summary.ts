@@ -26,6 +26,10 @@ export const summaryOf = (report: Report, width = columns): string => {
   ];
   if (report.plan !== null && (report.planned.delete ?? 0) > 0 && (report.operations.delete ?? 0) > 0)
     lines.push(told('deleted', `'undo ${report.plan}' brings it back, while it is in the trash`));
+  if (report.later) {
+    const paths = counted(report.later, 'path that differs is', 'paths that differ are');
+    lines.push(told('later', `${paths} left for another cycle`));
+  }
   if (report.withheld) {
     const deletes = counted(report.withheld.files, 'delete of a file that was', 'deletes of files that were');
     lines.push(told('withheld', `${deletes} brought back: plan ${report.withheld.plan}`));

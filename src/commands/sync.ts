@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import type { Bucket } from '../bucket/bucket.ts';
-import { type CycleResult, runCycle } from '../cycle/cycle.ts';
+import type { CycleOptions, CycleResult } from '../cycle/cycle.ts';
+import { runCycles } from '../cycle/cycles.ts';
 import { notingFailure } from '../cycle/failed.ts';
 import type { Workspace } from '../data-folder/workspace.ts';
 import { exitCode, FatalError, messageOf, SafetyStop, UnreachableError } from '../errors.ts';
@@ -49,7 +50,7 @@ export const initialSync = async (
       return { complete: scanned.complete };
     }
     const listed = { objects: scanned.listed, complete: scanned.complete };
-    const cycle = await runCycle({
+    const cycle = await carryOver(context, {
       ...options,
       retryUnreadable: true,
       ...(flags.prefix === undefined && { listing: listed }),
@@ -66,6 +67,12 @@ export const initialSync = async (
     bucket.close();
   }
 };
+
+/** All that differs, lot by lot. */
+const carryOver = ({ logger }: Context, options: CycleOptions): Promise<CycleResult> =>
+  runCycles(options, ({ cycle, status, operations, later }) =>
+    logger.info({ cycle, status, operations, later }, 'a part of what differs was carried over, the next one follows'),
+  );
 
 /** What became of a subscription: `undrained` says why its end was not reached. */
 type Drained = { readonly undrained?: string };
@@ -100,7 +107,7 @@ export const incrementalSync = async (
   const options = { ...cycleOptions(context, workspace, bucket), ...(flags.dryRun && { dryRun: true }) };
   try {
     const drained = await notingFailure(options, started, () => drain(context, workspace, bucket, flags));
-    const result = await runCycle({ ...options, ...(flags.full && { full: true }) });
+    const result = await carryOver(context, { ...options, ...(flags.full && { full: true }) });
     return { ...result, ...drained };
   } finally {
     bucket.close();

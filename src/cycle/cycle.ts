@@ -47,8 +47,10 @@ export type CycleOptions = {
   readonly cyclesKept: number;
   /** Called for each older cycle's folder that cannot be removed. */
   readonly onFolderLeft?: (error: Error) => void;
-  /** Export and compare all rows, not only those that changed; the operations are the same. */
+  /** Export and compare all rows at once, not only those that changed; the operations are the same. */
   readonly full?: boolean;
+  /** Paths that one cycle plans; see lot.ts. */
+  readonly lotMost?: number;
   readonly dryRun?: boolean;
   readonly listing?: GateFacts['listing'] | undefined;
   /** Speed, attempts and breaker of the executor; see ApplyOptions. */
@@ -83,6 +85,8 @@ export type CycleResult = {
   readonly stoppedBySettings: boolean;
   /** Objects that the plan leaves out until their next try. */
   readonly waiting: number;
+  /** Paths that differ, and are in the plan of a later cycle: there are more than one plans. */
+  readonly later: number;
   /** Deletes of what a person has brought back: they wait for a release of their own. */
   readonly withheld?: Kept;
 };
@@ -130,7 +134,7 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const unpaired = !options.dryRun && options.metadata ? await askPaired(options) : new Set<string>();
   const offset = await projector.catchUp();
   const released = await releasedPlans(plans);
-  const planned = await planCycle(options, folder, released, offset, unpaired);
+  const planned = await planCycle(options, folder, released, offset, unpaired, memory);
   const { plan, changes, waiting, withheld } = planned;
   // Each is judged as a whole: what waits now is not to pass alone later.
   const meant = { ...planned, ...planned.around };
@@ -151,7 +155,10 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const before = finished && finished.left > 0 ? finished.result : undefined;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
   const isNews = held || dryRun || (await noteCarried(planned, carried, options));
-  if (!held && !dryRun) await rememberCycle(memory, verdict, identity, options);
+  // What a stop cut off comes first in the next cycle.
+  const isEnded = !isBlocked && applied.stopped === undefined;
+  const lotUpTo = isEnded ? planned.lot.upTo : memory.lotUpTo;
+  if (!held && !dryRun) await rememberCycle({ ...memory, lotUpTo }, verdict, identity, options);
   const ended = {
     cycle,
     started,
@@ -168,7 +175,8 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   await publishReport(folder, report);
   await deliver(report, isNews, options);
   const stoppedBySettings = applied.stoppedBySettings === true || before?.stoppedBySettings === true;
-  return { report, plan, changes, verdict, folder, waiting, stoppedBySettings, ...(withheld && { withheld }) };
+  const { later } = planned.lot;
+  return { report, plan, changes, verdict, folder, waiting, later, stoppedBySettings, ...(withheld && { withheld }) };
 };
 
 /** What the gate says of a plan, and whether that holds it: what a person has released goes on. */
@@ -217,6 +225,7 @@ const rememberCycle = async (
   const answered = verdict.held || memory.listing?.complete === true;
   await remember(workspace.log.database, {
     files,
+    lotUpTo: memory.lotUpTo,
     ...(identity && { bucket: identity }),
     // Another address takes its place only once the file manager there was compared with the mirror.
     ...(mirrorFiles > 0 && { fileManager: memory.fileManager ?? options.fileManagerAddress }),

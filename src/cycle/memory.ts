@@ -17,6 +17,8 @@ export type CycleMemory = {
   readonly listing?: GateFacts['listing'] | undefined;
   /** False once the bucket was listed as a whole. Until then what no listing reached may be in no event. */
   readonly unlisted?: boolean | undefined;
+  /** The last path of the lot that the last cycle planned; see lot.ts. */
+  readonly lotUpTo?: string | undefined;
   /** The newest listings, of all or of a part, the oldest first. */
   readonly listings?: readonly Listed[] | undefined;
 };

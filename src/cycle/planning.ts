@@ -10,6 +10,8 @@ import { exportPlaces, exportSnapshot } from '../snapshot/export.ts';
 import type { CycleOptions } from './cycle.ts';
 import { dueNow } from './due.ts';
 import { keepSources } from './keep-sources.ts';
+import { drawLot, type Lot } from './lot.ts';
+import type { CycleMemory } from './memory.ts';
 import { folderFacts, withoutBlocked } from './placing.ts';
 import { openAt, withoutOpen } from './unanswered.ts';
 import { placesUnderWay } from './under-way.ts';
@@ -19,6 +21,7 @@ import { withoutUndone } from './undone.ts';
 export type Made = { readonly plan: Plan; readonly changes: readonly Change[] };
 
 export type Planned = Made & {
+  readonly lot: Pick<Lot, 'later' | 'upTo'>;
   /** What of it can be carried out while nothing is said about some operations: all else waits for that. */
   readonly around?: Made;
   /** Paths of operations under way. */
@@ -31,19 +34,24 @@ export type Planned = Made & {
   readonly withheld?: Kept;
 };
 
-/** Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. `unpaired`: see ask-paired.ts. */
+/**
+ * Steps 1 to 4 of a cycle: both CSVs, their diff, the plan. `unpaired`: see ask-paired.ts. A full comparison is of all paths
+ * at once; any other one of a lot of those that differ, behind where the one before has ended.
+ */
 export const planCycle = async (
   options: CycleOptions,
   folder: string,
   released: readonly StoredPlan[],
   offset: number,
   unpaired: ReadonlySet<string>,
+  { lotUpTo }: CycleMemory,
 ): Promise<Planned> => {
   const { database } = options.workspace.projector;
-  const only = options.full ? {} : ({ only: 'dirty' } as const);
   const oldPath = join(folder, 'old.csv');
   const newPath = join(folder, 'new.csv');
   const { facts, free, ...rest } = await database.reading(async (queries) => {
+    const lot = options.full ? undefined : await drawLot(queries, lotUpTo, options.lotMost);
+    const only = lot && { only: lot.only };
     await exportSnapshot(queries, exportPlaces(oldPath), { table: 'mirror', offset, ...only });
     await exportSnapshot(queries, exportPlaces(newPath), { table: 'file', offset, ...only });
     const all: Change[] = [];
@@ -61,6 +69,7 @@ export const planCycle = async (
     });
     return {
       changes,
+      lot: lot ?? { later: 0 },
       silentAt: places,
       facts: await factsOf(changes),
       ...(free.length < changes.length && { free: { changes: free, facts: await factsOf(free) } }),

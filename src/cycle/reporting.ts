@@ -49,6 +49,7 @@ export const reportOf = (ended: Ended, projector: Workspace['projector']): Repor
     held: verdict.reasons,
     withheld: withheld ? { plan: withheld.plan.id, files: withheld.plan.steps.length } : null,
     stopped: applied.stopped ?? null,
+    ...(planned.lot.later > 0 && { later: planned.lot.later }),
     records: { files, mirror: mirrorFiles },
   };
 };
@@ -71,11 +72,28 @@ const sums = <T extends Partial<Record<string, number>>>(first: T, second: T): T
   return all as T;
 };
 
-const statusOf = ({ planned: { plan }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
+/** The report of two cycles, one after the other: where the first was not whole, both are not. */
+export const joined = (first: Report, second: Report): Report => ({
+  ...second,
+  status:
+    first.status === 'partial' && (second.status === 'done' || second.status === 'idle') ? 'partial' : second.status,
+  started_at: first.started_at,
+  duration_ms: first.duration_ms + second.duration_ms,
+  planned: sums(first.planned, second.planned),
+  operations: sums(first.operations, second.operations),
+  states: sums(first.states, second.states),
+  bytes: first.bytes + second.bytes,
+  retries: first.retries + second.retries,
+  unverified: (first.unverified ?? 0) + (second.unverified ?? 0),
+  failures: [...first.failures, ...second.failures],
+  unplaceable: [...first.unplaceable, ...second.unplaceable],
+});
+
+const statusOf = ({ planned: { plan, lot }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
   if (isBlocked) return 'partial';
   if (held) return 'held';
   if (before) return 'partial';
-  if (plan.steps.length === 0) return 'idle';
+  if (plan.steps.length === 0) return lot.later > 0 ? 'partial' : 'idle';
   if (dryRun) return 'dry-run';
   return isWhole(plan, applied) ? 'done' : 'partial';
 };

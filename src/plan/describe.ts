@@ -52,12 +52,17 @@ const stepLines = ({ operation, after, why }: Step, index: number): string[] => 
 /**
  * A plan for a person at 80 columns: what it does, then each operation with the reason why it is there, `most` of them.
  * `waiting` objects differ too, and are not in it: their next try comes later. So do those that are `withheld` as a plan of
- * their own.
+ * their own, and the `later` paths that are for another cycle.
  */
 export const describePlan = (
   plan: Plan,
   held: readonly string[],
-  { most = 50, waiting = 0, withheld = 0 }: { most?: number; waiting?: number; withheld?: number } = {},
+  {
+    most = 50,
+    waiting = 0,
+    withheld = 0,
+    later = 0,
+  }: { most?: number; waiting?: number; withheld?: number; later?: number } = {},
 ): string => {
   const { steps, unplaceable } = plan;
   const wait = `${counted(waiting, 'object')} could not be carried over and will be tried again later`;
@@ -65,7 +70,7 @@ export const describePlan = (
     return `Nothing to do now. ${wait}:\n's3-sync status' names the next.\n`;
   if (steps.length === 0 && unplaceable.length === 0 && withheld > 0)
     return 'Nothing to do but what waits for a person:\n';
-  if (steps.length === 0 && unplaceable.length === 0)
+  if (steps.length === 0 && unplaceable.length === 0 && later === 0)
     return 'Nothing to do: nothing differs from what the file manager has confirmed.\n';
   const lines = [`Plan ${plan.id}: ${counted(steps.length, 'operation')}`];
   if (steps.length > 0) lines.push(...wrapped(`${countsOf(steps)}${bytesOf(steps)}`, '  ', '  '));
@@ -76,6 +81,14 @@ export const describePlan = (
     lines.push(`   !  ${shown(path, width - indent.length)}`, ...wrapped(harmlessLine(reason), indent, indent));
   if (unplaceable.length > most) lines.push(`${indent}… and ${unplaceable.length - most} more that cannot be placed`);
   if (waiting > 0) lines.push(...wrapped(`${wait}: 's3-sync status' names the next`, '  ', '  '));
+  if (later > 0)
+    lines.push(
+      ...wrapped(
+        `${counted(later, 'path that differs is', 'paths that differ are')} left for another cycle`,
+        '  ',
+        '  ',
+      ),
+    );
   if (held.length > 0) lines.push('', `To carry it out all the same: s3-sync apply ${plan.id}`);
   return `${lines.join('\n')}\n`;
 };

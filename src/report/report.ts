@@ -4,7 +4,7 @@ import type { Unplaceable } from '../plan/operation.ts';
 
 /**
  * What a cycle did: kept as `report.json` in the cycle's folder and delivered to every configured endpoint.
- * - `idle`: file and mirror were equal, nothing was asked of the file manager.
+ * - `idle`: nothing was to be done, nothing was asked of the file manager.
  * - `done`: every operation of the plan was carried out.
  * - `partial`: some were not; the next cycle's diff shows them again. Or something waits for an answer of the file manager.
  * - `held`: the gate holds the plan.
@@ -34,6 +34,8 @@ export type Report = {
   /** Deletes of files that a person has brought back: a plan of their own, which waits for `apply`. */
   readonly withheld?: { readonly plan: string; readonly files: number } | null;
   readonly stopped: string | null;
+  /** Paths that differ, and are in the plan of a later cycle; left out where there are none. */
+  readonly later?: number;
   readonly records: { readonly files: number; readonly mirror: number };
 };
 

@@ -18,8 +18,8 @@ export type Manifest = {
 export type ExportOptions = {
   readonly table: FileTable;
   readonly offset: number;
-  /** Only the rows on which the two tables differ; the cost then follows the changes, not the bucket. */
-  readonly only?: 'dirty';
+  /** Only the rows on which the two tables differ, or of a cycle's lot; the cost then follows these, not the bucket. */
+  readonly only?: 'dirty' | 'lot';
 };
 
 const pageRows = 3_500;
@@ -30,7 +30,7 @@ type Page = { readonly records: Buffer | null; readonly rows: number; readonly l
 /** A page of the rows after a path, up to another one where that is named. */
 const pageSql = ({ table, only }: ExportOptions, record: (alias: string) => string, bounded = false): string => {
   const [source, path] =
-    only === 'dirty' ? [`dirty AS d JOIN ${table} AS t USING (path)`, 'd.path'] : [`${table} AS t`, 't.path'];
+    only === undefined ? [`${table} AS t`, 't.path'] : [`${only} AS d CROSS JOIN ${table} AS t USING (path)`, 'd.path'];
   return `SELECT CAST(group_concat(line, '') AS BLOB) AS records, count(*) AS rows, max(path) AS last
     FROM (SELECT ${record('t')} AS line, ${path} AS path FROM ${source}
           WHERE ${path} > ? ${bounded ? `AND ${path} <= ?` : ''} ORDER BY ${path} LIMIT ${pageRows})`;

@@ -1,3 +1,4 @@
+import { lotMost } from '../../src/cycle/lot.ts';
 import type { Chance } from './chance.ts';
 
 /** In whose form the bucket's producer tells of its changes: the service's own, or that of a store without renames. */
@@ -17,6 +18,8 @@ export type Setting = {
   readonly untold: number;
   /** Whether messages come in their order, and each question is answered: then no listing is needed to know all. */
   readonly inOrder: boolean;
+  /** Paths that a cycle plans, beside those that files leave. */
+  readonly lotMost: number;
 };
 
 export const drawSetting = (chance: Chance): Setting => {
@@ -30,5 +33,6 @@ export const drawSetting = (chance: Chance): Setting => {
     keepsPermissions: !(asks && isNative) || chance.is(0.5),
     untold: inOrder && chance.is(0.7) ? 0.4 : 0,
     inOrder,
+    lotMost: chance.is(0.3) ? 1 + chance.below(4) : lotMost,
   };
 };

@@ -145,6 +145,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
       // Nobody listens there: each report waits for a later cycle.
       reportEndpoints: faults.strikes('report endpoint is down', 0.1) ? [{ url: 'http://127.0.0.1:9/report' }] : [],
       cyclesKept: 2,
+      lotMost: setting.lotMost,
     });
 
   const attempt = async (work: () => Promise<unknown>): Promise<void> => {
@@ -254,6 +255,7 @@ export const simulate = async (seed: number): Promise<Simulated> => {
     for (let number = 0; number < 12 && last?.report.status !== 'idle'; number += 1) {
       await clock.sleep(60_000);
       last = await cycle();
+      for (let lots = 0; lots < 40 && last.later > 0; lots += 1) last = await cycle();
       if (last.report.status === 'held') await releasePlan(join(dataFolder(), 'plans'), last.plan.id);
     }
     if (last?.report.status !== 'idle')

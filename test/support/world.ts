@@ -6,11 +6,13 @@ import type { BucketEvent } from '../../events/event.ts';
 import { createBucket, createBucketWriter } from '../../src/bucket/s3.ts';
 import { loadConfig } from '../../src/config/config.ts';
 import { type CycleOptions, type CycleResult, runCycle } from '../../src/cycle/cycle.ts';
+import { runCycles } from '../../src/cycle/cycles.ts';
 import { openWorkspace, type Workspace } from '../../src/data-folder/workspace.ts';
 import { createFileManagerClient } from '../../src/file-manager/client.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
 import { gateLimits } from '../../src/plan/gate.ts';
+import type { Report } from '../../src/report/report.ts';
 import { verify } from '../../src/verify/verify.ts';
 import { insistOnNoSecretIn, secrets } from './canary.ts';
 import { startFauxqsServer } from './fauxqs.ts';
@@ -51,18 +53,23 @@ export const createWorld = async ({
   let number = 0;
   let released = false;
 
-  const cycle = (options: Partial<CycleOptions> = {}): Promise<CycleResult> =>
-    runCycle({
-      workspace,
-      dataFolder: config.paths.data,
-      fileManager: client,
-      bucket,
-      gate: gateLimits,
-      concurrency: 4,
-      reportEndpoints: [],
-      cyclesKept: 1_000,
-      ...options,
-    });
+  const optionsOf = (options: Partial<CycleOptions>): CycleOptions => ({
+    workspace,
+    dataFolder: config.paths.data,
+    fileManager: client,
+    bucket,
+    gate: gateLimits,
+    concurrency: 4,
+    reportEndpoints: [],
+    cyclesKept: 1_000,
+    ...options,
+  });
+  const cycle = (options: Partial<CycleOptions> = {}): Promise<CycleResult> => runCycle(optionsOf(options));
+  /** Lot after lot; resolves also with the reports of those before the last. */
+  const cycles = async (options: Partial<CycleOptions>): Promise<{ result: CycleResult; before: Report[] }> => {
+    const before: Report[] = [];
+    return { result: await runCycles(optionsOf(options), (report) => before.push(report)), before };
+  };
 
   const append = async (fields: Omit<BucketEvent, 'id' | 'time' | 'source'>): Promise<void> => {
     number += 1;
@@ -112,6 +119,7 @@ export const createWorld = async ({
     client,
     server,
     cycle,
+    cycles,
     append,
     put,
     differences,

@@ -1,0 +1,54 @@
+import type { Queries } from '../storage/database.ts';
+
+/**
+ * So many of the paths that differ are planned in one cycle, beside those that a file leaves: each takes nearly two
+ * kilobytes until it is carried out, and a bucket that is taken over has millions.
+ */
+export const lotMost = 100_000;
+
+export type Lot = {
+  /** The table that names the paths of the cycle. */
+  readonly only: 'dirty' | 'lot';
+  /** Paths that differ, and come in a later cycle. */
+  readonly later: number;
+  /** Where the next cycle goes on; left out where it begins anew. */
+  readonly upTo?: string;
+};
+
+/** A file leaves its place where another one is wanted there, or none. */
+const leaving = `
+  INSERT INTO lot
+  SELECT d.path FROM dirty AS d CROSS JOIN mirror AS m USING (path) LEFT JOIN file AS f USING (path)
+  WHERE f.path IS NULL OR f.file_id <> m.file_id`;
+
+/** What a file that leaves may have been renamed to, as the planner pairs them; of more than one, all, since it refuses ties. */
+const renamed = `
+  INSERT OR IGNORE INTO lot
+  SELECT d.path FROM dirty AS d CROSS JOIN file AS f USING (path)
+  WHERE f.file_id IN (SELECT m.file_id FROM lot CROSS JOIN mirror AS m USING (path))
+     OR (f.size, f.etag) IN (SELECT m.size, m.etag FROM lot CROSS JOIN mirror AS m USING (path) WHERE m.size > 0)`;
+
+const others = 'SELECT path FROM dirty WHERE path > ? AND path NOT IN (SELECT path FROM lot) ORDER BY path LIMIT ?';
+
+const countOf = async (queries: Queries, table: Lot['only']): Promise<number> =>
+  (await queries.get<{ paths: number }>(`SELECT count(*) AS paths FROM ${table}`))?.paths ?? 0;
+
+/**
+ * Draws the paths that a cycle plans, `most` of them behind `after`, in the order of paths; the cycle after the last one
+ * begins anew, so that what cannot be carried over keeps nothing waiting. What a file leaves is always there, with all that
+ * it may have been renamed to: of half a rename nobody would see that it is one.
+ */
+export const drawLot = async (queries: Queries, after = '', most = lotMost): Promise<Lot> => {
+  const differing = await countOf(queries, 'dirty');
+  if (differing <= most) return { only: 'dirty', later: 0 };
+  await queries.exec('CREATE TEMP TABLE IF NOT EXISTS lot (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM lot;');
+  if ((await queries.run(leaving)) > 0) await queries.run(renamed);
+  const lastOf = async (from: string): Promise<string | undefined> =>
+    (await queries.get<{ last: string | null }>(`SELECT max(path) AS last FROM (${others})`, [from, most]))?.last ??
+    undefined;
+  const last = await lastOf(after);
+  const from = last === undefined ? '' : after;
+  const upTo = last ?? (await lastOf(''));
+  await queries.run(`INSERT INTO lot ${others}`, [from, most]);
+  return { only: 'lot', later: differing - (await countOf(queries, 'lot')), ...(upTo !== undefined && { upTo }) };
+};

@@ -1,0 +1,87 @@
+import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
+import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { worldTest } from '../support/world-test.ts';
+
+const withWorld = worldTest({ timeoutMs: 120_000 });
+
+const lotMost = 3;
+const countOf = (planned: Partial<Record<string, number>>): number =>
+  Object.values(planned).reduce<number>((sum, count = 0) => sum + count, 0);
+
+withWorld('a bucket is taken over lot by lot, and what is refused keeps no later lot waiting', async (t, world) => {
+  for (let n = 0; n < 12; n += 1) await world.put(`${n < 4 ? 'bad' : 'good'}/${n}`, `content ${n}`);
+  const { client } = world;
+  const saveToDisk: FileManager['saveToDisk'] = (path, ...rest) =>
+    path.startsWith('bad')
+      ? Promise.reject(new RefusedError(409, 'it is in the way'))
+      : client.saveToDisk(path, ...rest);
+  const { result, before } = await world.cycles({ lotMost, fileManager: { ...client, saveToDisk } });
+  t.deepEqual(
+    before.map(({ planned, later }) => [planned, later]),
+    [9, 9, 7, 4].map((later) => [{ save: lotMost }, later]),
+  );
+  t.like(result.report, { status: 'partial', planned: { save: 15 }, operations: { save: 8 }, later: 1 });
+
+  t.is((await world.cycle()).report.status, 'done');
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld('what is renamed is renamed in the first lot, whatever lot its new path would be in', async (t, world) => {
+  for (const path of ['by-id', 'by-content', 'tied', 'stays', 'folder/x', 'folder/y']) await world.put(path, path);
+  await world.cycle();
+  const moves = [
+    ['by-id', 'z/by-id'],
+    ['by-content', 'z/by-content'],
+    ['tied', 'z/tied'],
+    ['folder/x', 'zz/x'],
+    ['folder/y', 'zz/y'],
+  ] as const;
+  for (const [from, to] of moves) {
+    await world.writer.copy(from, to);
+    await world.writer.delete(from);
+  }
+  await world.writer.put('z/twin', Buffer.from('tied'));
+  await world.append({ type: 'rename', path: 'by-id', to: 'z/by-id' });
+  await world.append({ type: 'rename', path: 'folder/', to: 'zz/' });
+  for (const path of ['by-content', 'tied']) await world.append({ type: 'delete', path });
+  await world.put('z/by-content', 'by-content');
+  for (const path of ['z/tied', 'z/twin']) await world.put(path, 'tied');
+  for (let n = 0; n < 8; n += 1) await world.put(`new/${n}`, `new ${n}`);
+  await world.put('stays', 'other content');
+
+  const { report } = await world.cycle({ lotMost });
+  t.deepEqual(report.planned, { rename: 1, move: 2, delete: 1, save: 2 + lotMost });
+  t.is(report.later, 6);
+  const { result } = await world.cycles({ lotMost });
+  t.like(result.report, { status: 'done', planned: { save: 6 } });
+  t.false('later' in result.report);
+  t.deepEqual(await world.differences(), []);
+});
+
+withWorld(
+  'a lot that was cut off comes first in the next cycle, also in another process; a look ends none',
+  async (t, world) => {
+    for (let n = 0; n < 10; n += 1) await world.put(`f${n}`, `content ${n}`);
+    const pathsOf = async (options = {}): Promise<string[]> => {
+      const { plan } = await world.cycle({ lotMost, ...options });
+      return plan.steps.map(({ operation: { path } }) => path);
+    };
+    t.deepEqual(await pathsOf({ dryRun: true }), ['f0', 'f1', 'f2']);
+    t.deepEqual(await pathsOf(), ['f0', 'f1', 'f2']);
+    const saveToDisk = () => Promise.reject(new StopError('unauthorized', 'check FILE_MANAGER_TOKEN'));
+    t.deepEqual(await pathsOf({ concurrency: 1, fileManager: { ...world.client, saveToDisk } }), ['f3', 'f4', 'f5']);
+    await world.restart();
+    // What was begun, f3, is finished before.
+    t.deepEqual(await pathsOf(), ['f4', 'f5', 'f6']);
+    for (const path of ['f0', 'f1']) await world.put(path, 'other content');
+    t.deepEqual(await pathsOf(), ['f7', 'f8', 'f9']);
+    t.deepEqual(await pathsOf(), ['f0', 'f1']);
+    t.deepEqual(await world.differences(), []);
+  },
+);
+
+withWorld('a full comparison is of all paths at once', async (t, world) => {
+  for (let n = 0; n < 9; n += 1) await world.put(`f${n}`, `content ${n}`);
+  const { report } = await world.cycle({ lotMost, full: true });
+  t.is(countOf(report.planned), 9);
+});
