@@ -7,6 +7,16 @@ import type { PlanOptions } from '../plan/plan.ts';
 import type { Queries } from '../storage/database.ts';
 import type { OpenPlaces } from './unanswered.ts';
 
+/** Names that a statement is given at once: those of millions of files are longer together than any text can be. */
+const namesAtOnce = 100_000;
+
+const rowsOf = async <T>(queries: Queries, sql: string, names: readonly string[]): Promise<T[]> => {
+  const rows: T[][] = [];
+  for (let at = 0; at < names.length; at += namesAtOnce)
+    rows.push(await queries.all<T>(sql, [JSON.stringify(names.slice(at, at + namesAtOnce))]));
+  return rows.flat();
+};
+
 /**
  * Files that cannot be placed because the bucket holds others beneath their name, seen against the whole table and not
  * only against what changed: their rows are wanted no more, and what the file manager has of them gives way.
@@ -21,16 +31,18 @@ export const withoutBlocked = async (
     if (!want.path.endsWith('/')) names.add(want.path);
     for (const folder of foldersAround(want.path)) names.add(folder.slice(0, -1));
   }
-  const blocked = await queries.all<FileRow & { beneath: string }>(
+  const blocked = await rowsOf<FileRow & { beneath: string }>(
+    queries,
     `SELECT f.*, (SELECT c.path FROM file AS c WHERE c.path >= f.path || '/' AND c.path < f.path || '0' LIMIT 1) AS beneath
      FROM json_each(?) AS name JOIN file AS f ON f.path = name.value WHERE beneath IS NOT NULL`,
-    [JSON.stringify([...names])],
+    [...names],
   );
   if (blocked.length === 0) return { changes: [...changes], unplaceable: [] };
   const paths = new Set(blocked.map((row) => row.path));
-  const held = await queries.all<FileRow>(
+  const held = await rowsOf<FileRow>(
+    queries,
     'SELECT m.* FROM json_each(?) AS name JOIN mirror AS m ON m.path = name.value',
-    [JSON.stringify([...paths])],
+    [...paths],
   );
   const removals = held.map((have): Change => ({ path: have.path, have, want: null }));
   return {
@@ -69,14 +81,12 @@ export const folderFacts = async (
     held.set(folder, beneath?.rows ?? 0);
   }
   const arriving = changes.flatMap(({ path, have }) => (have ? [] : [path]));
-  const vacated = new Map(
-    (
-      await queries.all<{ path: string; offset: number }>(
-        'SELECT v.path, v."offset" FROM json_each(?) AS name JOIN vacated AS v ON v.path = name.value',
-        [JSON.stringify(arriving)],
-      )
-    ).map((row) => [row.path, row.offset]),
+  const left = await rowsOf<{ path: string; offset: number }>(
+    queries,
+    'SELECT v.path, v."offset" FROM json_each(?) AS name JOIN vacated AS v ON v.path = name.value',
+    arriving,
   );
+  const vacated = new Map(left.map((row) => [row.path, row.offset]));
   return {
     filesUnder: (folder) => held.get(folder) ?? Number.POSITIVE_INFINITY,
     vacatedAt: (path) => vacated.get(path) ?? 0,
