@@ -59,6 +59,14 @@ export const intakeMutations: readonly Mutation[] = [
     match: "a folder's marker*",
   },
   {
+    name: 'count renames as of unknown files that come before their creates',
+    file: 'src/intake/renamed.ts',
+    find: 'told.sort(compareEvents)',
+    replace: 'told',
+    tests: renamedTests,
+    match: 'without a bucket*',
+  },
+  {
     name: 'leave a file that comes back the permissions that it had',
     file: 'src/intake/unstated.ts',
     find: 'JOIN mirror AS m ON m.path = wanted.value',

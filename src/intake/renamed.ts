@@ -40,7 +40,7 @@ const isRename = (event: BucketEvent | undefined): event is Renamed['event'] => 
  *   event that changed it last.
  * - The object was uploaded in parts and is not carried over yet: a copy of it has another etag.
  *
- * What the batch itself changes is taken into account in its own order. A question too many does no harm.
+ * What the batch itself changes is taken into account in the events' own order. A question too many does no harm.
  */
 export const findRenamed = async (
   events: readonly (BucketEvent | undefined)[],
@@ -84,8 +84,9 @@ export const findRenamed = async (
       known.set(event.to + path.slice(event.path.length), { ...file, asked: file.asked || both });
   };
 
-  for (const [at, event] of events.entries()) {
-    if (!event) continue;
+  const told = placed(events).filter((event) => event !== undefined);
+  for (const { offset: at } of told.sort(compareEvents)) {
+    const event = events[at] as BucketEvent;
     if (isRename(event)) await (isTreeEvent(event) ? renameFolder(event, at) : renameFile(event, at));
     else if (event.type === 'create') known.set(event.path, knownOf(event, listings.at(-1)));
     else if (event.type === 'delete')
@@ -109,6 +110,10 @@ const unknownFile: KnownFile = { key: null, size: null, etag: null, saved: false
 /** The event of the batch that touches a path next, by the events' own order, after the one at that place: its offset is its place. */
 export type NextTouch = (path: string, at: number) => Recorded<BucketEvent> | undefined;
 
+/** The events of a batch, each with its place for an offset. */
+const placed = (events: readonly (BucketEvent | undefined)[]): (Recorded<BucketEvent> | undefined)[] =>
+  events.map((event, offset) => event && { ...event, offset });
+
 /** Events in their own order, and the place of each. */
 type InOrder = { readonly events: readonly Recorded<BucketEvent>[]; readonly places: ReadonlyMap<number, number> };
 
@@ -122,10 +127,10 @@ const inOrder = (events: Recorded<BucketEvent>[]): InOrder => ({
  * all else stays as it is.
  */
 export const nextTouches = (events: readonly (BucketEvent | undefined)[]): NextTouch => {
-  const placed = events.map((event, offset) => event && { ...event, offset });
+  const all = placed(events);
   const touching = new Map<string, Recorded<BucketEvent>[]>();
   const trees: Recorded<BucketEvent>[] = [];
-  for (const event of placed) {
+  for (const event of all) {
     if (!event || event.type === 'change_permission') continue;
     if (isTreeEvent(event)) trees.push(event);
     for (const path of pathsOf(event)) {
@@ -143,7 +148,7 @@ export const nextTouches = (events: readonly (BucketEvent | undefined)[]): NextT
     return known;
   };
   return (path, at) => {
-    const event = placed[at] as Recorded<BucketEvent>;
+    const event = all[at] as Recorded<BucketEvent>;
     const isLater = (other: Recorded<BucketEvent>): boolean => compareEvents(other, event) > 0;
     const { events: own, places } = touches(path);
     let place = places.get(at) ?? 0;

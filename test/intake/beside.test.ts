@@ -129,6 +129,20 @@ test('a file that nobody told of, and that is written again, is still carried on
   ]);
 });
 
+test('a file that nobody told of is asked for where it went, also if what was written next in its place is told of first', async (t) => {
+  const { hold, take, rows } = await started(t);
+  hold('a', 'second');
+  hold('b', 'first');
+  await take(
+    { id: 'c', type: 'create', version: 2, path: 'a', size: 6, etag: 'second' },
+    { id: 'r', type: 'rename', version: 1, path: 'a', to: 'b' },
+  );
+  t.deepEqual(await rows(), [
+    { path: 'a', etag: 'second' },
+    { path: 'b', etag: 'first' },
+  ]);
+});
+
 test('a file that nobody told of, and that is gone by now, is recorded nowhere on its way', async (t) => {
   const { take, rows } = await started(t);
   await take(

@@ -150,7 +150,9 @@ installedTest('minio', 'without a bucket to ask, renames from where the log know
   tell({ type: 'rename', path: 'a', to: 'b' });
   tell({ type: 'rename', path: 'b', to: 'c' });
   tell({ type: 'rename', path: 'never-seen', to: 'd' });
-  t.like(await deliver(false), { appended: 4, unsettled: 1 });
+  tell({ type: 'rename', path: 'told-later', to: 'e' });
+  tell({ type: 'create', path: 'told-later', time: '2026-01-01T00:00:00Z' });
+  t.like(await deliver(false), { appended: 6, unsettled: 1 });
 });
 
 installedTest(
