@@ -6,6 +6,14 @@ const givesWayTests = ['test/cycle/gives-way.test.ts'];
 /** Breaks of the way from two snapshots to the steps of a plan. */
 export const planMutations: readonly Mutation[] = [
   {
+    name: 'count what a rename takes out of a folder as deleted with it',
+    file: 'src/plan/undo.ts',
+    find: 'if (!places.some((place) => leaving.has(place)))',
+    replace: 'if (places.length > 0)',
+    tests: ['test/plan/deletions.test.ts'],
+    match: 'a deletion has the rows*',
+  },
+  {
     name: 'read all of each plan where its head is enough',
     file: 'src/plan/store.ts',
     find: 'const stored = await readHead(',

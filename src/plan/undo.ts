@@ -1,6 +1,6 @@
 import { mkdir, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isFolder, type Observation } from '../../events/event.ts';
+import { foldersAround, isFolder, type Observation } from '../../events/event.ts';
 import { type FileRow, rowKey } from '../../projections/rows.ts';
 import { FatalError } from '../errors.ts';
 import { publishLines } from '../snapshot/publish.ts';
@@ -17,26 +17,29 @@ export type Deletion = { readonly op_id: string; readonly path: string; readonly
 const [recordsKept, recordsShown] = [50, 10] as const;
 const recordFile = /^[0-9a-f]{16}\.undo$/;
 
-const isWithin = (path: string, place: string): boolean =>
-  path === place || (isFolder(place) && path.startsWith(place));
+/** The path, and the folders around it: of so many places each may be one that takes it along. */
+const placesOf = (path: string): string[] => [...(isFolder(path) ? [] : [path]), ...foldersAround(path)];
 
 /** The deletes of a plan with the rows that go. What a rename takes out of a folder before is not deleted with it. */
 export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] => {
   const operations = plan.steps.map(({ operation }) => operation);
-  const leaving = operations.filter(({ kind }) => kind === 'rename' || kind === 'move').map(({ path }) => path);
-  const files = new Set(leaving.filter((path) => !isFolder(path)));
-  const folders = leaving.filter(isFolder);
-  const going = changes.flatMap(({ have }) =>
-    have && !files.has(have.path) && !folders.some((folder) => isWithin(have.path, folder)) ? [have] : [],
+  const leaving = new Set(
+    operations.filter(({ kind }) => kind === 'rename' || kind === 'move').map(({ path }) => path),
+  );
+  const deletes = operations.filter(({ kind }) => kind === 'delete');
+  const rowsIn = new Map(
+    deletes.flatMap(({ path, recursive }) => (recursive ? [[path, [] as FileRow[]] as const] : [])),
   );
   // A delete of its own goes before the folder around it moves.
   const byPath = new Map(changes.flatMap(({ have }) => (have ? [[have.path, have] as const] : [])));
-  return operations
-    .filter(({ kind }) => kind === 'delete')
-    .map(({ op_id, path, recursive }) => {
-      const own = byPath.get(path);
-      return { op_id, path, rows: recursive ? going.filter((row) => isWithin(row.path, path)) : own ? [own] : [] };
-    });
+  for (const row of byPath.values()) {
+    const places = placesOf(row.path);
+    if (!places.some((place) => leaving.has(place))) for (const place of places) rowsIn.get(place)?.push(row);
+  }
+  return deletes.map(({ op_id, path, recursive }) => {
+    const own = byPath.get(path);
+    return { op_id, path, rows: recursive ? (rowsIn.get(path) ?? []) : own ? [own] : [] };
+  });
 };
 
 /**
