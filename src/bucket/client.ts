@@ -21,6 +21,8 @@ export type Connection = {
 
 const defaults = { silenceMsMax: 60_000, attemptsMax: 3, connectMsMax: 5_000 };
 const socketsMax = 256;
+/** Every failure is thrown, and told where it is decided about; without a logger the SDK writes lines of its own. */
+const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
  * A client that reads or writes. The SDK's limit on silence also counts while a slow reader lets a download wait, so it is
@@ -31,6 +33,7 @@ export const connect = (options: Connection, use: 'read' | 'write'): S3Client =>
   const silenceMsMax = options.silenceMsMax ?? defaults.silenceMsMax;
   const client = new S3Client({
     region,
+    logger,
     ...(endpoint !== undefined && { endpoint, forcePathStyle: true }),
     ...(accessKey !== undefined &&
       secretKey !== undefined && { credentials: { accessKeyId: accessKey, secretAccessKey: secretKey } }),

@@ -5,12 +5,11 @@ import {
   DeleteObjectCommand,
   ListObjectsV2Command,
   PutObjectCommand,
-  type S3Client,
 } from '@aws-sdk/client-s3';
 import { SupersededError } from '../errors.ts';
 import type { AclMapping } from './acl.ts';
 import type { Bucket } from './bucket.ts';
-import { type Connection, connect, guarded, guardedSmall } from './client.ts';
+import { abortable, type Connection, connect, guarded, guardedSmall } from './client.ts';
 import type { Asked } from './errors.ts';
 import { identityOf } from './identity.ts';
 import { listing } from './listing.ts';
@@ -41,7 +40,9 @@ export const createBucket = (options: BucketOptions): Bucket & { close(): void }
   };
 };
 
-export type PutOptions = {
+export type CallOptions = { readonly signal?: AbortSignal | undefined };
+
+export type PutOptions = CallOptions & {
   /** Bytes; needed for a stream. */
   readonly length?: number | undefined;
   readonly metadata?: Readonly<Record<string, string>>;
@@ -49,28 +50,37 @@ export type PutOptions = {
 
 /** Writing to a bucket: the demo's changes, test data, and the reference file manager's backup storage. */
 export type BucketWriter = {
+  /** Whether there is such a bucket; rejects where it is of no use. */
+  isThere(options?: CallOptions): Promise<boolean>;
   /** Makes the bucket; one that is there already is left as it is. */
-  create(): Promise<void>;
+  create(options?: CallOptions): Promise<void>;
   put(key: string, body: Buffer | Readable, options?: PutOptions): Promise<void>;
   /** False when there is no object to copy. */
-  copy(from: string, to: string): Promise<boolean>;
+  copy(from: string, to: string, options?: CallOptions): Promise<boolean>;
   /** Deleting what is not there succeeds. */
-  delete(key: string): Promise<void>;
+  delete(key: string, options?: CallOptions): Promise<void>;
   close(): void;
 };
 
 export const createBucketWriter = (options: Connection): BucketWriter => {
   const client = connect(options, 'write');
-  const Bucket = options.bucket;
-  const asked = (what: string, of: Asked['of'] = 'object'): Asked => ({
-    what,
-    of,
-    bucket: Bucket,
-    settings: options.settings,
-  });
+  const { bucket: Bucket, settings } = options;
+  const asked = (what: string, of: Asked['of'] = 'object'): Asked => ({ what, of, bucket: Bucket, settings });
   return {
-    create: () => createIfMissing(client, asked('create the bucket', 'bucket')),
-    put: async (key, body, { length, metadata } = {}) => {
+    isThere: ({ signal } = {}) =>
+      guarded(asked('reach the bucket', 'bucket'), () =>
+        succeeds(/^NoSuchBucket$/, () =>
+          client.send(new ListObjectsV2Command({ Bucket, MaxKeys: 1 }), abortable(signal)),
+        ),
+      ),
+    create: async ({ signal } = {}) => {
+      await guarded(asked(`create the bucket ${JSON.stringify(Bucket)}`, 'bucket'), () =>
+        succeeds(/^BucketAlready(OwnedByYou|Exists)$/, () =>
+          client.send(new CreateBucketCommand({ Bucket }), abortable(signal)),
+        ),
+      );
+    },
+    put: async (key, body, { length, metadata, signal } = {}) => {
       await guarded(asked(`write ${JSON.stringify(key)}`), () =>
         client.send(
           new PutObjectCommand({
@@ -80,14 +90,15 @@ export const createBucketWriter = (options: Connection): BucketWriter => {
             ...(length !== undefined && { ContentLength: length }),
             ...(metadata && { Metadata: metadata }),
           }),
+          abortable(signal),
         ),
       );
     },
-    copy: async (from, to) => {
+    copy: async (from, to, { signal } = {}) => {
       const CopySource = `${Bucket}/${encodeURIComponent(from)}`;
       try {
         await guarded(asked(`copy ${JSON.stringify(from)}`), () =>
-          client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource })),
+          client.send(new CopyObjectCommand({ Bucket, Key: to, CopySource }), abortable(signal)),
         );
         return true;
       } catch (error) {
@@ -95,20 +106,22 @@ export const createBucketWriter = (options: Connection): BucketWriter => {
         throw error;
       }
     },
-    delete: async (key) => {
+    delete: async (key, { signal } = {}) => {
       await guarded(asked(`delete ${JSON.stringify(key)}`), () =>
-        client.send(new DeleteObjectCommand({ Bucket, Key: key })),
+        client.send(new DeleteObjectCommand({ Bucket, Key: key }), abortable(signal)),
       );
     },
     close: () => client.destroy(),
   };
 };
 
-const createIfMissing = (client: S3Client, asked: Asked): Promise<void> =>
-  guarded(asked, async () => {
-    try {
-      await client.send(new CreateBucketCommand({ Bucket: asked.bucket }));
-    } catch (error) {
-      if (!(error instanceof Error && /^BucketAlready(OwnedByYou|Exists)$/.test(error.name))) throw error;
-    }
-  });
+/** False where the call fails with an error of such a name. */
+const succeeds = async (failure: RegExp, call: () => Promise<unknown>): Promise<boolean> => {
+  try {
+    await call();
+    return true;
+  } catch (error) {
+    if (error instanceof Error && failure.test(error.name)) return false;
+    throw error;
+  }
+};
