@@ -2,6 +2,7 @@ import type { Mutation } from './list.ts';
 
 const executorTests = ['test/apply/schedule.test.ts'];
 const silenceTests = ['test/apply/silence.test.ts'];
+const backupTests = ['test/file-manager/backup.test.ts'];
 const fileManagerSecurity = ['test/file-manager/security.test.ts'];
 
 /** Breaks of what carries a plan out: executor, and both ends of the file manager. */
@@ -576,5 +577,109 @@ export const applyMutations: readonly Mutation[] = [
     replace: '',
     tests: ['test/commands/asked-again.test.ts'],
     match: 'a file that the file manager fails to give*',
+  },
+  {
+    name: 'let a path that is refused hold up the backup of all others',
+    file: 'src/file-manager/backup-worker.ts',
+    find: 'if (await insistReady()) await failed(due, error);',
+    replace: 'throw error;',
+    tests: backupTests,
+    match: 'a path that the backup storage refuses*',
+  },
+  {
+    name: 'start no file manager while its backup storage is away',
+    file: 'src/file-manager/backup-worker.ts',
+    find: '    catchUp,\n',
+    replace: '    catchUp: () => insistReady().then(catchUp),\n',
+    tests: backupTests,
+    match: 'the file manager starts and serves*',
+  },
+  {
+    name: 'tell each time that nothing can be backed up',
+    file: 'src/file-manager/backup-telling.ts',
+    find: 'performance.now() - told.atMs < sameMs',
+    replace: 'performance.now() < told.atMs',
+    tests: backupTests,
+    match: 'the file manager starts and serves*',
+  },
+  {
+    name: 'tell once and for all that nothing can be backed up',
+    file: 'src/file-manager/backup-telling.ts',
+    find: ' && performance.now() - told.atMs < sameMs',
+    replace: '',
+    tests: backupTests,
+    match: 'wrong credentials*',
+  },
+  {
+    name: 'take away from the backup what was renamed to where it is refused',
+    file: 'src/file-manager/backup-due.ts',
+    find: 'WHERE path = ? AND id > ?',
+    replace: 'WHERE path = ? AND id < ?',
+    tests: backupTests,
+    match: 'what was renamed to where*',
+  },
+  {
+    name: 'take for backed up what the backup storage was asked to remove',
+    file: 'src/file-manager/backup-worker.ts',
+    find: '    await beginAt(db, path);\n',
+    replace: '',
+    tests: backupTests,
+    match: 'a file that comes back*',
+  },
+  {
+    name: 'take a change for backed up that came while its path was',
+    file: 'src/file-manager/backup-due.ts',
+    find: "DELETE FROM backup_due WHERE id = ?', [id]",
+    replace: "DELETE FROM backup_due WHERE path = ?', [path]",
+    tests: backupTests,
+    match: 'what changes while*',
+  },
+  {
+    name: 'upload what was renamed twice, whose bytes are in the backup',
+    file: 'src/file-manager/backup-due.ts',
+    find: 'coalesce(source, path)',
+    replace: 'path',
+    tests: backupTests,
+    match: 'what is renamed again*',
+  },
+  {
+    name: 'remove from the backup what is to be copied from there',
+    file: 'src/file-manager/backup-due.ts',
+    find: 'SELECT path, source FROM backup_due WHERE path IN',
+    replace: 'SELECT path, source FROM backup_due WHERE path NOT IN',
+    tests: backupTests,
+    match: 'what is renamed again*',
+  },
+  {
+    name: 'leave out what a backup bucket lacks that somebody else has made',
+    file: 'src/file-manager/backup-worker.ts',
+    find: 'if (hasForgotten) await',
+    replace: 'if (!isThere) await',
+    tests: backupTests,
+    match: 'a backup bucket that was deleted*',
+  },
+  {
+    name: 'take a new bucket for the one whose name it has',
+    file: 'src/file-manager/backup-worker.ts',
+    find: '      await forgetHeld(db);\n',
+    replace: '',
+    tests: backupTests,
+    match: 'a backup bucket that was deleted*',
+  },
+  {
+    name: 'stop only when the backup storage has answered',
+    file: 'src/file-manager/backup.ts',
+    find: '{ length, signal }',
+    replace: '{ length }',
+    tests: backupTests,
+    match: 'a stop waits*',
+  },
+  {
+    name: 'leave each file open that could not be backed up',
+    file: 'src/file-manager/backup-worker.ts',
+    find: 'file.body.destroy();',
+    replace: '',
+    tests: backupTests,
+    match: 'a file that is tried in vain*',
   },
 ];

@@ -3,33 +3,27 @@ import { resolve } from 'node:path';
 import { createBucketWriter } from '../bucket/s3.ts';
 import { insistHoldsNothingOwn } from '../data-folder/output-place.ts';
 import { ConfigError, exitCode } from '../errors.ts';
-import { createBucketBackup } from '../file-manager/backup.ts';
+import { type BackupStorage, createBucketBackup } from '../file-manager/backup.ts';
 import { startFileManager } from '../file-manager/server.ts';
 import { insistNoFileAt } from '../make-folder.ts';
 import type { Context } from './context.ts';
 
 const defaultPort = 8001;
 
-const backupOf = async ({ config }: Context) => {
+const backupOf = ({ config }: Context): BackupStorage | undefined => {
   const bucket = config.optional('BACKUP_S3_BUCKET');
   if (bucket === undefined) return undefined;
+  const endpoint = config.optional('BACKUP_S3_ENDPOINT');
+  const region = config.text('BACKUP_S3_REGION');
   const writer = createBucketWriter({
-    endpoint: config.optional('BACKUP_S3_ENDPOINT'),
-    region: config.text('BACKUP_S3_REGION'),
+    endpoint,
+    region,
     accessKey: config.optional('BACKUP_S3_ACCESS_KEY'),
     secretKey: config.optional('BACKUP_S3_SECRET_KEY'),
     bucket,
     settings: 'BACKUP_S3',
   });
-  await writer.create();
-  return createBucketBackup(
-    {
-      putObject: (key, body, length) => writer.put(key, body, { length }),
-      copyObject: writer.copy,
-      deleteObject: writer.delete,
-    },
-    `${config.optional('BACKUP_S3_ENDPOINT') ?? config.text('BACKUP_S3_REGION')}/${bucket}`,
-  );
+  return createBucketBackup(writer, `${endpoint ?? region}/${bucket}/`);
 };
 
 /** Runs the reference file manager until it is stopped. */
@@ -43,7 +37,7 @@ export const runFileManager = async (
   const root = resolve(flags.root ?? `${context.config.paths.data}/files`);
   await insistNoFileAt(root, '--root');
   await insistHoldsNothingOwn(root, '--root', context.config.paths);
-  const backup = await backupOf(context);
+  const backup = backupOf(context);
   const server = await startFileManager({
     root,
     host: flags.host ?? '127.0.0.1',

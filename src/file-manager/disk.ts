@@ -1,6 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
 import { failpoint } from '../failpoint.ts';
 import { onDisk, parentsOf, statOf } from './paths.ts';
 
@@ -89,6 +90,22 @@ export const applyMode = async (diskPath: string, mode: number): Promise<void> =
     failpoint('disk.mode');
   } finally {
     await handle.close();
+  }
+};
+
+export const nothing = (): Readable => Readable.from([], { objectMode: false });
+
+/** Opens a regular file without following a link: what takes its name meanwhile is another one. Destroy `body` in the end. */
+export const openFile = async (diskPath: string): Promise<{ stats: Stats; body: Readable }> => {
+  const handle = await open(diskPath, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  try {
+    const stats = await handle.stat();
+    if (stats.size > 0) return { stats, body: handle.createReadStream({ start: 0, end: stats.size - 1 }) };
+    await handle.close();
+    return { stats, body: nothing() };
+  } catch (error) {
+    await handle.close();
+    throw error;
   }
 };
 

@@ -6,7 +6,7 @@ import { makeParents, removeEmptyParents, removeTree, renameDurably } from './di
 import { remember } from './idempotency.ts';
 import { isFolder, onDisk, statOf } from './paths.ts';
 import { isExplicit, moveAttributes, within } from './state.ts';
-import { type Answer, type Effect, noteBackup, type Store } from './store.ts';
+import type { Answer, Effect, Store } from './store.ts';
 import { isWithdrawn } from './withdraw.ts';
 
 /**
@@ -100,7 +100,7 @@ const trashRows = async (
   entry: { path: string; name: string; key: string; atMs: number },
 ): Promise<void> => {
   const { sql, parameters } = within(entry.path);
-  await noteBackup(store, db, 'remove', entry.path);
+  await store.backup?.notes.removed(db, entry.path);
   if (store.trashRetentionMs > 0) {
     await db.run("INSERT INTO trash (name, key, path, at_ms) VALUES (?, ?, ?, json_extract(?, '$'))", [
       entry.name,
@@ -178,7 +178,7 @@ const carryOutRelocation = async (
   const answer: Answer = { ok: true, path, to };
   await finish(store, id, intent, answer, async (db) => {
     if (replacedFolder) await trashRows(store, db, { path: to, name, key: intent.effect.key, atMs: intent.atMs });
-    await noteBackup(store, db, 'rename', path, to);
+    await store.backup?.notes.renamed(db, path, to);
     await moveAttributes(db, path, to);
   });
   await tidy(store, path, name);
@@ -201,11 +201,7 @@ const carryOutRestoration = async (
        SELECT path, permissions, md5, stamp, explicit FROM trashed_attribute WHERE name = ?`,
       [name],
     );
-    if (store.backup !== undefined) {
-      await db.run("INSERT INTO backup_task (kind, path) SELECT 'put', path FROM trashed_attribute WHERE name = ?", [
-        name,
-      ]);
-    }
+    await store.backup?.notes.restored(db, name);
     await db.run('DELETE FROM trashed_attribute WHERE name = ?', [name]);
     await db.run('DELETE FROM trash WHERE name = ?', [name]);
     await db.run('DELETE FROM intent WHERE id = ?', [id]);

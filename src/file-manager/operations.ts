@@ -6,7 +6,7 @@ import { deletion, relocation } from './intents.ts';
 import { isFolder, look, onDisk, statOf } from './paths.ts';
 import { Problem } from './problem.ts';
 import { attributeOf, isExplicit, recordPermissions, recordSaved, within } from './state.ts';
-import { type Answer, type Effect, noteBackup, type Store } from './store.ts';
+import type { Answer, Effect, Store } from './store.ts';
 import { pruneEmpty, walk } from './tree.ts';
 
 const defaultMode = 0o644;
@@ -36,7 +36,7 @@ export const saveFile = (
     }
     return store.commit(effect, { ok: true, path, size, md5, permissions }, async (db) => {
       await recordSaved(db, path, permissions, md5, stats === undefined ? null : stampOf(stats));
-      await noteBackup(store, db, 'put', path);
+      await store.backup?.notes.changed(db, path);
     });
   });
 
@@ -53,7 +53,7 @@ export const saveFolder = (store: Store, effect: Effect, path: string, content: 
     const { md5, permissions } = content;
     return store.commit(effect, { ok: true, path, size: 0, md5, permissions }, async (db) => {
       await recordSaved(db, path, permissions, null, null);
-      await noteBackup(store, db, 'put', path);
+      await store.backup?.notes.changed(db, path);
     });
   });
 
@@ -104,7 +104,7 @@ export const remove = (store: Store, effect: Effect, path: string, recursive: bo
     const forgotten = recursive ? within(path) : { sql: 'path = ?', parameters: [path] };
     const answer = await store.commit(effect, { ok: true, path, existed: present }, async (db) => {
       await db.run(`DELETE FROM attribute WHERE ${forgotten.sql}`, forgotten.parameters);
-      if (present) await noteBackupOfMarker(store, db, path);
+      if (present) await store.backup?.notes.changed(db, path);
     });
     if (present) {
       await rmdir(onDisk(store.root, path)).catch(() => undefined);
@@ -112,10 +112,6 @@ export const remove = (store: Store, effect: Effect, path: string, recursive: bo
     }
     return answer;
   });
-
-const noteBackupOfMarker = async (store: Store, db: Parameters<typeof noteBackup>[1], path: string): Promise<void> => {
-  if (store.backup !== undefined) await db.run("INSERT INTO backup_task (kind, path) VALUES ('remove', ?)", [path]);
-};
 
 /** Renames or moves a file or a folder with all beneath it; replaces what is at `to`. */
 export const relocate = (store: Store, effect: Effect, path: string, to: string): Promise<Answer> =>

@@ -1,9 +1,7 @@
-import { constants, createReadStream } from 'node:fs';
-import { open } from 'node:fs/promises';
 import { Readable } from 'node:stream';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import { isObject } from '../../events/limits.ts';
-import { permissionsOn } from './disk.ts';
+import { openFile, permissionsOn } from './disk.ts';
 import { answerAgain, recall } from './idempotency.ts';
 import { relocate, remove, updatePermissions } from './operations.ts';
 import { isFolder, look, onDisk } from './paths.ts';
@@ -129,7 +127,8 @@ export const addReadRoutes = (app: FastifyInstance, store: Store): void => {
   app.get('/', async () => ({ ...product, capabilities }));
   app.get('/health', async () => {
     await store.db.get('SELECT 1');
-    return { ok: true, backup_pending: (await store.backup?.pending()) ?? 0 };
+    const { pending, failing } = (await store.backup?.counts()) ?? { pending: 0, failing: 0 };
+    return { ok: true, backup_pending: pending, backup_failing: failing };
   });
   app.get('/files', async (request, reply) => {
     const query = queryOf(request);
@@ -165,20 +164,20 @@ async function* lines(store: Store, after: string): AsyncGenerator<string> {
 const sendContent = async (store: Store, path: string, reply: FastifyReply): Promise<FastifyReply> => {
   const found = await look(store.root, path, { lenient: true });
   if (found.kind !== 'file' || isFolder(path)) throw new Problem('not-found', `there is no file "${path}"`);
-  const handle = await open(onDisk(store.root, path), constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  const { stats, body } = await openFile(onDisk(store.root, path));
   try {
-    const stats = await handle.stat();
-    const { size } = stats;
     const recorded = (await attributeOf(store.db, path))?.permissions ?? null;
     const permissions = permissionsOn(stats, recorded, store.keepsModes);
     // Stored bytes are never a page of this origin, whatever they hold.
-    reply.headers({ 'content-length': size, 'content-disposition': 'attachment', 'x-content-type-options': 'nosniff' });
+    reply.headers({
+      'content-length': stats.size,
+      'content-disposition': 'attachment',
+      'x-content-type-options': 'nosniff',
+    });
     if (permissions) reply.header('x-permissions', encodeURIComponent(permissions));
-    const stream = size === 0 ? Readable.from([]) : createReadStream('', { fd: handle, start: 0, end: size - 1 });
-    if (size === 0) await handle.close();
-    return reply.type('application/octet-stream').send(stream);
+    return reply.type('application/octet-stream').send(body);
   } catch (error) {
-    await handle.close();
+    body.destroy();
     throw error;
   }
 };

@@ -4,6 +4,7 @@ import { bearerOf, sameSecret } from '../bearer.ts';
 import { ConfigError, messageOf } from '../errors.ts';
 import { makeFolder } from '../make-folder.ts';
 import type { BackupStorage } from './backup.ts';
+import type { BackupWaits } from './backup-worker.ts';
 import { answerEarly } from './early-answer.ts';
 import { createKeyedQueue, forgetOld } from './idempotency.ts';
 import { recover } from './intents.ts';
@@ -43,6 +44,7 @@ export type FileManagerOptions = {
   /** How long deleted files can be brought back; 0 keeps none. */
   readonly trashRetentionMs?: number;
   readonly backup?: BackupStorage;
+  readonly backupWaits?: Partial<BackupWaits>;
   readonly logger?: Log;
   readonly stallMs?: number;
   readonly lingerMs?: number;
@@ -53,7 +55,7 @@ export type RunningFileManager = {
   readonly url: string;
   /** `METHOD /path` of every endpoint, as openapi.yaml lists them. */
   readonly endpoints: readonly string[];
-  /** Changes that the backup storage has not taken yet. */
+  /** Paths of which the backup storage has not taken the last change yet. */
   backupPending(): Promise<number>;
   /** Ends open connections, lets the change that runs finish, and closes the state. */
   close(): Promise<void>;
@@ -73,7 +75,8 @@ const listen = async (app: FastifyInstance, { host, port }: FileManagerOptions):
 export const startFileManager = async (options: FileManagerOptions): Promise<RunningFileManager> => {
   const { trashRetentionMs = defaults.trashRetentionMs, logger: log = silentLog } = options;
   await makeFolder(options.root);
-  const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup: options.backup });
+  const { backup, backupWaits } = options;
+  const store = await openStore({ root: await realpath(options.root), log, trashRetentionMs, backup, backupWaits });
   const { app, endpoints } = createApp(options, store, log);
   const closing = new AbortController();
   let sweeping: Promise<unknown> = Promise.resolve();
@@ -92,7 +95,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
     await store.db.close();
     throw error;
   }
-  store.backup?.wake();
+  store.backup?.start();
   sweep();
   const timer = setInterval(sweep, defaults.sweepEveryMs).unref();
   const address = app.server.address();
@@ -101,7 +104,7 @@ export const startFileManager = async (options: FileManagerOptions): Promise<Run
   return {
     url: `http://${host}:${port}`,
     endpoints,
-    backupPending: async () => (await store.backup?.pending()) ?? 0,
+    backupPending: async () => (await store.backup?.counts())?.pending ?? 0,
     close: async () => {
       clearInterval(timer);
       closing.abort();

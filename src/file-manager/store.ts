@@ -3,7 +3,7 @@ import { mkdir } from 'node:fs/promises';
 import { failpoint } from '../failpoint.ts';
 import type { Database, Queries } from '../storage/database.ts';
 import type { BackupStorage } from './backup.ts';
-import { type BackupWorker, createBackupWorker, enqueueBackup } from './backup-worker.ts';
+import { type BackupWaits, type BackupWorker, createBackupWorker } from './backup-worker.ts';
 import { keepsModes, removeTree } from './disk.ts';
 import { createKeyedQueue, remember } from './idempotency.ts';
 import type { Log } from './log.ts';
@@ -43,6 +43,7 @@ export const openStore = async (options: {
   log: Log;
   trashRetentionMs: number;
   backup: BackupStorage | undefined;
+  backupWaits?: Partial<BackupWaits> | undefined;
 }): Promise<Store> => {
   const { root, log, trashRetentionMs } = options;
   const own = `${root}/${stateFolder}`;
@@ -51,7 +52,8 @@ export const openStore = async (options: {
   await removeTree(`${own}/tmp`);
   await mkdir(`${own}/tmp`, { mode: 0o700 });
   const queue = createKeyedQueue();
-  const backup = options.backup && createBackupWorker({ root, db, log, storage: options.backup });
+  const backup =
+    options.backup && createBackupWorker({ root, db, log, storage: options.backup, waits: options.backupWaits });
   let unsettled: (() => Promise<void>) | undefined;
   const exclusive: Store['exclusive'] = (work) =>
     queue('tree', async () => {
@@ -85,15 +87,4 @@ export const openStore = async (options: {
       return answer;
     },
   };
-};
-
-/** Adds work for the backup storage, inside the transaction of the effect; nothing without a backup storage. */
-export const noteBackup = async (
-  store: Store,
-  db: Queries,
-  kind: 'put' | 'remove' | 'rename',
-  path: string,
-  to?: string,
-): Promise<void> => {
-  if (store.backup !== undefined) await enqueueBackup(db, kind, path, to);
 };
