@@ -8,10 +8,18 @@ export const planMutations: readonly Mutation[] = [
   {
     name: 'count what a rename takes out of a folder as deleted with it',
     file: 'src/plan/undo.ts',
-    find: 'if (!places.some((place) => leaving.has(place)))',
-    replace: 'if (places.length > 0)',
+    find: 'if (leaving.has(place)) break;',
+    replace: 'if (leaving.has(place)) continue;',
     tests: ['test/plan/deletions.test.ts'],
     match: 'a deletion has the rows*',
+  },
+  {
+    name: 'take what is deleted within a folder that moves for moved',
+    file: 'src/plan/undo.ts',
+    find: '...foldersAround(path).reverse()',
+    replace: '...foldersAround(path)',
+    tests: ['test/plan/deletions.test.ts'],
+    match: 'what is deleted within*',
   },
   {
     name: 'read all of each plan where its head is enough',

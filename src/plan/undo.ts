@@ -17,10 +17,13 @@ export type Deletion = { readonly op_id: string; readonly path: string; readonly
 const [recordsKept, recordsShown] = [50, 10] as const;
 const recordFile = /^[0-9a-f]{16}\.undo$/;
 
-/** The path, and the folders around it: of so many places each may be one that takes it along. */
-const placesOf = (path: string): string[] => [...(isFolder(path) ? [] : [path]), ...foldersAround(path)];
+/** The path, and the folders around it, the innermost first: of so many places each may be one that takes it along. */
+const placesOf = (path: string): string[] => [...(isFolder(path) ? [] : [path]), ...foldersAround(path).reverse()];
 
-/** The deletes of a plan with the rows that go. What a rename takes out of a folder before is not deleted with it. */
+/**
+ * The deletes of a plan with the rows that go. What a rename takes out of a folder before is not deleted with it; what is
+ * deleted within a folder that a rename takes along goes before that.
+ */
 export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] => {
   const operations = plan.steps.map(({ operation }) => operation);
   const leaving = new Set(
@@ -30,11 +33,12 @@ export const deletionsOf = (plan: Plan, changes: readonly Change[]): Deletion[] 
   const rowsIn = new Map(
     deletes.flatMap(({ path, recursive }) => (recursive ? [[path, [] as FileRow[]] as const] : [])),
   );
-  // A delete of its own goes before the folder around it moves.
   const byPath = new Map(changes.flatMap(({ have }) => (have ? [[have.path, have] as const] : [])));
   for (const row of byPath.values()) {
-    const places = placesOf(row.path);
-    if (!places.some((place) => leaving.has(place))) for (const place of places) rowsIn.get(place)?.push(row);
+    for (const place of placesOf(row.path)) {
+      if (leaving.has(place)) break;
+      rowsIn.get(place)?.push(row);
+    }
   }
   return deletes.map(({ op_id, path, recursive }) => {
     const own = byPath.get(path);

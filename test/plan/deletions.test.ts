@@ -44,6 +44,20 @@ test('a deletion has the rows that go with it, and none that a rename takes out 
   );
 });
 
+test('what is deleted within a folder that moves has its rows, and the folder none', (t) => {
+  t.deepEqual(
+    rowsOf(
+      planOf(
+        { kind: 'delete', path: 'd/e/', recursive: true },
+        { kind: 'delete', path: 'd/x' },
+        { kind: 'rename', path: 'd/', to: 'f/' },
+      ),
+      ['d/', 'd/e/', 'd/e/1', 'd/e/2', 'd/g', 'd/x'],
+    ),
+    { 'd/e/': ['d/e/', 'd/e/1', 'd/e/2'], 'd/x': ['d/x'] },
+  );
+});
+
 test('a plan that deletes many folders is looked at once, and not once for each folder', (t) => {
   const folders = Array.from({ length: 300 }, (_, at) => `d${at}/`);
   let reads = 0;
