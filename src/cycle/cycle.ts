@@ -155,9 +155,10 @@ const carryThrough = async (options: CycleOptions, cycle: string, started: Date)
   const before = finished && finished.left > 0 ? finished.result : undefined;
   if (!isBlocked && !dryRun) await dropOver(plans, planned, judged, applied);
   const isNews = held || dryRun || (await noteCarried(planned, carried, options));
-  // What a stop cut off comes first in the next cycle.
-  const isEnded = !isBlocked && applied.stopped === undefined;
-  const lotUpTo = isEnded ? planned.lot.upTo : memory.lotUpTo;
+  // What a person cut off comes first in the next cycle. What the file manager leaves undone does not: as much as a whole lot
+  // would keep all others waiting for ever.
+  const isCutOff = isBlocked || applied.stoppedBySettings === true || options.signal?.aborted === true;
+  const lotUpTo = isCutOff ? memory.lotUpTo : planned.lot.upTo;
   if (!held && !dryRun) await rememberCycle({ ...memory, lotUpTo }, verdict, identity, options);
   const ended = {
     cycle,

@@ -15,11 +15,14 @@ export type Lot = {
   readonly upTo?: string;
 };
 
-/** A file leaves its place where another one is wanted there, or none. */
+/**
+ * A file leaves its place where another one is wanted there, or none. Of one of which nothing is known (`unknownAt`) nobody
+ * can tell; it is saved over, like one that has changed.
+ */
 const leaving = `
   INSERT INTO lot
   SELECT d.path FROM dirty AS d CROSS JOIN mirror AS m USING (path) LEFT JOIN file AS f USING (path)
-  WHERE f.path IS NULL OR f.file_id <> m.file_id`;
+  WHERE f.path IS NULL OR f.file_id <> m.file_id AND m.file_id <> 0`;
 
 /** What a file that leaves may have been renamed to, as the planner pairs them; of more than one, all, since it refuses ties. */
 const renamed = `

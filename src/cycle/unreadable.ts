@@ -99,8 +99,8 @@ export const noteWaiting = async (
 };
 
 /**
- * The same of the steps that failed. What is planned no more is forgotten: whole folders and temporary names are places too,
- * and never dirty.
+ * The same of the steps that failed. What is planned no more is forgotten, but for what differs still, and may be in another
+ * lot: whole folders and temporary names are places too, and never dirty.
  */
 export const noteFailed = async (
   database: Database,
@@ -110,9 +110,10 @@ export const noteFailed = async (
 ): Promise<void> => {
   const over = new Map(await triedIn(database, 'failed'));
   if (over.size > 0) for (const step of planned) if (isAmong(over, step)) over.delete(placeOf(step));
-  await database.run('DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?))', [
-    JSON.stringify([...over.keys()]),
-  ]);
+  await database.run(
+    `DELETE FROM failed WHERE path IN (SELECT value FROM json_each(?)) AND path NOT IN (SELECT path FROM dirty)`,
+    [JSON.stringify([...over.keys()])],
+  );
   await noteTries(database, 'failed', failed, nowMs, atOnce);
 };
 

@@ -1,5 +1,7 @@
-import { RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
+import { unknownAt } from '../../src/cycle/under-way.ts';
+import { FailedAnswerError, RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { silentAbout } from '../support/silent.ts';
 import { worldTest } from '../support/world-test.ts';
 
 const withWorld = worldTest({ timeoutMs: 120_000 });
@@ -84,4 +86,45 @@ withWorld('a full comparison is of all paths at once', async (t, world) => {
   for (let n = 0; n < 9; n += 1) await world.put(`f${n}`, `content ${n}`);
   const { report } = await world.cycle({ lotMost, full: true });
   t.is(countOf(report.planned), 9);
+});
+
+/** The breaker opens once four paths were asked about twice in vain. */
+const limits = {
+  retry: { attemptsMax: 2, baseMs: 1 },
+  breaker: { failuresMax: 8, openMs: 1, openMsMax: 1, probesMax: 3 },
+};
+
+withWorld('a folder with more than a lot, about which nothing is said, keeps no other waiting', async (t, world) => {
+  for (let n = 0; n < 30; n += 1) await world.put(`${n < 24 ? 'big' : 'fine'}/${n}`, `content ${n}`);
+  const fileManager = silentAbout(world, (path) => path.startsWith('big/'), []);
+  for (let at = 0; at < 4; at += 1) await world.cycle({ lotMost: 8, fileManager, now: () => at * 600_000, ...limits });
+  t.is((await world.workspace().projector.database.all("SELECT 1 FROM mirror WHERE path LIKE 'fine/%'")).length, 6);
+});
+
+withWorld(
+  'what fails for ever keeps nothing waiting in its own lot, whatever other lots there are',
+  async (t, world) => {
+    for (let n = 0; n < 30; n += 1)
+      await world.put(`${n < 10 ? 'bad' : n < 20 ? 'fine' : 'worse'}/${n}`, `content ${n}`);
+    const { client } = world;
+    const saveToDisk: FileManager['saveToDisk'] = (path, ...rest) =>
+      path.startsWith('fine') ? client.saveToDisk(path, ...rest) : Promise.reject(new FailedAnswerError('sick'));
+    for (let at = 0; at < 8; at += 1)
+      await world.cycle({ lotMost: 20, fileManager: { ...client, saveToDisk }, ...limits });
+    t.is((await world.workspace().projector.database.all("SELECT 1 FROM mirror WHERE path LIKE 'fine/%'")).length, 10);
+  },
+);
+
+withWorld('what is not known of the file manager is found out lot by lot', async (t, world) => {
+  for (let n = 0; n < 9; n += 1) await world.put(`f${n}`, `content ${n}`);
+  await world.cycle();
+  const { log } = world.workspace();
+  const last = await log.last();
+  await log.append(Array.from({ length: 9 }, (_, n) => unknownAt(`f${n}`, last)));
+  const { result, before } = await world.cycles({ lotMost });
+  t.deepEqual(
+    [...before, result.report].map(({ planned }) => planned.save),
+    [3, 3, 9],
+  );
+  t.deepEqual(await world.differences(), []);
 });
