@@ -201,13 +201,13 @@ const keepPlans = async (
 /** Drops the plans that are over, and with them their release. */
 const dropOver = async (
   plans: string,
-  { plan, changes, around }: Planned,
+  { plan, changes, around, lot }: Planned,
   judged: Judged,
   applied: ApplyResult,
 ): Promise<void> => {
   const { verdict, held, released } = judged;
   const isOver = (stored: StoredPlan): boolean =>
-    !isStillMeant(stored, plan, changes, verdict) || (!held && !around && isWhole(plan, applied));
+    !isStillMeant(stored, plan, changes, verdict) || (!held && !around && lot.later === 0 && isWhole(plan, applied));
   for (const stored of released.filter(isOver)) await dropPlan(plans, stored.plan.id);
   if (!held && !isReleased(plan, judged)) await dropPlan(plans, plan.id);
   failpoint('cycle.dropped');

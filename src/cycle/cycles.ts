@@ -4,7 +4,7 @@ import { lotMost } from './lot.ts';
 import { joined } from './reporting.ts';
 
 const goesOn = ({ later, report }: CycleResult, { dryRun, signal }: CycleOptions): boolean =>
-  later > 0 && !dryRun && !signal?.aborted && report.stopped === null && /^(done|partial)$/.test(report.status);
+  later > 0 && !dryRun && !signal?.aborted && report.stopped === null && /^(idle|done|partial)$/.test(report.status);
 
 /**
  * Cycles, one after the other, until each lot of what differs had its turn, or one does not go on; `onLot` takes the report of
@@ -20,5 +20,7 @@ export const runCycles = async (options: CycleOptions, onLot: (report: Report) =
     result = await runCycle(options);
     report = joined(report, result.report);
   }
-  return { ...result, report };
+  // The lots that there were may be whole: what a stop cut off are the others.
+  const isCutOff = options.signal?.aborted === true && result.later > 0 && report.status === 'done';
+  return { ...result, report: isCutOff ? { ...report, status: 'partial' } : report };
 };

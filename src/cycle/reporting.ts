@@ -72,11 +72,22 @@ const sums = <T extends Partial<Record<string, number>>>(first: T, second: T): T
   return all as T;
 };
 
-/** The report of two cycles, one after the other: where the first was not whole, both are not. */
+const ends: readonly Report['status'][] = ['idle', 'done', 'partial'];
+
+/** How two cycles ended together; whatever else the second came to is of both. */
+const endOf = (first: Report['status'], second: Report['status']): Report['status'] =>
+  ends.includes(second) && ends.indexOf(first) > ends.indexOf(second) ? first : second;
+
+const deletes = ({ operations }: Report): boolean => (operations.delete ?? 0) > 0;
+
+/**
+ * The report of two cycles, one after the other: where the first was not whole, both are not. Of two plans it names the one
+ * that an undo is for.
+ */
 export const joined = (first: Report, second: Report): Report => ({
   ...second,
-  status:
-    first.status === 'partial' && (second.status === 'done' || second.status === 'idle') ? 'partial' : second.status,
+  status: endOf(first.status, second.status),
+  plan: second.status !== 'held' && deletes(first) && !deletes(second) ? first.plan : second.plan,
   started_at: first.started_at,
   duration_ms: first.duration_ms + second.duration_ms,
   planned: sums(first.planned, second.planned),
@@ -86,14 +97,14 @@ export const joined = (first: Report, second: Report): Report => ({
   retries: first.retries + second.retries,
   unverified: (first.unverified ?? 0) + (second.unverified ?? 0),
   failures: [...first.failures, ...second.failures],
-  unplaceable: [...first.unplaceable, ...second.unplaceable],
+  unplaceable: [...new Map([...first.unplaceable, ...second.unplaceable].map((each) => [each.path, each])).values()],
 });
 
-const statusOf = ({ planned: { plan, lot }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
+const statusOf = ({ planned: { plan }, applied, before, isBlocked, held, dryRun }: Ended): Report['status'] => {
   if (isBlocked) return 'partial';
   if (held) return 'held';
   if (before) return 'partial';
-  if (plan.steps.length === 0) return lot.later > 0 ? 'partial' : 'idle';
+  if (plan.steps.length === 0) return 'idle';
   if (dryRun) return 'dry-run';
   return isWhole(plan, applied) ? 'done' : 'partial';
 };

@@ -1,6 +1,9 @@
+import { join } from 'node:path';
+import type { Bucket } from '../../src/bucket/bucket.ts';
 import { unknownAt } from '../../src/cycle/under-way.ts';
 import { FailedAnswerError, RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { silentAbout } from '../support/silent.ts';
 import { worldTest } from '../support/world-test.ts';
 
@@ -127,4 +130,52 @@ withWorld('what is not known of the file manager is found out lot by lot', async
     [3, 3, 9],
   );
   t.deepEqual(await world.differences(), []);
+});
+
+withWorld(
+  'a sync of several lots names the plan that an undo is for, and is as whole as its lots',
+  async (t, world) => {
+    for (const path of ['gone', 'stays']) await world.put(path, path);
+    await world.cycle();
+    await world.writer.delete('gone');
+    await world.append({ type: 'delete', path: 'gone' });
+    for (const path of ['a', 'b', 'c', 'x', 'y', 'z']) await world.put(path, path);
+    for (const path of ['x', 'y', 'z']) await world.put(`${path}/beneath`, path);
+    const { result, before } = await world.cycles({ lotMost });
+    t.like(before[0]?.operations, { delete: 1 });
+    t.like(result.report, { status: 'done', operations: { delete: 1, save: 6 }, plan: before[0]?.plan });
+    t.deepEqual(result.report.unplaceable.map(({ path }) => path).sort(), ['x', 'y', 'z']);
+
+    // What no disk can hold is no failure of a sync.
+    for (const path of ['v', 'w']) await world.put(path, path);
+    await world.cycle({ lotMost: 100 });
+    t.like((await world.cycles({ lotMost: 2 })).result.report, { status: 'idle', planned: {} });
+  },
+);
+
+withWorld('a sync that is stopped between two lots is not done', async (t, world) => {
+  for (let n = 0; n < 7; n += 1) await world.put(`f${n}`, `content ${n}`);
+  const stop = new AbortController();
+  let saved = 0;
+  const saveToDisk: FileManager['saveToDisk'] = (...given) => {
+    saved += 1;
+    if (saved === lotMost) stop.abort();
+    return world.client.saveToDisk(...given);
+  };
+  const { result } = await world.cycles({ lotMost, signal: stop.signal, fileManager: { ...world.client, saveToDisk } });
+  t.like(result.report, { status: 'partial', operations: { save: lotMost }, later: 4 });
+});
+
+withWorld('a release holds for all lots of what was held', async (t, world) => {
+  for (let n = 0; n < 7; n += 1) await world.put(`f${n}`, `content ${n}`);
+  const bucket: Bucket = {
+    ...world.bucket,
+    identify: async (options) => ({ ...(await world.bucket.identify(options)), observedAt: '2001-01-01T00:00:00Z' }),
+  };
+  const { report, plan } = await world.cycle({ lotMost, bucket });
+  t.is(report.status, 'held');
+  const plans = join(world.config.paths.data, 'plans');
+  await releasePlan(plans, plan.id);
+  t.like((await world.cycles({ lotMost, bucket })).result.report, { status: 'done', operations: { save: 7 } });
+  t.deepEqual(await releasedPlans(plans), []);
 });
