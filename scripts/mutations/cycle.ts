@@ -100,6 +100,14 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'what is not known*',
   },
   {
+    name: 'judge the files that give way to folders lot by lot',
+    file: 'src/cycle/lot.ts',
+    find: 'await queries.run(givingWay);',
+    replace: '',
+    tests: ['test/cycle/lot.test.ts'],
+    match: 'files that give way*',
+  },
+  {
     name: 'end a release with the first lot',
     file: 'src/cycle/cycle.ts',
     find: '!around && lot.later === 0 && ',

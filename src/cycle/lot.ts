@@ -31,6 +31,13 @@ const renamed = `
   WHERE f.file_id IN (SELECT m.file_id FROM lot CROSS JOIN mirror AS m USING (path))
      OR (f.size, f.etag) IN (SELECT m.size, m.etag FROM lot CROSS JOIN mirror AS m USING (path) WHERE m.size > 0)`;
 
+/** A file gives way to what comes beneath its name: one path there is enough to have its delete judged with the others. */
+const givingWay = `
+  INSERT OR IGNORE INTO lot
+  SELECT path FROM (
+    SELECT (SELECT path FROM dirty WHERE path >= m.path || '/' AND path < m.path || '0' LIMIT 1) AS path FROM mirror AS m)
+  WHERE path IS NOT NULL`;
+
 const others = 'SELECT path FROM dirty WHERE path > ? AND path NOT IN (SELECT path FROM lot) ORDER BY path LIMIT ?';
 
 const countOf = async (queries: Queries, table: Lot['only']): Promise<number> =>
@@ -46,6 +53,7 @@ export const drawLot = async (queries: Queries, after = '', most = lotMost): Pro
   if (differing <= most) return { only: 'dirty', later: 0 };
   await queries.exec('CREATE TEMP TABLE IF NOT EXISTS lot (path TEXT PRIMARY KEY) WITHOUT ROWID; DELETE FROM lot;');
   if ((await queries.run(leaving)) > 0) await queries.run(renamed);
+  await queries.run(givingWay);
   const lastOf = async (from: string): Promise<string | undefined> =>
     (await queries.get<{ last: string | null }>(`SELECT max(path) AS last FROM (${others})`, [from, most]))?.last ??
     undefined;

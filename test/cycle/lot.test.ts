@@ -3,6 +3,7 @@ import type { Bucket } from '../../src/bucket/bucket.ts';
 import { unknownAt } from '../../src/cycle/under-way.ts';
 import { FailedAnswerError, RefusedError, StopError } from '../../src/file-manager/client-errors.ts';
 import type { FileManager } from '../../src/file-manager/file-manager.ts';
+import { gateLimits } from '../../src/plan/gate.ts';
 import { releasedPlans, releasePlan } from '../../src/plan/store.ts';
 import { silentAbout } from '../support/silent.ts';
 import { worldTest } from '../support/world-test.ts';
@@ -152,6 +153,16 @@ withWorld(
     t.like((await world.cycles({ lotMost: 2 })).result.report, { status: 'idle', planned: {} });
   },
 );
+
+withWorld('files that give way to folders are judged all together', async (t, world) => {
+  for (let n = 0; n < 6; n += 1) await world.put(`f${n}`, `content ${n}`);
+  await world.cycle();
+  for (let n = 0; n < 6; n += 1)
+    for (const name of ['x', 'y']) await world.put(`f${n}/${name}`, `beneath ${name} ${n}`);
+  const { report } = await world.cycle({ lotMost: 2, gate: { ...gateLimits, deleteMax: 5 } });
+  t.is(report.status, 'held');
+  t.like(report.planned, { delete: 6, save: 8 });
+});
 
 withWorld('a sync that is stopped between two lots is not done', async (t, world) => {
   for (let n = 0; n < 7; n += 1) await world.put(`f${n}`, `content ${n}`);
