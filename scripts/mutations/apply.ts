@@ -653,10 +653,18 @@ export const applyMutations: readonly Mutation[] = [
   {
     name: 'leave out what a backup bucket lacks that somebody else has made',
     file: 'src/file-manager/backup-worker.ts',
-    find: 'if (hasForgotten) await',
-    replace: 'if (!isThere) await',
+    find: 'if (hasForgotten) {',
+    replace: 'if (!isThere) {',
     tests: backupTests,
     match: 'a backup bucket that was deleted*',
+  },
+  {
+    name: 'make a backup bucket that is not to be seen again and again',
+    file: 'src/file-manager/backup-worker.ts',
+    find: 'if (!(await storage.isThere(signal)))',
+    replace: 'if (await storage.isThere(signal).then(() => false))',
+    tests: backupTests,
+    match: 'a backup bucket that is not*',
   },
   {
     name: 'take a new bucket for the one whose name it has',

@@ -100,9 +100,13 @@ export const createBackupWorker = (options: {
       await forgetHeld(db);
       hasForgotten = true;
       await storage.make(signal);
-      log.warn({ place: storage.place }, 'the backup storage was not there and has been made: it gets everything');
+      // Nothing would wait between one try and the next.
+      if (!(await storage.isThere(signal))) throw new RetryableError('it has been made, and is not there yet');
     }
-    if (hasForgotten) await catchUp();
+    if (hasForgotten) {
+      log.warn({ place: storage.place }, 'the backup storage was not there and has been made: it gets everything');
+      await catchUp();
+    }
     hasForgotten = false;
     isReady = true;
     telling.goesOn();

@@ -1,6 +1,7 @@
 import { readdir, readlink, realpath } from 'node:fs/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ExecutionContext } from 'ava';
+import { FatalError } from '../../src/errors.ts';
 import type { BackupStorage } from '../../src/file-manager/backup.ts';
 import { createFileManagerClient, type FileManagerClient } from '../../src/file-manager/client.ts';
 import { startFileManager } from '../../src/file-manager/server.ts';
@@ -30,6 +31,8 @@ serverTest('fauxqs', 'the backup storage gets every change, in order, and again 
   await takenOver(server);
   t.deepEqual(await bucket.held(), { 'g/x': 'd/x', 'g/y': 'd/y', e: 'e' });
 });
+
+const refusing = (): Promise<never> => Promise.reject(new FatalError('there is no such bucket'));
 
 /** The same root, time after time, with a backup storage or without. */
 const sameRoot = async (t: ExecutionContext) => {
@@ -90,6 +93,18 @@ serverTest('fauxqs', 'a backup bucket that was deleted is made again, and gets e
     await bucket.make();
   });
   t.deepEqual(await bucket.held(), { a: 'a', b: 'b', c: 'c' }, 'also where somebody else has made it');
+});
+
+serverTest('fauxqs', 'a backup bucket that is not to be seen once it is made is waited for', async (t, s3) => {
+  const bucket = await backupBucket(t, s3);
+  const { logger, lines } = heard();
+  const storage: BackupStorage = { ...bucket.storage, isThere: async () => false, put: refusing };
+  const { client } = await started(t, { backup: storage, backupWaits: short, logger });
+  await save(client, 'a', 'a');
+  await pause(1_000);
+  const made = bucket.asked.filter((asked) => asked === 'PUT ').length;
+  t.true(made >= 2 && made <= 30, `made ${made} times in a second`);
+  t.true(lines.filter(({ level }) => level === 'warn').length <= 3);
 });
 
 serverTest('minio', 'a path that the backup storage refuses holds up no other', async (t, s3) => {
