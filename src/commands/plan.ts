@@ -17,7 +17,7 @@ export const runPlan = async (context: Context, flags: { json?: boolean }): Prom
     const { plan, report, withheld, waiting, later } = await runCycle(options);
     context.print(
       flags.json
-        ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld: withheld.plan }) })}\n`
+        ? `${JSON.stringify({ ...plan, held: report.held, ...(withheld && { withheld: withheld.plan }), ...(later > 0 && { later }) })}\n`
         : describePlan(plan, report.held, { waiting, later, withheld: withheld?.plan.steps.length ?? 0 }),
     );
     if (withheld && !flags.json) context.print(`\n${describePlan(withheld.plan, withheld.held)}`);

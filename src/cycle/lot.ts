@@ -4,7 +4,7 @@ import type { Queries } from '../storage/database.ts';
  * So many of the paths that differ are planned in one cycle, beside those that a file leaves: each takes nearly two
  * kilobytes until it is carried out, and a bucket that is taken over has millions.
  */
-export const lotMost = 100_000;
+export const lotMost = 250_000;
 
 export type Lot = {
   /** The table that names the paths of the cycle. */
