@@ -627,14 +627,6 @@ export const cycleMutations: readonly Mutation[] = [
     match: 'paths that say nothing for themselves*',
   },
   {
-    name: 'forget how often failed what is left out for an open place',
-    file: 'src/cycle/carry-out.ts',
-    find: '[...planned.plan.steps, ...(planned.around?.plan.steps ?? [])]',
-    replace: '(planned.around ?? planned).plan.steps',
-    tests: ['test/cycle/unanswered.test.ts'],
-    match: 'what failed and*',
-  },
-  {
     name: 'say idle while something waits for an answer',
     file: 'src/cycle/reporting.ts',
     find: "if (before) return 'partial';",

@@ -82,15 +82,13 @@ export const noteCarried = async (
 ): Promise<boolean> => {
   const now = options.now?.() ?? Date.now();
   const { database } = options.workspace.projector;
-  const steps = (planned.around ?? planned).plan.steps.length;
-  // What is left out meanwhile keeps its turn.
-  const meant = [...planned.plan.steps, ...(planned.around?.plan.steps ?? [])];
-  await noteFailed(database, meant, failed, now);
+  const { steps } = (planned.around ?? planned).plan;
+  await noteFailed(database, steps, failed, now);
   await noteTries(database, 'unanswered', silent, now, atOnce);
   await noteWaiting(database, 'unreadable', unreadable, now, options.unreadable ?? unreadableSchedule);
   const fresh = await noteWaiting(database, 'superseded', superseded, now, options.superseded ?? supersededSchedule);
   // An object whose event is late is told of once, however often it is tried.
-  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < steps;
+  return fresh > 0 || superseded.length === 0 || superseded.length + applied.states.skipped < steps.length;
 };
 
 export const applyOptions = ({ workspace, ...options }: CycleOptions): ApplyOptions => ({

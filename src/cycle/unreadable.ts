@@ -99,8 +99,8 @@ export const noteWaiting = async (
 };
 
 /**
- * The same of the steps that failed. What is planned no more is forgotten, but for what differs still, and may be in another
- * lot: whole folders and temporary names are places too, and never dirty.
+ * The same of the steps that failed. What is planned no more is forgotten, but for what differs still: it may be in another
+ * lot, or left out for an open place. Whole folders and temporary names are places too, and never dirty.
  */
 export const noteFailed = async (
   database: Database,
