@@ -97,6 +97,8 @@ const lastEventAfter = async (database: Pick<Queries, 'get'>, offset: number): P
 export const readStatus = async (config: Config): Promise<Status> => {
   const { data, log: logPath, projections: projectionsPath } = config.paths;
   await insistNoFileAt(data, 'DATA_DIR');
+  // Beside the rest, since it takes a while.
+  const looking = writerNow(data);
   const log = await findLog(logPath);
   try {
     const last = (await log?.last()) ?? 0;
@@ -118,7 +120,7 @@ export const readStatus = async (config: Config): Promise<Status> => {
     const held = plans.filter((plan) => plan.held.length > 0);
     const outbox = await readOutbox(join(data, 'outbox'), reportEndpoints(config));
     const checkpoint = live?.meta.checkpoint ?? 0;
-    const writer = await writerNow(data);
+    const writer = await looking;
     return {
       data_dir: data,
       ...(writer !== undefined && { writer }),
