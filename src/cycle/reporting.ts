@@ -54,16 +54,23 @@ export const reportOf = (ended: Ended, projector: Workspace['projector']): Repor
   };
 };
 
-/** What two plans came to, one after the other. */
-export const together = (first: ApplyResult, second: ApplyResult): ApplyResult => ({
-  ...first,
-  ...second,
-  done: sums(first.done, second.done),
+/** What the results of two plans and the reports of two cycles have in common. */
+type Counted<States> = Pick<ApplyResult, 'bytes' | 'retries' | 'unverified' | 'failures'> & { readonly states: States };
+
+const counts = <States extends Partial<Record<string, number>>>(first: Counted<States>, second: Counted<States>) => ({
   states: sums(first.states, second.states),
   bytes: first.bytes + second.bytes,
   retries: first.retries + second.retries,
   unverified: (first.unverified ?? 0) + (second.unverified ?? 0),
   failures: [...first.failures, ...second.failures],
+});
+
+/** What two plans came to, one after the other. */
+export const together = (first: ApplyResult, second: ApplyResult): ApplyResult => ({
+  ...first,
+  ...second,
+  ...counts(first, second),
+  done: sums(first.done, second.done),
 });
 
 const sums = <T extends Partial<Record<string, number>>>(first: T, second: T): T => {
@@ -86,17 +93,13 @@ const deletes = ({ operations }: Report): boolean => (operations.delete ?? 0) > 
  */
 export const joined = (first: Report, second: Report): Report => ({
   ...second,
+  ...counts(first, second),
   status: endOf(first.status, second.status),
   plan: second.status !== 'held' && deletes(first) && !deletes(second) ? first.plan : second.plan,
   started_at: first.started_at,
   duration_ms: first.duration_ms + second.duration_ms,
   planned: sums(first.planned, second.planned),
   operations: sums(first.operations, second.operations),
-  states: sums(first.states, second.states),
-  bytes: first.bytes + second.bytes,
-  retries: first.retries + second.retries,
-  unverified: (first.unverified ?? 0) + (second.unverified ?? 0),
-  failures: [...first.failures, ...second.failures],
   unplaceable: [...new Map([...first.unplaceable, ...second.unplaceable].map((each) => [each.path, each])).values()],
 });
 
