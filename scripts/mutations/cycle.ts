@@ -62,8 +62,8 @@ export const cycleMutations: readonly Mutation[] = [
   {
     name: 'begin each lot at the first path',
     file: 'src/cycle/lot.ts',
-    find: 'const last = await lastOf(after);',
-    replace: 'const last = undefined;',
+    find: 'queries.run(others, [after, most])) === 0',
+    replace: "queries.run(others, ['', most])) === 0",
     tests: ['test/cycle/lot.test.ts'],
     match: 'a bucket is taken over*',
   },
