@@ -25,10 +25,9 @@ export const takeLock = async (path: string, busyTimeoutMs = 250): Promise<() =>
 
 /** Whom a lock was last taken by; undefined when it cannot be told. */
 export const holderOf = (name: string): Promise<Holder | undefined> =>
-  readFile(`${name}.json`, 'utf8').then(
-    (text) => JSON.parse(text) as Holder,
-    () => undefined,
-  );
+  readFile(`${name}.json`, 'utf8')
+    .then((text) => JSON.parse(text) as Holder)
+    .catch(() => undefined);
 
 /** The name of a data folder's lock. */
 export const writerOf = (folder: string): string => join(folder, 'writer');

@@ -65,6 +65,10 @@ test('status tells who writes to the data folder, by the lock and not by what a 
   t.like(running.json, { command: 'subscribe', pid: subscriber.child.pid });
   t.is(running.line, `'s3-sync subscribe' (pid ${subscriber.child.pid}, since ${running.json.since})`);
 
+  // A writer that has just begun has not written its name to the end.
+  await writeFile(join(folder, 'writer.json'), '');
+  t.deepEqual(await writer(), { line: 'another process', json: {} });
+
   subscriber.child.kill('SIGKILL');
   await subscriber.finished;
   t.is((await writer()).json, null);
